@@ -1,0 +1,15 @@
+/**
+ * The kernel: domains, vCPUs, hypercalls, PV MMU, traps, events, grants, time, dispatch, plugin
+ * host. Only its SPI and API packages are exported.
+ */
+module dev.domus.kernel {
+  requires transitive dev.domus.memory;
+  requires transitive dev.domus.iommu;
+  requires transitive org.pf4j;
+
+  exports dev.domus.kernel.abi;
+  exports dev.domus.kernel.control;
+  exports dev.domus.kernel.engine;
+  exports dev.domus.kernel.plugin;
+  exports dev.domus.kernel.service;
+}

@@ -1,0 +1,4 @@
+/** The console backend. */
+module dev.domus.console {
+  requires dev.domus.kernel;
+}

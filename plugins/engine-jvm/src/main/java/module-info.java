@@ -1,0 +1,4 @@
+/** x86-64 in pure Java: decoder, interpreter, translator to bytecode. */
+module dev.domus.engine.jvm {
+  requires dev.domus.kernel;
+}

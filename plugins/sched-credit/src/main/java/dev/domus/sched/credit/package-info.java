@@ -1,0 +1,2 @@
+/** The credit scheduler: proportional share with weights and caps. */
+package dev.domus.sched.credit;

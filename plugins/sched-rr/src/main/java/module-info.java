@@ -1,0 +1,4 @@
+/** Round-robin scheduler. */
+module dev.domus.sched.rr {
+  requires dev.domus.kernel;
+}

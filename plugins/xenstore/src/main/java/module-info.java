@@ -1,0 +1,4 @@
+/** The xenstore service. */
+module dev.domus.xenstore {
+  requires dev.domus.kernel;
+}
