@@ -3,17 +3,17 @@ package dev.domus.memory;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
- * Which machine frames hold instructions that an engine has decoded, and a version for each that changes when such a
- * frame is written.
+ * Which machine frames hold instructions that an engine has decoded, and a version for each that
+ * changes when such a frame is written.
  *
- * <p>One word a frame: bit 0 says that the frame is <em>watched</em>, the other bits are its version. An engine that is
- * about to decode from a frame calls {@link #watch} and keeps the returned version beside what it decoded; before it
- * executes from its cache it compares with {@link #version}. Whoever stores to a frame by a path that could hit code
- * calls {@link #written} <em>after</em> the store; only the first store after a {@code watch} pays for more than one
- * load.
+ * <p>One word a frame: bit 0 says that the frame is <em>watched</em>, the other bits are its
+ * version. An engine that is about to decode from a frame calls {@link #watch} and keeps the
+ * returned version beside what it decoded; before it executes from its cache it compares with
+ * {@link #version}. Whoever stores to a frame by a path that could hit code calls {@link #written}
+ * <em>after</em> the store; only the first store after a {@code watch} pays for more than one load.
  *
- * <p>All methods may be called from any thread. A store by another thread that happens before {@code watch} is seen by
- * the decoder; one that comes later finds the bit and moves the version.
+ * <p>All methods may be called from any thread. A store by another thread that happens before
+ * {@code watch} is seen by the decoder; one that comes later finds the bit and moves the version.
  */
 public final class CodeFrames {
   private final AtomicIntegerArray words;
@@ -48,7 +48,10 @@ public final class CodeFrames {
     return words.getAcquire((int) mfn) >>> 1;
   }
 
-  /** Reports that the frame has been written: if it was watched it is so no longer, and its version has moved. */
+  /**
+   * Reports that the frame has been written: if it was watched it is so no longer, and its version
+   * has moved.
+   */
   public void written(long mfn) {
     int index = (int) mfn;
     int word = words.get(index);

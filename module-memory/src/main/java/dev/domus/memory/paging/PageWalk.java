@@ -7,9 +7,9 @@ import java.lang.invoke.VarHandle;
 /**
  * The 4-level page walk of a processor at CPL 3, with permissions, NX, and accessed and dirty bits.
  *
- * <p>Two results share one {@code long}, so that a walk allocates nothing. A translation is the machine address of the
- * 4 KiB frame, with the permissions that all levels together grant in the low bits and bit 62; a fault is negative and
- * carries the error code of #PF in its low bits.
+ * <p>Two results share one {@code long}, so that a walk allocates nothing. A translation is the
+ * machine address of the 4 KiB frame, with the permissions that all levels together grant in the
+ * low bits and bit 62; a fault is negative and carries the error code of #PF in its low bits.
  *
  * <pre>
  *   63  62   61          52 51                       12 11      2   1   0
@@ -20,12 +20,13 @@ import java.lang.invoke.VarHandle;
  *  +---+-----------------------------------------------+-----------------+
  * </pre>
  *
- * <p>Accessed bits are set in every entry that the walk used and the dirty bit in the leaf when the access is a write,
- * by compare-and-set, so that a concurrent update of the entry by the kernel or by another vCPU is never lost; and only
- * once the whole walk has succeeded, so a faulting access leaves no trace (Intel SDM vol. 3, 4.8 allows either).
+ * <p>Accessed bits are set in every entry that the walk used and the dirty bit in the leaf when the
+ * access is a write, by compare-and-set, so that a concurrent update of the entry by the kernel or
+ * by another vCPU is never lost; and only once the whole walk has succeeded, so a faulting access
+ * leaves no trace (Intel SDM vol. 3, 4.8 allows either).
  *
- * <p>PV guests have no superpages: an entry with PS set above level 1 cannot be in a validated table. The hypervisor
- * makes none either, so the walk treats one as a reserved-bit fault.
+ * <p>PV guests have no superpages: an entry with PS set above level 1 cannot be in a validated
+ * table. The hypervisor makes none either, so the walk treats one as a reserved-bit fault.
  */
 public final class PageWalk {
   /** Bit of an access and of a page-fault error code (Intel SDM vol. 3, 4.7). */
@@ -34,7 +35,10 @@ public final class PageWalk {
   /** Translation bit: every level permits writing. */
   public static final long MAY_WRITE = 1;
 
-  /** Translation bit: the leaf's dirty bit is set, so a write through this translation needs no further walk. */
+  /**
+   * Translation bit: the leaf's dirty bit is set, so a write through this translation needs no
+   * further walk.
+   */
   public static final long DIRTY = 2;
 
   /** Translation bit: some level forbids execution. */
@@ -50,10 +54,13 @@ public final class PageWalk {
    *
    * @param memory all machine memory
    * @param cr3 machine address of the L4 table
-   * @param va the linear address; a non-canonical one is the caller's to refuse (it is #GP or #SS, not #PF)
-   * @param access {@link #WRITE} or {@link #FETCH} or 0 for a read, with {@link #USER} if the U bits are to be
-   *     obeyed; PV guests run at CPL 3 and always have it, the hypervisor's own accesses do not
-   * @return a translation (not negative) or a fault (negative); use {@link #errorCode} on the latter
+   * @param va the linear address; a non-canonical one is the caller's to refuse (it is #GP or #SS,
+   *     not #PF)
+   * @param access {@link #WRITE} or {@link #FETCH} or 0 for a read, with {@link #USER} if the U
+   *     bits are to be obeyed; PV guests run at CPL 3 and always have it, the hypervisor's own
+   *     accesses do not
+   * @return a translation (not negative) or a fault (negative); use {@link #errorCode} on the
+   *     latter
    */
   public static long walk(MemorySegment memory, long cr3, long va, int access) {
     long size = memory.byteSize();
@@ -101,9 +108,13 @@ public final class PageWalk {
     }
     long leafBits = (access & WRITE) != 0 ? Pte.A | Pte.D : Pte.A;
     if ((all & Pte.A) == 0 || (e1 & leafBits) != leafBits) {
-      if (!(mark(memory, a4, e4, Pte.A) && mark(memory, a3, e3, Pte.A)
-          && mark(memory, a2, e2, Pte.A) && mark(memory, a1, e1, leafBits))) {
-        return walk(memory, cr3, va, access); // an entry changed under the walk: what was read no longer holds
+      if (!(mark(memory, a4, e4, Pte.A)
+          && mark(memory, a3, e3, Pte.A)
+          && mark(memory, a2, e2, Pte.A)
+          && mark(memory, a1, e1, leafBits))) {
+        return walk(
+            memory, cr3, va,
+            access); // an entry changed under the walk: what was read no longer holds
       }
       e1 |= leafBits;
     }

@@ -1,7 +1,8 @@
 package dev.domus.memory.paging;
 
 /**
- * Bits of an x86-64 page-table entry, any level (Intel SDM vol. 3, 4.5.4), and how a linear address indexes the tables.
+ * Bits of an x86-64 page-table entry, any level (Intel SDM vol. 3, 4.5.4), and how a linear address
+ * indexes the tables.
  *
  * <pre>
  *  63  62      52 51                        12 11   9  8   7   6   5   4   3   2   1   0
@@ -12,7 +13,13 @@ package dev.domus.memory.paging;
  */
 public final class Pte {
   /** Entry bit. */
-  public static final long P = 1, W = 1 << 1, U = 1 << 2, PWT = 1 << 3, PCD = 1 << 4, A = 1 << 5, D = 1 << 6;
+  public static final long P = 1,
+      W = 1 << 1,
+      U = 1 << 2,
+      PWT = 1 << 3,
+      PCD = 1 << 4,
+      A = 1 << 5,
+      D = 1 << 6;
 
   /** Entry bit: page size in L2 and L3 entries, PAT in L1 entries. */
   public static final long PS = 1 << 7;
@@ -23,7 +30,10 @@ public final class Pte {
   /** Entry bits free for software. */
   public static final long AVAIL = 7 << 9, AVAIL_HIGH = 0x7FFL << 52;
 
-  /** Entry bit: software bit 52, by which the hypervisor marks guest-kernel mappings (xen-pv-abi.md, 5.5). */
+  /**
+   * Entry bit: software bit 52, by which the hypervisor marks guest-kernel mappings (xen-pv-abi.md,
+   * 5.5).
+   */
   public static final long GUEST_KERNEL = 1L << 52;
 
   /** Entry bit: no execution. */
