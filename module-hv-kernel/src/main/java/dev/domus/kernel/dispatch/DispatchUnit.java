@@ -22,8 +22,9 @@ import java.lang.invoke.VarHandle;
  * <p>No wake-up is lost: the waker first changes what the guest waits for, then reads {@code word};
  * the runner first sets it to AWAKE, then reads what it waits for; both with full fences between.
  * So either the runner sees the change, or the waker sees AWAKE and makes it WOKEN, and then the
- * compare-and-set to BLOCKED fails, or the waker sees BLOCKED. A wake of a unit that is already
- * WOKEN is one read.
+ * compare-and-set to BLOCKED fails and the runner is run once more, or the waker sees BLOCKED. A
+ * wake of a unit that is already WOKEN is one read. ({@code prepareToBlock} spares the useless run
+ * that an old wake would cost; without it nothing is lost either.)
  *
  * <p>{@code pauses} is what others want of it, and counts. It may run iff {@code word} is AWAKE or
  * WOKEN and {@code pauses} is 0: see {@link #wantsCpu}. What the scheduler was told is {@code
@@ -246,9 +247,13 @@ public final class DispatchUnit implements SchedUnit {
     return true;
   }
 
-  /** By its pCPU thread: falls asleep, unless a wake came in between. */
+  /** By its pCPU thread: falls asleep, unless a wake came in between, which is consumed. */
   boolean fallAsleep(boolean offline) {
-    return WORD.compareAndSet(this, AWAKE, offline ? OFFLINE : BLOCKED);
+    if (WORD.compareAndSet(this, AWAKE, offline ? OFFLINE : BLOCKED)) {
+      return true;
+    }
+    prepareToBlock(); // the runner looks again, and this time it may sleep
+    return false;
   }
 
   /** The run state of a unit that is not on a pCPU. */

@@ -86,6 +86,9 @@ final class LastResort implements Scheduler {
   public void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos) {
     if (reason != PutReason.SLEPT) {
       append((DispatchUnit) unit);
+      if (first != unit || !unit.affinity().contains(pcpu)) {
+        tickleIdle(unit); // an idle pCPU may be allowed this one, and not those in front of it
+      }
     }
   }
 
@@ -103,9 +106,6 @@ final class LastResort implements Scheduler {
         unlink(u);
         idle[pcpu] = false;
         decision.run(u, SLICE_NANOS);
-        if (first != null) {
-          tickleIdle(first);
-        }
         return;
       }
     }

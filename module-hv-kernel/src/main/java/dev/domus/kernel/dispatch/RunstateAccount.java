@@ -13,8 +13,7 @@ final class RunstateAccount {
 
   static {
     try {
-      VERSION =
-          MethodHandles.lookup().findVarHandle(RunstateAccount.class, "version", int.class);
+      VERSION = MethodHandles.lookup().findVarHandle(RunstateAccount.class, "version", int.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }

@@ -63,7 +63,9 @@ public final class Decision {
     return unit == null;
   }
 
-  /** The unit to run; null if {@link #isIdle} (the one null of this package: it is per decision). */
+  /**
+   * The unit to run; null if {@link #isIdle} (the one null of this package: it is per decision).
+   */
   public SchedUnit unit() {
     return unit;
   }

@@ -25,7 +25,8 @@ public final class SchedParameters {
     Map<String, Long> values = new TreeMap<>();
     for (SchedParameter parameter : declared) {
       String text = given.get(parameter.name());
-      values.put(parameter.name(), text == null ? parameter.defaultValue() : parse(parameter, text));
+      values.put(
+          parameter.name(), text == null ? parameter.defaultValue() : parse(parameter, text));
     }
     for (String name : given.keySet()) {
       if (!values.containsKey(name)) {
