@@ -62,4 +62,15 @@ public final class CodeFrames {
       word = words.get(index);
     }
   }
+
+  /**
+   * Reports that the frame has been written and goes on watching it: for a writer that knows that
+   * the frame holds code which is still in use, beside the data that it stores. Its next store has
+   * to be reported again.
+   *
+   * @return the frame's new version
+   */
+  public int rewritten(long mfn) {
+    return words.addAndGet((int) mfn, 2) >>> 1;
+  }
 }

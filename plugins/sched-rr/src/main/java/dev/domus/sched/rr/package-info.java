@@ -1,5 +1,4 @@
 /**
- * Round-robin: the smallest complete scheduler, and the one to read before writing one. Start at
- * {@link dev.domus.sched.rr.RoundRobin}.
+ * Round robin: the smallest complete scheduler plugin, and the one to copy when you write your own.
  */
 package dev.domus.sched.rr;
