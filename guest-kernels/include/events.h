@@ -27,6 +27,17 @@ void events_restore(bool enabled);
 /* Gives the vCPU away until an event arrives. Call with events off, after looking for work; returns with events on. */
 void events_block(void);
 
+/* Blocks until the condition, which an event announces, holds. Between the look and the block no event can slip in. */
+#define WAIT_UNTIL(condition)    \
+    do {                         \
+        events_disable();        \
+        while (!(condition)) {   \
+            events_block();      \
+            events_disable();    \
+        }                        \
+        events_enable();         \
+    } while (0)
+
 /* All that allocate return a port, or a negative errno. */
 s64 event_alloc_unbound(u16 remote_domain);
 s64 event_bind_interdomain(u16 remote_domain, u32 remote_port);

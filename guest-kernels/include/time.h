@@ -23,6 +23,9 @@ struct date {
 };
 struct date time_to_date(u64 wall_clock_ns);
 
+/* An event wakes this vCPU once system time has reached the deadline; a new deadline replaces the old one. */
+void time_set_timer(u64 deadline);
+
 /* Blocks until system time has reached the deadline. Needs events on. */
 void time_sleep_until(u64 deadline);
 

@@ -90,18 +90,15 @@ static void take_timer(void) {
     }
 }
 
-void time_sleep_until(u64 deadline) {
+void time_set_timer(u64 deadline) {
     take_timer();
     struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline};
     must_succeed("set_singleshot_timer", hv_vcpu_op(VCPUOP_SET_SINGLESHOT_TIMER, 0, &timer));
-    for (;;) {
-        events_disable();
-        if (time_now() >= deadline) {
-            break;
-        }
-        events_block();
-    }
-    events_enable();
+}
+
+void time_sleep_until(u64 deadline) {
+    time_set_timer(deadline);
+    WAIT_UNTIL(time_now() >= deadline);
 }
 
 struct runstate_info time_runstate(void) {
