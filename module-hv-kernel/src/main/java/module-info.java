@@ -11,5 +11,6 @@ module dev.domus.kernel {
   exports dev.domus.kernel.control;
   exports dev.domus.kernel.engine;
   exports dev.domus.kernel.plugin;
+  exports dev.domus.kernel.sched;
   exports dev.domus.kernel.service;
 }

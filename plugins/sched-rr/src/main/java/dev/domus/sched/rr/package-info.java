@@ -1,4 +1,5 @@
 /**
- * Round robin: the smallest complete scheduler plugin, and the one to copy when you write your own.
+ * Round-robin: the smallest complete scheduler, and the one to read before writing one. Start at
+ * {@link dev.domus.sched.rr.RoundRobin}.
  */
 package dev.domus.sched.rr;

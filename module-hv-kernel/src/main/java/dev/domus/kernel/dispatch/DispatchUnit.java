@@ -1,0 +1,417 @@
+package dev.domus.kernel.dispatch;
+
+import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.SchedUnit;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * One vCPU in a pool: the generic record that schedulers see as {@link SchedUnit}, and what the
+ * kernel does with it.
+ *
+ * <h2>Sleep and wake</h2>
+ *
+ * <p>{@code word} is what the unit itself wants:
+ *
+ * <pre>
+ *    AWAKE  --wake--&gt;  WOKEN  --prepareToBlock--&gt;  AWAKE
+ *    AWAKE  --runSlice returned BLOCKED or OFFLINE (compare-and-set)--&gt;  BLOCKED, OFFLINE
+ *    BLOCKED, OFFLINE  --wake (compare-and-set; the winner puts the unit into the mailbox)--&gt;  WOKEN
+ * </pre>
+ *
+ * <p>No wake-up is lost: the waker first changes what the guest waits for, then reads {@code word};
+ * the runner first sets it to AWAKE, then reads what it waits for; both with full fences between.
+ * So either the runner sees the change, or the waker sees AWAKE and makes it WOKEN, and then the
+ * compare-and-set to BLOCKED fails and the runner is run once more, or the waker sees BLOCKED. A
+ * wake of a unit that is already WOKEN is one read. ({@code prepareToBlock} spares the useless run
+ * that an old wake would cost; without it nothing is lost either.)
+ *
+ * <p>{@code pauses} is what others want of it, and counts. It may run iff {@code word} is AWAKE or
+ * WOKEN and {@code pauses} is 0: see {@link #wantsCpu}. What the scheduler was told is {@code
+ * runnable}, guarded by the pool's lock and brought up to date through the mailbox.
+ */
+public final class DispatchUnit implements SchedUnit {
+  private static final int AWAKE = 0;
+  private static final int WOKEN = 1;
+  private static final int BLOCKED = 2;
+  private static final int OFFLINE = 3;
+
+  private static final VarHandle WORD;
+  private static final VarHandle PAUSES;
+  private static final VarHandle DIRTY;
+
+  static {
+    try {
+      MethodHandles.Lookup lookup = MethodHandles.lookup();
+      WORD = lookup.findVarHandle(DispatchUnit.class, "word", int.class);
+      PAUSES = lookup.findVarHandle(DispatchUnit.class, "pauses", int.class);
+      DIRTY = lookup.findVarHandle(DispatchUnit.class, "dirty", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  final Pool pool;
+  final Runner runner;
+  final RunstateAccount runstate;
+
+  private final int domid;
+  private final int vcpu;
+  private final String label;
+
+  private volatile int word = OFFLINE;
+  private volatile int pauses;
+  private volatile int dirty;
+
+  /** The link of the mailbox. Owned by who made the unit dirty, then by the mailbox. */
+  DispatchUnit nextDirty;
+
+  /** {@link Pool#remove} was called. Set once. */
+  volatile boolean removing;
+
+  /** The pCPU that has it, or null. Written under the pool's lock. */
+  volatile Pcpu on;
+
+  /** Threads that wait for {@code on} to become null, in this object's monitor. */
+  private volatile int waiters;
+
+  /** What the operator wants; applied to {@code params} under the pool's lock. */
+  private volatile UnitParams wanted;
+
+  private volatile boolean adjusted;
+
+  // Guarded by the pool's lock.
+  private UnitParams params;
+  boolean inserted;
+  boolean runnable;
+  volatile int lastPcpu = -1;
+  volatile long runNanos;
+  private long standingNanos;
+  private Object data;
+
+  /** The data slot of the outgoing scheduler, during a swap that may still be rolled back. */
+  Object savedData;
+
+  /** {@link Seat#deliveredNanos} when it began to wait; and its waiting beside an idle pCPU. */
+  long waitingSinceDelivered;
+
+  int idleTicks;
+
+  /** When it was last put, woken or picked: the order in which a swap inserts. */
+  long queuedAtNanos;
+
+  /** The built-in round-robin's queue: not in the data slot, which plugins write. */
+  DispatchUnit nextInTurn;
+
+  boolean hasTurn;
+
+  DispatchUnit(Pool pool, Runner runner, int domid, int vcpu, UnitParams params, long nowNanos) {
+    this.pool = pool;
+    this.runner = runner;
+    this.domid = domid;
+    this.vcpu = vcpu;
+    this.label = runner.label();
+    this.params = params;
+    this.wanted = params;
+    this.runstate = new RunstateAccount(nowNanos);
+  }
+
+  // ------------------------------------------------------------------ for the kernel, any thread
+
+  /**
+   * Ends {@code BLOCKED} and {@code OFFLINE}; remembered if the unit is about to block. Any thread;
+   * never blocks, never runs scheduler code, allocates nothing. Everything that the caller wrote
+   * before is seen by the runner's last look before it blocks.
+   */
+  public void wake() {
+    VarHandle.fullFence();
+    for (; ; ) {
+      int w = word;
+      if (w == WOKEN) {
+        return;
+      }
+      if (WORD.compareAndSet(this, w, WOKEN)) {
+        if (w != AWAKE) {
+          markDirty();
+        }
+        return;
+      }
+    }
+  }
+
+  /**
+   * By the runner, in {@code runSlice}, before its last look at what it would wait for: a {@link
+   * #wake} from now on keeps it from blocking.
+   */
+  public void prepareToBlock() {
+    word = AWAKE;
+    VarHandle.fullFence();
+  }
+
+  /**
+   * Keeps the unit from running until as many {@link #resume}s. Any thread; does not wait: the unit
+   * may be on its pCPU for some microseconds more. Never runs scheduler code.
+   */
+  public void pause() {
+    PAUSES.getAndAdd(this, 1);
+    leaveCpu();
+  }
+
+  /**
+   * Like {@link #pause}, and returns when the unit is off its pCPU. Waits for no scheduler.
+   *
+   * @throws IllegalStateException on the pCPU thread that runs this very unit
+   */
+  public void pauseAndWait() {
+    refuseOnOwnThread("paused and waited for");
+    pause();
+    awaitOffCpu();
+  }
+
+  /**
+   * Takes one {@link #pause} back.
+   *
+   * @throws IllegalStateException if it is not paused
+   */
+  public void resume() {
+    int before;
+    do {
+      before = pauses;
+      if (before == 0) {
+        throw new IllegalStateException("not paused: unit=" + label);
+      }
+    } while (!PAUSES.compareAndSet(this, before, before - 1));
+    if (before == 1) {
+      markDirty();
+    }
+  }
+
+  /** Whether it is paused. */
+  public boolean paused() {
+    return pauses != 0;
+  }
+
+  /**
+   * Changes weight, cap or affinity; takes effect at the next decision that concerns it.
+   *
+   * @throws IllegalArgumentException if no pCPU of the pool is in the affinity
+   */
+  public void params(UnitParams newParams) {
+    pool.checkAffinity(newParams);
+    wanted = newParams;
+    adjusted = true;
+    leaveCpu(); // it may be on a pCPU that is no longer allowed
+  }
+
+  /** Weight, cap and affinity. */
+  public UnitParams params() {
+    return wanted;
+  }
+
+  /** Reads the run state, consistently. Any thread. */
+  public void runstate(RunstateInfo into) {
+    runstate.read(into);
+  }
+
+  /** Time on a pCPU up to now. Any thread. Allocates; for listings. */
+  public long cpuTimeNanos() {
+    RunstateInfo info = new RunstateInfo();
+    runstate.read(info);
+    return info.nanosIn(RunstateInfo.RUNNING, pool.clock.nanoTime());
+  }
+
+  /** The pool it is in. */
+  public Pool pool() {
+    return pool;
+  }
+
+  // ------------------------------------------------------------------ for the dispatcher
+
+  /** Whether it should be on a pCPU or wait for one. */
+  boolean wantsCpu() {
+    return word < BLOCKED && pauses == 0 && !removing;
+  }
+
+  /** Whether somebody wants it off its pCPU, whatever the scheduler says. */
+  boolean mustLeave() {
+    return pauses != 0 || removing || adjusted;
+  }
+
+  /** With the pool's lock: applies what the operator wants; false if that is nothing new. */
+  boolean applyParams() {
+    if (!adjusted) {
+      return false;
+    }
+    adjusted = false;
+    params = wanted;
+    return true;
+  }
+
+  /** By its pCPU thread: falls asleep, unless a wake came in between, which is consumed. */
+  boolean fallAsleep(boolean offline) {
+    if (WORD.compareAndSet(this, AWAKE, offline ? OFFLINE : BLOCKED)) {
+      return true;
+    }
+    prepareToBlock(); // the runner looks again, and this time it may sleep
+    return false;
+  }
+
+  /** The run state of a unit that is not on a pCPU. */
+  int waitingState() {
+    int w = word;
+    if (pauses != 0 || removing || w == OFFLINE) {
+      return RunstateInfo.OFFLINE;
+    }
+    return w == BLOCKED ? RunstateInfo.BLOCKED : RunstateInfo.RUNNABLE;
+  }
+
+  /** Puts it into the pool's mailbox, unless it is there already. */
+  void markDirty() {
+    if (dirty == 0 && DIRTY.compareAndSet(this, 0, 1)) {
+      pool.post(this);
+    }
+  }
+
+  /** By who took it out of the mailbox, before it looks at the state. */
+  void markClean() {
+    dirty = 0;
+    VarHandle.fullFence();
+  }
+
+  /** After a change that its pCPU or its scheduler must see: has it looked at. */
+  void leaveCpu() {
+    VarHandle.fullFence(); // the change before, the reading of `on` after: as in Pcpu.run
+    if (on != null) {
+      runner.preempt();
+    }
+    markDirty();
+  }
+
+  void awaitOffCpu() {
+    if (on == null) {
+      return;
+    }
+    boolean interrupted = false;
+    synchronized (this) {
+      waiters++;
+      while (on != null) {
+        try {
+          wait();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+      waiters--;
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** By its pCPU thread, with the pool's lock, after the last touch of the runner. */
+  void offCpu() {
+    on = null;
+    if (waiters != 0) {
+      synchronized (this) {
+        notifyAll();
+      }
+    }
+  }
+
+  void refuseOnOwnThread(String what) {
+    if (Thread.currentThread() instanceof PcpuThread thread && on == thread.cpu) {
+      throw new IllegalStateException(
+          "a unit cannot be %s by the pCPU thread that runs it: unit=%s".formatted(what, label));
+    }
+  }
+
+  // ------------------------------------------------------------------ for schedulers
+
+  @Override
+  public int domid() {
+    return domid;
+  }
+
+  @Override
+  public int vcpu() {
+    return vcpu;
+  }
+
+  @Override
+  public String label() {
+    return label;
+  }
+
+  @Override
+  public int weight() {
+    return params.weight();
+  }
+
+  @Override
+  public int cap() {
+    return params.cap();
+  }
+
+  @Override
+  public CpuMask affinity() {
+    return params.affinity();
+  }
+
+  @Override
+  public long runNanos() {
+    return runNanos;
+  }
+
+  @Override
+  public boolean runnable() {
+    return runnable;
+  }
+
+  @Override
+  public int runningOn() {
+    Pcpu cpu = on;
+    return cpu == null ? -1 : cpu.index;
+  }
+
+  @Override
+  public int lastPcpu() {
+    return lastPcpu;
+  }
+
+  @Override
+  public long standingNanos() {
+    return standingNanos;
+  }
+
+  @Override
+  public void standingNanos(long nanos) {
+    pool.seat.checkInCall();
+    standingNanos = nanos;
+  }
+
+  @Override
+  public Object data() {
+    return data;
+  }
+
+  @Override
+  public void data(Object newData) {
+    pool.seat.checkInCall();
+    data = newData;
+  }
+
+  /** Clears what schedulers wrote. */
+  void clearStanding() {
+    standingNanos = 0;
+  }
+
+  /** Sets the data slot on behalf of the kernel. */
+  void restoreData(Object newData) {
+    data = newData;
+  }
+
+  @Override
+  public String toString() {
+    return label;
+  }
+}

@@ -1,0 +1,189 @@
+package dev.domus.kernel.dispatch;
+
+import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * A physical CPU of a pool: a host thread that runs units, one slice after another.
+ *
+ * <p>Two flags make others heard without a lock; each is one half of a Dekker pair whose other half
+ * this thread writes before it looks:
+ *
+ * <ul>
+ *   <li>{@code attention}: set by {@link #kick}, then {@code current} is read and its runner
+ *       preempted; this thread sets {@code current}, then reads {@code attention} before it enters
+ *       the guest.
+ *   <li>{@code idle}: this thread sets it, then looks into the mailbox once more before it parks; a
+ *       poster posts, then looks for an idle pCPU. Whoever turns {@code idle} off owes the unpark,
+ *       so a burst of wake-ups unparks a thread once.
+ * </ul>
+ */
+final class Pcpu {
+  private static final VarHandle IDLE;
+
+  static {
+    try {
+      IDLE = MethodHandles.lookup().findVarHandle(Pcpu.class, "idle", boolean.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  final Pool pool;
+  final int index;
+
+  private volatile PcpuThread thread;
+  private volatile boolean attention;
+  private volatile boolean idle;
+
+  // Written under the pool's lock, by this pCPU's thread.
+  volatile DispatchUnit current;
+  long startedNanos;
+  long deadlineNanos;
+  long idleUntilNanos;
+
+  /** The clock at the last end of a slice. This pCPU's thread only. */
+  long endedNanos;
+
+  /** Guarded by the pool's lock: tickled since its last pick. */
+  boolean tickled;
+
+  /** Guarded by the pool's lock: the scheduler said to idle, and has not been asked since. */
+  boolean toldToIdle;
+
+  Pcpu(Pool pool, int index) {
+    this.pool = pool;
+    this.index = index;
+  }
+
+  /** Starts the thread, or a new one in place of one that is lost. */
+  void start(int pcpus) {
+    PcpuThread t = new PcpuThread(this, pcpus);
+    thread = t;
+    t.start();
+  }
+
+  PcpuThread thread() {
+    return thread;
+  }
+
+  /** Waits for the end of the thread, and of one that replaces it meanwhile. */
+  void join() {
+    boolean interrupted = false;
+    for (PcpuThread t = thread; t.isAlive(); t = thread) {
+      try {
+        t.join(50);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  // ------------------------------------------------------------------ any thread
+
+  /** Makes the pCPU look into the mailbox, and decide anew if it was tickled. Never blocks. */
+  void kick() {
+    attention = true;
+    if (!wakeIfIdle()) {
+      DispatchUnit unit = current;
+      if (unit != null) {
+        unit.runner.preempt();
+      }
+    }
+  }
+
+  /** Ends idling; false if the pCPU is not idle, or somebody else has ended it. */
+  boolean wakeIfIdle() {
+    if (idle && IDLE.compareAndSet(this, true, false)) {
+      LockSupport.unpark(thread);
+      return true;
+    }
+    return false;
+  }
+
+  boolean isIdle() {
+    return idle;
+  }
+
+  void hearAll() {
+    attention = false;
+  }
+
+  // ------------------------------------------------------------------ its thread
+
+  void loop(PcpuThread self) {
+    DispatchUnit unit = null;
+    SliceEnd end = null;
+    while (!pool.closed()) {
+      DispatchUnit next = pool.seat.reschedule(self, unit, end);
+      if (next == null) {
+        idle();
+      } else {
+        if (next == unit && end == SliceEnd.YIELDED) {
+          // Nobody else here: the guest waits for something outside, which may want this host CPU.
+          Thread.yield();
+        }
+        end = run(self, next);
+      }
+      unit = next;
+    }
+    pool.seat.retire(self, unit, end);
+  }
+
+  private void idle() {
+    idle = true;
+    while (idle
+        && !attention
+        && pool.mailbox.isEmpty()
+        && !pool.closed()
+        && pool.clock.nanoTime() < idleUntilNanos) {
+      Thread.interrupted(); // or it would not park
+      pool.clock.idle(idleUntilNanos);
+    }
+    idle = false;
+  }
+
+  /** Runs a unit to the end of its slice, past interruptions that do not concern it. */
+  private SliceEnd run(PcpuThread self, DispatchUnit unit) {
+    unit.runner.runstateChanged(RunstateInfo.RUNNING, startedNanos);
+    SliceEnd end;
+    do {
+      end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit);
+      endedNanos = pool.clock.nanoTime();
+    } while (goesOn(self, unit, end));
+    if (endedNanos >= deadlineNanos && end == SliceEnd.PREEMPTED) {
+      end = SliceEnd.EXPIRED;
+    }
+    unit.runner.runstateChanged(unit.waitingState(), endedNanos);
+    return end;
+  }
+
+  private boolean goesOn(PcpuThread self, DispatchUnit unit, SliceEnd end) {
+    boolean wantsToGoOn =
+        switch (end) {
+          case PREEMPTED -> true;
+          case BLOCKED -> !unit.fallAsleep(false);
+          case OFFLINE -> !unit.fallAsleep(true);
+          case EXPIRED, YIELDED -> false;
+        };
+    return wantsToGoOn
+        && endedNanos < deadlineNanos
+        && !unit.mustLeave()
+        && (!attention || pool.seat.attend(self));
+  }
+
+  private SliceEnd slice(DispatchUnit unit) {
+    try {
+      return unit.runner.runSlice(deadlineNanos);
+    } catch (Throwable e) { // whatever the kernel's vCPU got wrong: this pCPU has others to run
+      unit.pause();
+      unit.runner.crashed(e);
+      return SliceEnd.OFFLINE;
+    }
+  }
+}

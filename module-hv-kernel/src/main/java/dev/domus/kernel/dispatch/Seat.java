@@ -1,0 +1,616 @@
+package dev.domus.kernel.dispatch;
+
+import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import dev.domus.kernel.sched.Decision;
+import dev.domus.kernel.sched.PutReason;
+import dev.domus.kernel.sched.SchedPool;
+import dev.domus.kernel.sched.Scheduler;
+import dev.domus.kernel.sched.SchedulerFactory;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * Where a pool's scheduler sits: asks it, checks it, and puts it off the pool when it fails.
+ *
+ * <h2>One way in</h2>
+ *
+ * <p>{@link #call} is the only place from which plugin code is entered, by pCPU threads of the pool
+ * between two slices, with the pool's lock. Whatever the kernel changes, it changes before the
+ * call: when plugin code runs, all that the lock guards is consistent. So a call can be cut off at
+ * any point, by an exception in the same thread, or by the watchdog from outside ({@link
+ * PoolLock}), and the built-in round-robin continues from the kernel's own records. It needs
+ * nothing from the scheduler that failed.
+ *
+ * <h2>Levels, not edges</h2>
+ *
+ * <p>The scheduler learns of wake-ups, pauses, changed parameters, new and removed units from
+ * {@link #reconcile}, which compares what a unit wants with what the scheduler was last told. The
+ * mailbox is emptied at the top of each decision, under the same lock, so what a scheduler knows is
+ * never older than the decision.
+ */
+final class Seat implements SchedPool {
+  /** The verbs of the SPI that run under the lock. */
+  enum Verb {
+    INSERT,
+    REMOVE,
+    WAKE,
+    SLEEP,
+    PICK,
+    PUT,
+    ADJUST,
+    EXPORT
+  }
+
+  final Pool pool;
+  private final Pcpu[] cpus;
+
+  private volatile PoolLock lock = new PoolLock();
+  private volatile SchedulerFactory factory;
+
+  // Guarded by the lock.
+  private Scheduler scheduler;
+
+  /** Units taken from the mailbox and not yet reconciled: here, so that a takeover finds them. */
+  private DispatchUnit draining;
+
+  private int running;
+  private Swap swap;
+  private long nowNanos;
+
+  /** pCPU time given to units since the pool began, slices counted at most in full. */
+  long deliveredNanos;
+
+  // The call in progress, for messages; written before enterCall.
+  private Verb callVerb;
+  private DispatchUnit callUnit;
+
+  Seat(Pool pool, Pcpu[] cpus) {
+    this.pool = pool;
+    this.cpus = cpus;
+  }
+
+  /** Before the pCPUs start. */
+  void install(SchedulerFactory newFactory, Scheduler newScheduler) {
+    scheduler = newScheduler;
+    factory = newFactory;
+  }
+
+  SchedulerFactory factory() {
+    return factory;
+  }
+
+  // ------------------------------------------------------------------ what the scheduler sees
+
+  @Override
+  public String name() {
+    return pool.name();
+  }
+
+  @Override
+  public int pcpus() {
+    return cpus.length;
+  }
+
+  @Override
+  public void tickle(int pcpu) {
+    checkInCall();
+    Pcpu cpu = cpus[pcpu];
+    if (!cpu.tickled) {
+      cpu.tickled = true;
+      // Only pCPU threads call schedulers, see call().
+      PcpuThread self = (PcpuThread) Thread.currentThread();
+      if (self.cpu != cpu) {
+        self.kickLater(cpu);
+      }
+    }
+  }
+
+  void checkInCall() {
+    if (!lock.heldByCurrentThread()) {
+      throw new IllegalStateException("not inside a call of the kernel: pool=" + pool.name());
+    }
+  }
+
+  // ------------------------------------------------------------------ the lock
+
+  void acquire() {
+    for (; ; ) {
+      PoolLock l = lock;
+      if (l.acquire()) {
+        if (l == lock) {
+          return;
+        }
+        l.release();
+      }
+    }
+  }
+
+  void release() {
+    lock.release();
+  }
+
+  PoolLock lock() {
+    return lock;
+  }
+
+  private long advance(long nanos) {
+    long now = Math.max(nowNanos, nanos); // threads read the clock outside the lock
+    nowNanos = now;
+    return now;
+  }
+
+  // ------------------------------------------------------------------ the decision
+
+  /**
+   * The end of one slice and the beginning of the next, under one hold of the lock.
+   *
+   * @param previous what has just run here, or null
+   * @return what to run now, or null to idle
+   */
+  DispatchUnit reschedule(PcpuThread self, DispatchUnit previous, SliceEnd end) {
+    Pcpu cpu = self.cpu;
+    acquire();
+    cpu.hearAll();
+    cpu.toldToIdle = false;
+    long now = advance(previous != null ? cpu.endedNanos : pool.clock.nanoTime());
+    if (previous != null) {
+      takeOff(cpu, previous, end, now);
+    }
+    drain(now);
+    while (swap != null) {
+      now = rendezvous(self, now);
+      drain(now);
+    }
+    DispatchUnit next = pool.closed() ? null : choose(self, now);
+    cpu.tickled = false;
+    release();
+    self.kickTickled();
+    return next;
+  }
+
+  /**
+   * In the middle of a slice: tells the scheduler the news, and says whether the unit may go on.
+   */
+  boolean attend(PcpuThread self) {
+    Pcpu cpu = self.cpu;
+    acquire();
+    cpu.hearAll();
+    drain(advance(cpu.endedNanos));
+    boolean goOn = !cpu.tickled && swap == null && !pool.closed();
+    release();
+    self.kickTickled();
+    return goOn;
+  }
+
+  /** The pool is closed: takes off what ran last. */
+  void retire(PcpuThread self, DispatchUnit previous, SliceEnd end) {
+    acquire();
+    if (previous != null) {
+      takeOff(self.cpu, previous, end, advance(self.cpu.endedNanos));
+    }
+    release();
+    self.kickTickled();
+  }
+
+  private void takeOff(Pcpu cpu, DispatchUnit unit, SliceEnd end, long now) {
+    long ran = Math.max(0, cpu.endedNanos - cpu.startedNanos);
+    boolean slept = end == SliceEnd.BLOCKED || end == SliceEnd.OFFLINE || !unit.wantsCpu();
+    comeOff(cpu, unit, ran, !slept, now);
+    PutReason reason =
+        slept
+            ? PutReason.SLEPT
+            : switch (end) {
+              case EXPIRED -> PutReason.EXPIRED;
+              case YIELDED -> PutReason.YIELDED;
+              default -> PutReason.PREEMPTED;
+            };
+    Throwable thrown = call(scheduler, Verb.PUT, unit, cpu, reason, ran, now);
+    if (thrown != null) {
+      threw(thrown, now);
+    }
+    reconcile(unit, now); // it may have been woken, adjusted or removed meanwhile
+  }
+
+  private void comeOff(Pcpu cpu, DispatchUnit unit, long ran, boolean stillRunnable, long now) {
+    running--;
+    cpu.current = null;
+    deliveredNanos += Math.min(ran, cpu.deadlineNanos - cpu.startedNanos);
+    unit.runNanos += ran;
+    unit.runnable = stillRunnable;
+    unit.runstate.enter(unit.waitingState(), now);
+    beginsToWait(unit, now);
+    unit.offCpu();
+  }
+
+  private void beginsToWait(DispatchUnit unit, long now) {
+    unit.queuedAtNanos = now;
+    unit.waitingSinceDelivered = deliveredNanos;
+    unit.idleTicks = 0;
+  }
+
+  private DispatchUnit choose(PcpuThread self, long now) {
+    Pcpu cpu = self.cpu;
+    Decision decision = self.decision;
+    decision.reset();
+    Throwable thrown = call(scheduler, Verb.PICK, null, cpu, null, 0, now);
+    String wrong = thrown == null ? wrongWith(decision, cpu) : null;
+    if (thrown != null || wrong != null) {
+      if (thrown != null) {
+        threw(thrown, now);
+      } else {
+        fault(SchedulerFault.Kind.ILLEGAL_PICK, wrong, null, now);
+      }
+      decision.reset();
+      scheduler.pick(cpu.index, now, decision); // the built-in one, by now
+    }
+    if (decision.isIdle()) {
+      cpu.idleUntilNanos = decision.idleUntilNanos();
+      cpu.toldToIdle = true;
+      return null;
+    }
+    DispatchUnit unit = (DispatchUnit) decision.unit();
+    running++;
+    unit.on = cpu;
+    unit.lastPcpu = cpu.index;
+    unit.runstate.enter(RunstateInfo.RUNNING, now);
+    cpu.startedNanos = now;
+    cpu.deadlineNanos = now + decision.sliceNanos();
+    cpu.current = unit;
+    return unit;
+  }
+
+  /** What is illegal about a decision, or null. */
+  private String wrongWith(Decision decision, Pcpu cpu) {
+    if (!decision.made()) {
+      return "pick(pcpu=%d) decided nothing".formatted(cpu.index);
+    }
+    if (decision.isIdle()) {
+      return null;
+    }
+    if (!(decision.unit() instanceof DispatchUnit unit) || unit.pool != pool || !unit.inserted) {
+      return "picked %s, which is not a unit of the pool".formatted(decision.unit().label());
+    }
+    if (unit.on != null) {
+      return "picked %s for pcpu=%d while it runs on pcpu=%d"
+          .formatted(unit, cpu.index, unit.on.index);
+    }
+    if (!unit.runnable) {
+      return "picked %s for pcpu=%d, which is not runnable".formatted(unit, cpu.index);
+    }
+    if (!unit.affinity().contains(cpu.index)) {
+      return "picked %s for pcpu=%d, outside its affinity=%s"
+          .formatted(unit, cpu.index, unit.affinity());
+    }
+    long slice = decision.sliceNanos();
+    if (slice < Decision.MIN_SLICE_NANOS || slice > Decision.MAX_SLICE_NANOS) {
+      return "gave %s a slice outside %d … %d ns: slice=%d"
+          .formatted(unit, Decision.MIN_SLICE_NANOS, Decision.MAX_SLICE_NANOS, slice);
+    }
+    return null;
+  }
+
+  // ------------------------------------------------------------------ telling the scheduler
+
+  private void drain(long now) {
+    for (; ; ) {
+      DispatchUnit unit = draining;
+      if (unit == null) {
+        unit = pool.mailbox.takeAll();
+        if (unit == null) {
+          return;
+        }
+      }
+      draining = unit.nextDirty;
+      unit.markClean();
+      reconcile(unit, now);
+    }
+  }
+
+  /** Brings the scheduler's knowledge of one unit up to date. */
+  private void reconcile(DispatchUnit unit, long now) {
+    if (unit.on != null) {
+      return; // its pCPU is on the way here
+    }
+    if (unit.removing) {
+      forget(unit, now);
+      return;
+    }
+    boolean adjusted = unit.applyParams();
+    if (!unit.inserted) {
+      unit.inserted = true;
+      pool.units.add(unit);
+      tell(Verb.INSERT, unit, now);
+    } else if (adjusted) {
+      tell(Verb.ADJUST, unit, now);
+    }
+    setRunnable(unit, unit.wantsCpu(), now);
+  }
+
+  private void setRunnable(DispatchUnit unit, boolean wants, long now) {
+    unit.runstate.enter(unit.waitingState(), now);
+    if (wants == unit.runnable) {
+      return;
+    }
+    unit.runnable = wants;
+    if (wants) {
+      beginsToWait(unit, now);
+    }
+    tell(wants ? Verb.WAKE : Verb.SLEEP, unit, now);
+  }
+
+  private void forget(DispatchUnit unit, long now) {
+    if (unit.inserted) {
+      setRunnable(unit, false, now);
+      unit.inserted = false;
+      pool.units.remove(unit);
+      tell(Verb.REMOVE, unit, now);
+      unit.restoreData(null);
+    }
+  }
+
+  private void tell(Verb verb, DispatchUnit unit, long now) {
+    Throwable thrown = call(scheduler, verb, unit, null, null, 0, now);
+    if (thrown != null) {
+      threw(thrown, now); // and so the built-in one knows all units as they are now
+    }
+  }
+
+  /**
+   * The only way into plugin code.
+   *
+   * @return what it threw, or null
+   * @throws PoolLock.Abandoned if the watchdog has given this thread up meanwhile
+   */
+  private Throwable call(
+      Scheduler target,
+      Verb verb,
+      DispatchUnit unit,
+      Pcpu cpu,
+      PutReason reason,
+      long ran,
+      long now) {
+    PoolLock held = lock;
+    callVerb = verb;
+    callUnit = unit;
+    Throwable thrown = null;
+    held.enterCall();
+    try {
+      switch (verb) {
+        case INSERT -> target.insert(unit, now);
+        case REMOVE -> target.remove(unit, now);
+        case WAKE -> target.wake(unit, now);
+        case SLEEP -> target.sleep(unit, now);
+        case PICK -> target.pick(cpu.index, now, cpu.thread().decision);
+        case PUT -> target.put(unit, cpu.index, reason, ran, now);
+        case ADJUST -> target.adjust(unit, now);
+        case EXPORT -> target.export(unit, now);
+      }
+    } catch (Throwable e) { // a plugin's, of any kind: it costs the plugin its pool
+      thrown = e;
+    }
+    held.leaveCall();
+    return thrown;
+  }
+
+  private String describeCall() {
+    return callUnit == null ? callVerb + "()" : callVerb + "(" + callUnit + ")";
+  }
+
+  // ------------------------------------------------------------------ the swap
+
+  /**
+   * Asks for a swap and waits until it is over. Not on a pCPU thread.
+   *
+   * @param patienceNanos how long to wait for the pCPUs to come
+   */
+  void swap(Swap request, long patienceNanos) {
+    acquire();
+    if (pool.closed()) {
+      request.refuse("the pool is closed");
+      request.release();
+    } else {
+      swap = request;
+      boolean kicked = false;
+      for (Pcpu cpu : cpus) {
+        if (cpu.current != null) {
+          cpu.kick();
+          kicked = true;
+        }
+      }
+      if (!kicked) {
+        cpus[0].kick(); // all idle: any of them can do it
+      }
+    }
+    release();
+    if (!request.awaitOver(patienceNanos)) {
+      acquire();
+      cancelSwap(() -> "not all pCPUs stopped: " + stillRunning());
+      release();
+      request.awaitOver(Long.MAX_VALUE);
+    }
+  }
+
+  /** Refuses the swap in progress, if there is one. With the lock. */
+  void cancelSwap(Supplier<String> why) {
+    Swap s = swap;
+    if (s != null) {
+      swap = null;
+      s.refuse(why.get());
+      s.release();
+    }
+  }
+
+  private String stillRunning() {
+    StringBuilder text = new StringBuilder();
+    for (Pcpu cpu : cpus) {
+      DispatchUnit unit = cpu.current;
+      if (unit != null) {
+        text.append(text.isEmpty() ? "" : ", ").append("pcpu ").append(cpu.index);
+        text.append(" runs ").append(unit);
+      }
+    }
+    return text.toString();
+  }
+
+  /** A pCPU has stopped for the swap: the last one performs it, the others wait. */
+  private long rendezvous(PcpuThread self, long now) {
+    Swap s = swap;
+    s.arrive(self.cpu, now);
+    if (running == 0) {
+      perform(s, now);
+      swap = null;
+      s.release();
+    } else {
+      release();
+      self.kickTickled();
+      s.awaitRelease();
+      acquire();
+    }
+    long later = advance(pool.clock.nanoTime());
+    s.leave(self.cpu, later);
+    return later;
+  }
+
+  private void perform(Swap s, long now) {
+    List<DispatchUnit> units = pool.unitsByWaiting();
+    s.phase = Swap.Phase.EXPORTING;
+    for (DispatchUnit unit : units) {
+      unit.clearStanding();
+      tell(Verb.EXPORT, unit, now);
+    }
+    s.phase = Swap.Phase.INSERTING;
+    s.saveSlots(units);
+    for (DispatchUnit unit : units) {
+      Throwable thrown = call(s.incoming, Verb.INSERT, unit, null, null, 0, now);
+      if (thrown != null) {
+        s.restoreSlots(units);
+        String detail = describeCall() + " threw " + thrown;
+        s.refuse(detail);
+        report(s.factory, SchedulerFault.Kind.THREW, detail + ROLLED_BACK, thrown, now);
+        return;
+      }
+    }
+    s.succeed(scheduler, units);
+    scheduler = s.incoming;
+    factory = s.factory;
+    askAll();
+  }
+
+  // ------------------------------------------------------------------ faults
+
+  private static final String TOOK_OVER = "; the built-in round-robin took over";
+  private static final String ROLLED_BACK = "; the swap was rolled back";
+
+  private void threw(Throwable thrown, long now) {
+    fault(SchedulerFault.Kind.THREW, describeCall() + " threw " + thrown, thrown, now);
+  }
+
+  /** Puts the scheduler off the pool, for a reason. With the lock. */
+  private void fault(SchedulerFault.Kind kind, String detail, Throwable thrownOrNull, long now) {
+    report(factory, kind, detail + TOOK_OVER, thrownOrNull, now);
+    takeOver(now);
+  }
+
+  private void report(
+      SchedulerFactory culprit,
+      SchedulerFault.Kind kind,
+      String detail,
+      Throwable thrownOrNull,
+      long now) {
+    Class<?> type = culprit.getClass();
+    String module = type.getModule().isNamed() ? type.getModule().getName() + "/" : "";
+    pool.dispatcher.report(
+        new SchedulerFault(
+            pool.name(),
+            culprit.name(),
+            module + type.getName(),
+            kind,
+            detail,
+            Optional.ofNullable(thrownOrNull),
+            now));
+  }
+
+  /** The built-in round-robin takes every unit as the kernel knows it. With the lock. */
+  private void takeOver(long now) {
+    LastResort successor = new LastResort(this);
+    scheduler = successor;
+    factory = LastResort.FACTORY;
+    for (DispatchUnit unit : pool.unitsByWaiting()) {
+      unit.restoreData(null);
+      successor.insert(unit, now);
+    }
+    askAll();
+  }
+
+  /** Makes every pCPU decide anew. With the lock. */
+  private void askAll() {
+    for (Pcpu cpu : cpus) {
+      cpu.tickled = true;
+      cpu.kick();
+    }
+  }
+
+  // ------------------------------------------------------------------ the watchdog's
+
+  /** A call has taken too long: takes the lock from its holder. False if it came back just now. */
+  boolean giveUpOn(long callInProgress, long tookNanos) {
+    PoolLock stuck = lock;
+    Thread holder = stuck.owner();
+    if (!stuck.abandon(callInProgress)) {
+      return false;
+    }
+    lock = new PoolLock(Thread.currentThread());
+    stuck.sendWaitersAway();
+    long now = advance(pool.clock.nanoTime());
+    String detail =
+        "%s has not returned for %d ms".formatted(describeCall(), tookNanos / 1_000_000);
+    Pcpu cpu = ((PcpuThread) holder).cpu;
+    DispatchUnit unit = cpu.current;
+    if (unit != null) { // it was attending to the mailbox in mid-slice
+      long ran = Math.max(0, cpu.endedNanos - cpu.startedNanos);
+      comeOff(cpu, unit, ran, unit.wantsCpu(), now);
+    }
+    Swap s = swap;
+    boolean inSwap = s != null && s.phase != Swap.Phase.GATHERING;
+    boolean incomings = inSwap && s.phase == Swap.Phase.INSERTING;
+    if (incomings) {
+      s.restoreSlots(pool.units);
+      report(s.factory, SchedulerFault.Kind.OVERLONG_CALL, detail + ROLLED_BACK, null, now);
+      askAll();
+    } else {
+      fault(SchedulerFault.Kind.OVERLONG_CALL, detail, null, now);
+    }
+    if (inSwap) {
+      swap = null;
+      s.refuse(detail);
+      s.release();
+      s.leave(cpu, now);
+    }
+    holder.interrupt(); // in case it waits for something
+    cpu.start(cpus.length);
+    release();
+    for (DispatchUnit each : pool.snapshot()) {
+      each.markDirty(); // what the lost thread was about to tell
+    }
+    return true;
+  }
+
+  /** Looks for a unit that waits for too long. Does nothing if the lock is not free. */
+  void checkStarvation(DispatchLimits limits) {
+    PoolLock l = lock; // only the watchdog, which calls this, ever replaces it
+    if (!l.tryAcquire()) {
+      return;
+    }
+    DispatchUnit starving = Watchdog.findStarving(pool.units, cpus, deliveredNanos, limits);
+    if (starving != null) {
+      long others = (deliveredNanos - starving.waitingSinceDelivered) / 1_000_000;
+      fault(
+          SchedulerFault.Kind.STARVATION,
+          starving + " is runnable and was not picked while others ran for " + others + " ms",
+          null,
+          advance(pool.clock.nanoTime()));
+    }
+    l.release();
+  }
+}

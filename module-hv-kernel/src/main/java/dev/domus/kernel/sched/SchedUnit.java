@@ -1,0 +1,69 @@
+package dev.domus.kernel.sched;
+
+/**
+ * What is scheduled: a vCPU, seen through the generic record that the kernel keeps of it. It
+ * outlives every scheduler that handles it, so all that a swap hands over is here.
+ *
+ * <p>Getters are cheap and may be called in any call of the kernel into the scheduler; the three
+ * methods with an argument only there.
+ */
+public interface SchedUnit {
+  /** Weight of a unit for which nobody has said anything, as in Xen. */
+  int DEFAULT_WEIGHT = 256;
+
+  /** The largest weight; the smallest is 1. */
+  int MAX_WEIGHT = 65_535;
+
+  /** Cap of a unit that may use all it can get. */
+  int NO_CAP = 0;
+
+  /** The domain's id. */
+  int domid();
+
+  /** The vCPU's number in its domain. */
+  int vcpu();
+
+  /** For messages: {@code d3v0}. */
+  String label();
+
+  /**
+   * The weight of each of the domain's vCPUs against others in the pool, 1 … {@link #MAX_WEIGHT}.
+   */
+  int weight();
+
+  /**
+   * How much pCPU time the domain's vCPUs may use together, in percent of one pCPU: 50 is half a
+   * pCPU, 200 two; {@link #NO_CAP} is no limit. The same in all units of a domain.
+   */
+  int cap();
+
+  /** The pCPUs it may run on (hard affinity). Contains at least one of the pool's. */
+  CpuMask affinity();
+
+  /** Time spent on a pCPU in its whole life, up to its last {@link Scheduler#put}. */
+  long runNanos();
+
+  /** Whether it wants a pCPU: waiting or running. */
+  boolean runnable();
+
+  /** The pCPU that runs it, or -1. */
+  int runningOn();
+
+  /** The pCPU that ran it last, or -1 if none has. */
+  int lastPcpu();
+
+  /**
+   * The standing that the previous scheduler left: pCPU time the unit is owed (positive) or has had
+   * too much (negative), against its fair share; 0 if it kept no account.
+   */
+  long standingNanos();
+
+  /** Leaves a standing for the next scheduler; for {@link Scheduler#export}. */
+  void standingNanos(long nanos);
+
+  /** What the scheduler attached; null if nothing since the unit was inserted. */
+  Object data();
+
+  /** Attaches the scheduler's own record. The kernel clears the slot at a swap. */
+  void data(Object data);
+}

@@ -1,0 +1,129 @@
+package dev.domus.kernel.sched;
+
+/**
+ * Decides which unit (vCPU) a pCPU of one pool runs next.
+ *
+ * <h2>Design</h2>
+ *
+ * <p>Mechanism is the kernel's: threads, parking, preemption, blocking, lost wake-ups, run states,
+ * CPU time. A scheduler keeps queues and an account, nothing else. The kernel tells it of each
+ * change by verbs in pairs:
+ *
+ * <pre>
+ *            insert                     wake                       pick
+ *   (absent) ------&gt; asleep (inserted) ------&gt; runnable (waiting) ------&gt; running
+ *            &lt;------                   &lt;------                    &lt;------
+ *            remove                     sleep                      put(EXPIRED|PREEMPTED|YIELDED)
+ *                        ^                                           |
+ *                        '-------------------- put(SLEPT) -----------'
+ * </pre>
+ *
+ * <p>The kernel reports the <em>level</em>, not each edge: a unit that blocks and is woken a
+ * hundred times between two calls gives at most one {@code put(SLEPT)} and one {@code wake}. The
+ * state that the diagram shows is what {@link SchedUnit#runnable()} and {@link
+ * SchedUnit#runningOn()} answer during every call, already as it is after the change.
+ *
+ * <h2>Threads and locks</h2>
+ *
+ * <p>All methods but {@link #close} are called by pCPU threads of the pool, between two slices of
+ * guest execution and never from inside a hypercall; a thread that wakes a vCPU never runs plugin
+ * code. The kernel holds the pool's lock during each call, so calls into one scheduler never
+ * overlap and each happens before the next: a scheduler needs no lock of its own, and must take
+ * none. (Schedulers that scale to many pCPUs will be able to ask for per-pCPU locks instead; that
+ * is to be an opt-in beside this contract, which stays the default.)
+ *
+ * <h2>What a scheduler may do</h2>
+ *
+ * <ul>
+ *   <li>Keep one object per unit in {@link SchedUnit#data(Object)}.
+ *   <li>Ask for a pCPU's attention with {@link SchedPool#tickle}: an idle one is woken, a busy one
+ *       is preempted; either then calls {@link #pick} (after {@link #put}, if it ran something).
+ *   <li>Do its periodic work when it is called: compare {@code nowNanos} with the time of the last
+ *       accounting. If something must happen later on an idle pCPU, answer {@link
+ *       Decision#idleUntil}.
+ * </ul>
+ *
+ * <h2>What it must not do</h2>
+ *
+ * <ul>
+ *   <li>Throw, block, wait, do I/O, start threads, look at a clock. A call should cost well under a
+ *       microsecond, and {@code pick}, {@code put}, {@code wake} and {@code sleep} allocate
+ *       nothing.
+ *   <li>Pick what is not runnable, runs elsewhere, belongs to another pool or may not run on that
+ *       pCPU; or give a slice outside {@link Decision#MIN_SLICE_NANOS} … {@link
+ *       Decision#MAX_SLICE_NANOS}.
+ *   <li>Lose a unit: one that is runnable gets a pCPU in bounded time, in proportion to what its
+ *       weight and cap allow.
+ *   <li>Call back ({@code tickle}, {@code data(x)}, {@code standingNanos(x)}) outside a call of the
+ *       kernel.
+ * </ul>
+ *
+ * <p>A scheduler that does one of these is put off the pool: the kernel's built-in round-robin
+ * takes over at once, guests go on, and a fault report names the scheduler and what it did. It gets
+ * no call after that, except {@code close}.
+ *
+ * <h2>Swap</h2>
+ *
+ * <p>A pool changes its scheduler while guests run. At a rendezvous (no unit of the pool runs) the
+ * kernel calls {@link #export} on the outgoing scheduler for every unit, clears the data slots, and
+ * inserts every unit into the incoming one: those that have waited longest first, so that a FIFO
+ * queue built by {@code insert} goes on fairly. What is handed over is in the unit: weight, cap,
+ * affinity, run time so far, runnable or not, and the standing that {@code export} wrote. If the
+ * incoming scheduler throws or hangs, the slots are put back and the outgoing one goes on as if
+ * nothing had been: {@code export} must therefore change nothing in the scheduler itself. After the
+ * swap the outgoing one is closed.
+ */
+public interface Scheduler extends AutoCloseable {
+  /**
+   * Takes a unit in. It is asleep if it is new; at a swap it may be runnable, in which case it is
+   * queued at once and no {@link #wake} follows. It is never running.
+   */
+  void insert(SchedUnit unit, long nowNanos);
+
+  /** Forgets a unit, which is asleep. It may be inserted again later, perhaps in another pool. */
+  void remove(SchedUnit unit, long nowNanos);
+
+  /**
+   * A unit that was asleep is runnable now. The scheduler queues it and tickles the pCPU that
+   * should run it, if any: an idle one, or one whose unit it should preempt.
+   */
+  void wake(SchedUnit unit, long nowNanos);
+
+  /** A unit that was waiting to run is asleep now, because it was paused. */
+  void sleep(SchedUnit unit, long nowNanos);
+
+  /**
+   * Says what a pCPU does next. Nothing runs on it now.
+   *
+   * @param pcpu the asking pCPU, 0 … {@link SchedPool#pcpus()} - 1
+   * @param nowNanos the time; never less than in an earlier call
+   * @param decision to be filled in; the kernel's, not to be kept
+   */
+  void pick(int pcpu, long nowNanos, Decision decision);
+
+  /**
+   * A unit that {@link #pick} gave to a pCPU has come off it. A {@link #pick} for that pCPU follows
+   * under the same lock, unless a swap or the pool's end comes in between.
+   *
+   * @param reason why; the unit is still runnable, and to be queued, unless it is {@link
+   *     PutReason#SLEPT}
+   * @param ranNanos how long it ran, 0 or more; may exceed the slice a little
+   */
+  void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos);
+
+  /** Weight, cap or affinity of an inserted unit have changed, whatever its state. */
+  default void adjust(SchedUnit unit, long nowNanos) {}
+
+  /**
+   * Writes what the next scheduler should know into {@link SchedUnit#standingNanos(long)}, which is
+   * 0 before. Changes nothing else.
+   */
+  default void export(SchedUnit unit, long nowNanos) {}
+
+  /**
+   * The scheduler will not be called again. Called by no pCPU thread, without the lock. Its units
+   * are no longer its own.
+   */
+  @Override
+  default void close() {}
+}

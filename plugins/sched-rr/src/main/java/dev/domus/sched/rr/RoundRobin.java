@@ -1,0 +1,144 @@
+package dev.domus.sched.rr;
+
+import dev.domus.kernel.sched.Decision;
+import dev.domus.kernel.sched.PutReason;
+import dev.domus.kernel.sched.SchedPool;
+import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.Scheduler;
+
+/**
+ * Round-robin: one queue for the pool, a turn of fixed length for each.
+ *
+ * <h2>Design</h2>
+ *
+ * <p>Runnable units stand in one FIFO queue. A pCPU takes the first that may run on it and gives it
+ * a turn; afterwards the unit goes to the end. Oldest of all time-sharing policies (L. Kleinrock,
+ * <em>Analysis of a time-shared processor</em>, 1964), kept because everything about it can be
+ * predicted: with <em>n</em> runnable units on <em>p</em> pCPUs each gets p/n of a pCPU, and none
+ * waits longer than n/p turns.
+ *
+ * <p><b>Equal turns, blind to weights and caps.</b> Units of weight 256 and 512 get shares of 1 : 1
+ * here. Who wants weights wants {@code credit}. Affinity is honoured.
+ *
+ * <h2>Choices</h2>
+ *
+ * <ul>
+ *   <li>A turn that was cut short (the pool stopped for a swap, affinity changed) is continued, at
+ *       the head of the queue: otherwise frequent interruptions would favour the one interrupted or
+ *       the others.
+ *   <li>A unit that sleeps loses the rest of its turn, and queues at the end when it wakes. Nobody
+ *       is preempted for it; an idle pCPU is tickled, the one that ran it last if it can be. So a
+ *       unit that mostly sleeps waits up to n/p turns at each wake-up: throughput, not latency.
+ *   <li>A yield gives the rest of the turn away.
+ *   <li>10 ms a turn: a hundred times what a switch costs, and short enough for a console with a
+ *       handful of busy neighbours.
+ * </ul>
+ *
+ * <h2>Cost</h2>
+ *
+ * <p>Every call is O(1) with default affinity. A unit that is pinned elsewhere is stepped over in
+ * {@code pick}, so with much pinning that is O(n).
+ */
+final class RoundRobin implements Scheduler {
+  private final SchedPool pool;
+  private final long turnNanos;
+  private final Turn queue = Turn.head();
+
+  /** pCPUs that were told to idle and not tickled since. */
+  private final boolean[] idle;
+
+  RoundRobin(SchedPool pool, long turnNanos) {
+    this.pool = pool;
+    this.turnNanos = turnNanos;
+    this.idle = new boolean[pool.pcpus()];
+  }
+
+  @Override
+  public void insert(SchedUnit unit, long nowNanos) {
+    Turn turn = new Turn(unit);
+    unit.data(turn);
+    if (unit.runnable()) {
+      turn.insertBefore(queue);
+    }
+  }
+
+  @Override
+  public void remove(SchedUnit unit, long nowNanos) {
+    unit.data(null);
+  }
+
+  @Override
+  public void wake(SchedUnit unit, long nowNanos) {
+    Turn turn = (Turn) unit.data();
+    turn.leftNanos = 0;
+    turn.insertBefore(queue);
+    tickleIdle(unit);
+  }
+
+  @Override
+  public void sleep(SchedUnit unit, long nowNanos) {
+    ((Turn) unit.data()).unlink();
+  }
+
+  @Override
+  public void pick(int pcpu, long nowNanos, Decision decision) {
+    for (Turn turn = queue.next; turn != queue; turn = turn.next) {
+      if (turn.unit.affinity().contains(pcpu)) {
+        turn.unlink();
+        if (turn.leftNanos == 0) {
+          turn.leftNanos = turnNanos;
+        }
+        idle[pcpu] = false;
+        decision.run(turn.unit, turn.leftNanos);
+        return;
+      }
+    }
+    idle[pcpu] = true;
+    decision.idle();
+  }
+
+  @Override
+  public void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos) {
+    Turn turn = (Turn) unit.data();
+    long left = turn.leftNanos - ranNanos;
+    if (reason == PutReason.PREEMPTED && left >= Decision.MIN_SLICE_NANOS) {
+      turn.leftNanos = left;
+      turn.insertBefore(queue.next);
+    } else {
+      turn.leftNanos = 0;
+      if (reason != PutReason.SLEPT) {
+        turn.insertBefore(queue);
+      }
+    }
+    if (turn.queued() && (queue.next != turn || !unit.affinity().contains(pcpu))) {
+      tickleIdle(unit); // an idle pCPU may be allowed this one, and not those in front of it
+    }
+  }
+
+  /** A changed affinity may let an idle pCPU have a waiting unit. */
+  @Override
+  public void adjust(SchedUnit unit, long nowNanos) {
+    if (((Turn) unit.data()).queued()) {
+      tickleIdle(unit);
+    }
+  }
+
+  private void tickleIdle(SchedUnit unit) {
+    int last = unit.lastPcpu();
+    if (last >= 0 && last < idle.length && idle[last] && unit.affinity().contains(last)) {
+      tickle(last);
+      return;
+    }
+    for (int pcpu = 0; pcpu < idle.length; pcpu++) {
+      if (idle[pcpu] && unit.affinity().contains(pcpu)) {
+        tickle(pcpu);
+        return;
+      }
+    }
+  }
+
+  private void tickle(int pcpu) {
+    idle[pcpu] = false; // the next wake-up looks for another one
+    pool.tickle(pcpu);
+  }
+}
