@@ -423,10 +423,20 @@ public final class EventChannels {
         && port.binding != PortBinding.Reserved.INSTANCE;
   }
 
-  /** Says whether a port is pending, whatever its mask, as SCHEDOP_poll asks. Lock-free. */
+  /** Says whether a port is pending, whatever its mask. Lock-free. */
   public boolean isPending(int number) {
     Port port = port(number);
     return port != null && delivery.isPending(port);
+  }
+
+  /**
+   * What SCHEDOP_poll asks of each port. Lock-free.
+   *
+   * @return 1 if the port is pending, whatever its mask; 0 if not; −EINVAL if it is not bound, so
+   *     that nobody waits for it (XSA-221)
+   */
+  public int pendingState(int number) {
+    return !isBound(number) ? -EINVAL : isPending(number) ? 1 : 0;
   }
 
   /** Says whether the guest has masked a port. Lock-free. */

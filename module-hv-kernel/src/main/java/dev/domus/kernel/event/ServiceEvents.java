@@ -89,11 +89,16 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
     return port;
   }
 
-  /** Closes a port. Its handler is not called afterwards, except for a call already under way. */
-  public synchronized void close(int port) {
-    channels.close(port);
-    handlers[port] = null;
-    takePending(port);
+  /**
+   * Closes a port if it is still the one that was bound with this handler; does nothing otherwise.
+   * The handler is not called afterwards, except for a call already under way.
+   */
+  public synchronized void close(int port, Runnable handler) {
+    if (handlers[port] == handler) {
+      channels.close(port);
+      handlers[port] = null;
+      takePending(port);
+    }
   }
 
   // ---- EventTarget ----
@@ -186,7 +191,7 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
           Level.ERROR,
           "event handler failed, its port is closed: domid=" + domid + " port=" + port,
           failure);
-      closeIfHandledBy(port, handler);
+      close(port, handler);
     }
   }
 
@@ -194,12 +199,6 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
     takePending(port);
     Runnable handler = handlers[port];
     return handler == null ? NO_HANDLER : handler;
-  }
-
-  private synchronized void closeIfHandledBy(int port, Runnable handler) {
-    if (handlers[port] == handler) {
-      close(port);
-    }
   }
 
   private void takePending(int port) {

@@ -63,8 +63,7 @@ final class TwoLevelDelivery implements PortDelivery {
 
   @Override
   public void clearPending(Port port) {
-    long ignored =
-        (long) LONG.getAndBitwiseAnd(memory, pending + wordOffset(port), ~(1L << port.number));
+    LONG.getAndBitwiseAnd(memory, pending + wordOffset(port), ~(1L << port.number));
   }
 
   @Override

@@ -81,15 +81,18 @@ class ServiceEventsTest {
   void aClosedPortsHandlerIsNotCalledForItsSuccessor() throws Exception {
     AtomicInteger calls = new AtomicInteger();
     int guestPort = guest.events.allocUnbound(1, 0);
-    int port = bind(guestPort, calls::incrementAndGet);
+    Runnable handler = calls::incrementAndGet;
+    int port = bind(guestPort, handler);
     handshake();
-    service.close(port);
+    service.close(port, handler);
     int before = calls.get();
     Semaphore fresh = new Semaphore(0);
     int second = guest.events.allocUnbound(1, 0);
     assertEquals(port, bind(second, fresh::release));
     assertTrue(fresh.tryAcquire(10, TimeUnit.SECONDS));
     assertEquals(before, calls.get());
+    service.close(port, handler);
+    assertTrue(service.channels().isBound(port), "it is somebody else's now");
   }
 
   @Test
@@ -121,9 +124,10 @@ class ServiceEventsTest {
     for (int round = 0; round < 2; round++) {
       Semaphore reached = new Semaphore(0);
       int guestPort = guest.events.allocUnbound(1, 0);
-      int port = bind(guestPort, reached::release);
+      Runnable handler = reached::release;
+      int port = bind(guestPort, handler);
       assertTrue(reached.tryAcquire(10, TimeUnit.SECONDS));
-      service.close(port);
+      service.close(port, handler);
       guest.events.close(guestPort);
     }
   }

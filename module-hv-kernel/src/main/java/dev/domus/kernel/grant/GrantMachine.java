@@ -1,0 +1,43 @@
+package dev.domus.kernel.grant;
+
+import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.memory.CodeFrames;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+
+/**
+ * What the grant table of one domain needs to know of the machine and of the other domains.
+ * Thread-safe.
+ */
+public interface GrantMachine {
+  /** The grant table of a domain, or nothing if there is no such domain. */
+  Optional<GrantTable> grants(int domid);
+
+  /**
+   * Says whether the caller may set up and query the target's grant table; every domain may its
+   * own.
+   */
+  boolean mayControl(int callerDomid, int targetDomid);
+
+  /** All machine memory, indexed by machine address. */
+  MemorySegment memory();
+
+  /** Told of frames that copies have written. */
+  CodeFrames codeFrames();
+
+  /** References on granted frames. */
+  FrameReferences frames();
+
+  /**
+   * Allocates a zeroed frame that the hypervisor owns and the domain may map for writing.
+   *
+   * @return the frame, or −1 if memory ran out
+   */
+  long allocateSpecialFrame(int domid);
+
+  /**
+   * Gives back a frame of {@link #allocateSpecialFrame}. It is freed when no page table maps it any
+   * more.
+   */
+  void freeSpecialFrame(long mfn);
+}

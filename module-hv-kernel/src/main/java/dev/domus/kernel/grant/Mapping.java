@@ -1,0 +1,51 @@
+package dev.domus.kernel.grant;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * What stands behind a grant handle. A mapping has a host part (a page-table entry), a device part,
+ * or both; they can be unmapped one after the other, and each is given back once (XSA-224).
+ *
+ * <p>{@link #state} is 0 while the handle is free. Whoever unmaps makes the mapping {@link #BUSY}
+ * by compare-and-set, so that of two vCPUs that unmap the same handle one finds it gone. The other
+ * fields belong to the one who has made it busy, or to the one who is setting it up.
+ */
+final class Mapping {
+  static final int HOST = 1, DEVICE = 2, READONLY = 4, CONTAINS_PTE = 8, BUSY = 16;
+
+  private static final VarHandle STATE;
+
+  static {
+    try {
+      STATE = MethodHandles.lookup().findVarHandle(Mapping.class, "state", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  GrantTable granter;
+  int ref;
+  long mfn;
+  private volatile int state;
+
+  /** Makes the mapping live. */
+  void publish(int newState) {
+    state = newState;
+  }
+
+  /**
+   * Takes the mapping for a change; returns its state, or 0 if it is not live or somebody else has
+   * it.
+   */
+  int claim() {
+    int seen = state;
+    boolean claimed =
+        seen != 0 && (seen & BUSY) == 0 && STATE.compareAndSet(this, seen, seen | BUSY);
+    return claimed ? seen : 0;
+  }
+
+  boolean writable(int claimed) {
+    return (claimed & READONLY) == 0;
+  }
+}

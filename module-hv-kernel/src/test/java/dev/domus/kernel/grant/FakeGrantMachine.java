@@ -1,0 +1,135 @@
+package dev.domus.kernel.grant;
+
+import dev.domus.kernel.abi.GrantEntryLayout;
+import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.memory.CodeFrames;
+import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.MachineMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Real machine memory and a real frame table under domains that consist of a grant table. */
+final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoCloseable {
+  static final int FRAMES = 256;
+
+  final MachineMemory memory = MachineMemory.reserve((long) FRAMES << 12);
+  final FrameTable table = new FrameTable(FRAMES);
+  final FrameAllocator allocator = new FrameAllocator(memory, table, 1);
+  final CodeFrames code = new CodeFrames(FRAMES);
+  final Map<Integer, GrantTable> tables = new ConcurrentHashMap<>();
+
+  GrantTable domain(int domid) {
+    GrantTable grants = new GrantTable(domid, this);
+    tables.put(domid, grants);
+    return grants;
+  }
+
+  long ram(int domid) {
+    long mfn = allocator.allocate(0);
+    table.assign(mfn, domid);
+    return mfn;
+  }
+
+  /** Writes an entry as the granting guest would. */
+  void grant(GrantTable granter, int ref, int flags, int domid, long mfn) {
+    granter.grow(ref / GrantEntryLayout.PER_FRAME + 1);
+    long at = entry(granter, ref);
+    memory.segment().set(ValueLayout.JAVA_INT, at + GrantEntryLayout.FRAME, (int) mfn);
+    memory.segment().set(ValueLayout.JAVA_INT, at, flags | domid << 16);
+  }
+
+  int flags(GrantTable granter, int ref) {
+    return memory.segment().get(ValueLayout.JAVA_INT, entry(granter, ref)) & 0xFFFF;
+  }
+
+  void setFlags(GrantTable granter, int ref, int flags) {
+    memory.segment().set(ValueLayout.JAVA_SHORT, entry(granter, ref), (short) flags);
+  }
+
+  private static long entry(GrantTable granter, int ref) {
+    return (granter.frame(ref / GrantEntryLayout.PER_FRAME) << 12)
+        + (long) ref % GrantEntryLayout.PER_FRAME * GrantEntryLayout.SIZE;
+  }
+
+  @Override
+  public Optional<GrantTable> grants(int domid) {
+    return Optional.ofNullable(tables.get(domid));
+  }
+
+  @Override
+  public boolean mayControl(int callerDomid, int targetDomid) {
+    return callerDomid == 0;
+  }
+
+  @Override
+  public MemorySegment memory() {
+    return memory.segment();
+  }
+
+  @Override
+  public CodeFrames codeFrames() {
+    return code;
+  }
+
+  @Override
+  public FrameReferences frames() {
+    return this;
+  }
+
+  @Override
+  public long allocateSpecialFrame(int domid) {
+    long mfn = allocator.allocate(0);
+    if (mfn >= 0) {
+      table.assignSpecial(mfn, domid);
+    }
+    return mfn;
+  }
+
+  @Override
+  public void freeSpecialFrame(long mfn) {
+    if (table.dropAllocation(mfn)) {
+      put(mfn);
+    }
+  }
+
+  @Override
+  public boolean get(int domid, long mfn) {
+    return table.exists(mfn) && table.get(mfn, domid);
+  }
+
+  @Override
+  public void put(long mfn) {
+    if (table.put(mfn)) {
+      table.release(mfn);
+      allocator.free(mfn, 0);
+    }
+  }
+
+  @Override
+  public boolean getWritable(int domid, long mfn) {
+    if (!get(domid, mfn)) {
+      return false;
+    }
+    if (table.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
+      put(mfn);
+      return false;
+    }
+    return true;
+  }
+
+  @Override
+  public void putWritable(long mfn) {
+    table.putType(mfn);
+    put(mfn);
+  }
+
+  @Override
+  public void close() {
+    memory.close();
+    table.close();
+  }
+}
