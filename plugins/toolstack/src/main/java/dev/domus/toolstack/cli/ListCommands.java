@@ -1,0 +1,105 @@
+package dev.domus.toolstack.cli;
+
+import dev.domus.kernel.plugin.Host;
+import dev.domus.kernel.plugin.PluginInfo;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** The commands that list what there is. None of them starts the machine. */
+final class ListCommands {
+  private ListCommands() {}
+
+  /** What they have in common. */
+  private abstract static class ListCommand implements Callable<Integer> {
+    final Host host;
+    private final PrintWriter out;
+
+    @Option(names = "--json", description = "Print JSON: an array with one object a line of the table.")
+    private boolean json;
+
+    ListCommand(Host host, PrintWriter out) {
+      this.host = host;
+      this.out = out;
+    }
+
+    abstract Listing listing();
+
+    @Override
+    public Integer call() {
+      listing().print(out, json);
+      return ExitStatus.OK;
+    }
+  }
+
+  private static Listing parts(List<Host.NamedPart> parts) {
+    Listing listing = new Listing("name", "description");
+    parts.forEach(part -> listing.add(part.name(), part.description()));
+    return listing;
+  }
+
+  /** {@code domus plugin list}. */
+  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the plugins that were found, and what became of them.")
+  static final class Plugins extends ListCommand {
+    Plugins(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      Listing listing = new Listing("id", "version", "location", "problem");
+      for (PluginInfo plugin : host.plugins()) {
+        listing.add(plugin.id(), plugin.version(), plugin.location(), plugin.problem());
+      }
+      return listing;
+    }
+  }
+
+  /** {@code domus sched list}. */
+  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the schedulers that run --scheduler takes.")
+  static final class Schedulers extends ListCommand {
+    Schedulers(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      return parts(host.schedulers());
+    }
+  }
+
+  /** {@code domus engine list}. */
+  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the engines that run --engine takes, the default first.")
+  static final class Engines extends ListCommand {
+    Engines(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      return parts(host.engines());
+    }
+  }
+
+  /** {@code domus hypercalls}. */
+  @Command(
+      name = "hypercalls",
+      mixinStandardHelpOptions = true,
+      description = "List the hypercall table: what is implemented, and what answers -ENOSYS.")
+  static final class Hypercalls extends ListCommand {
+    Hypercalls(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      Listing listing = new Listing("number", "name", "implemented");
+      for (Host.HypercallInfo call : host.hypercalls()) {
+        listing.add(call.number(), call.name(), call.implemented());
+      }
+      return listing;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+package dev.domus.toolstack.cli;
+
+import dev.domus.kernel.plugin.Host;
+import dev.domus.toolstack.BadInputException;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** Chooses engine and scheduler by name, and the size of the machine. */
+record MachineParts(Host host) {
+  /** The first cpupool, called as Xen calls it. */
+  static final String POOL = "Pool-0";
+
+  /** The scheduler that is used if none is named, where it is there. */
+  private static final String USUAL_SCHEDULER = "credit";
+
+  /**
+   * What the hypervisor and its services need beside the guests' memory: shared info, grant tables, rings. It is reserved,
+   * not used, so it may be generous.
+   */
+  private static final long OVERHEAD_BYTES = 64L << 20;
+
+  /** How much machine memory guests of a total size need. */
+  static long memoryFor(long guestBytes) {
+    return guestBytes + OVERHEAD_BYTES;
+  }
+
+  String engine(Optional<String> wanted) throws BadInputException {
+    return choose("--engine", "engine", host.engines(), wanted, Optional.empty());
+  }
+
+  String scheduler(Optional<String> wanted) throws BadInputException {
+    return choose("--scheduler", "scheduler", host.schedulers(), wanted, Optional.of(USUAL_SCHEDULER));
+  }
+
+  private static String choose(
+      String option, String kind, List<Host.NamedPart> parts, Optional<String> wanted, Optional<String> usual)
+      throws BadInputException {
+    List<String> names = parts.stream().map(Host.NamedPart::name).toList();
+    if (names.isEmpty()) {
+      throw new BadInputException("no plugin offers a " + kind + "; \"domus plugin list\" shows what was found");
+    }
+    if (wanted.isEmpty()) {
+      return usual.filter(names::contains).orElse(names.getFirst());
+    }
+    if (!names.contains(wanted.get())) {
+      throw new BadInputException(
+          option + ": there is no " + kind + " " + BadInputException.quote(wanted.get()) + "; there is "
+              + names.stream().collect(Collectors.joining(", ")));
+    }
+    return wanted.get();
+  }
+}

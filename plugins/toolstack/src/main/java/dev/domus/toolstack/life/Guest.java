@@ -1,0 +1,123 @@
+package dev.domus.toolstack.life;
+
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.plugin.Machine;
+import dev.domus.kernel.service.ConsoleService;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.StoreConnection;
+import dev.domus.kernel.service.StoreService;
+import dev.domus.toolstack.BadInputException;
+import dev.domus.toolstack.build.BuiltDomain;
+import dev.domus.toolstack.build.DomainBuilder;
+
+/**
+ * A guest domain as the toolstack holds it. It is created paused, so that a console can be attached before its first
+ * instruction.
+ *
+ * <p>Order at creation: built, entered in xenstore, introduced to the store's daemon (which then serves its ring, and by
+ * that the console's daemon learns of it). At the end the reverse: destroyed first, so that nothing of it runs while its
+ * nodes go.
+ */
+public final class Guest implements AutoCloseable {
+  private final Control control;
+  private final ConsoleService consoles;
+  private final StoreConnection store;
+  private final StoreNodes nodes;
+  private final int domid;
+  private final String name;
+
+  private Guest(
+      Control control, ConsoleService consoles, StoreConnection store, StoreNodes nodes, int domid, String name) {
+    this.control = control;
+    this.consoles = consoles;
+    this.store = store;
+    this.nodes = nodes;
+    this.domid = domid;
+    this.name = name;
+  }
+
+  /**
+   * Creates a guest, paused.
+   *
+   * @throws BadInputException if image, ramdisk, command line and memory do not go together
+   */
+  public static Guest create(Machine machine, GuestConfig config) throws BadInputException {
+    ServiceDomain domain0 = machine.domain0();
+    StoreService storeService = service(domain0, StoreService.class, "xenstore");
+    ConsoleService consoles = service(domain0, ConsoleService.class, "console");
+    Control control = domain0.hypercalls().control();
+    BuiltDomain built =
+        new DomainBuilder(control, domain0.domid())
+            .build(config.image(), config.ramdisk(), config.commandLine(), config.spec());
+    StoreConnection store = null;
+    try {
+      store = storeService.connect(domain0.domid());
+      StoreNodes nodes = new StoreNodes(store, built.domid(), config);
+      nodes.write(config, built);
+      store.introduce(built.domid(), built.storeMfn(), built.storePort());
+      return new Guest(control, consoles, store, nodes, built.domid(), config.name());
+    } catch (RuntimeException e) {
+      control.destroyDomain(built.domid());
+      if (store != null) {
+        store.close();
+      }
+      throw e;
+    }
+  }
+
+  private static <T> T service(ServiceDomain domain0, Class<T> type, String plugin) throws BadInputException {
+    return domain0
+        .services()
+        .find(type)
+        .orElseThrow(
+            () ->
+                new BadInputException(
+                    "no plugin offers the " + plugin + " service, which every guest needs; \"domus plugin list\" shows what was found"));
+  }
+
+  /** Its domain id. */
+  public int domid() {
+    return domid;
+  }
+
+  /** Its name. */
+  public String name() {
+    return name;
+  }
+
+  /** Lets it run. */
+  public void unpause() {
+    control.unpause(domid);
+  }
+
+  /** Keeps it from running. */
+  public void pause() {
+    control.pause(domid);
+  }
+
+  /** Attaches to its console. */
+  public ConsoleService.Attachment attach(ConsoleService.Output output) {
+    return consoles.attach(domid, output);
+  }
+
+  /** What it is doing. */
+  public DomainInfo info() {
+    return control.domain(domid).orElseThrow(() -> new IllegalStateException("domain has gone: domid=" + domid));
+  }
+
+  /** The control interface that it is controlled through. */
+  public Control control() {
+    return control;
+  }
+
+  /** Destroys it and removes what xenstore has of it; a second call is an error. */
+  @Override
+  public void close() {
+    try (store) {
+      control.destroyDomain(domid);
+      store.release(domid);
+      nodes.remove();
+    }
+  }
+}
