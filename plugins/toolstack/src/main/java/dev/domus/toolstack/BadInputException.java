@@ -1,11 +1,13 @@
 package dev.domus.toolstack;
 
 /**
- * What the user gave cannot be used: a file, an option, a value. The message is one line that names the thing, the
- * value and the remedy; it is printed as it is, without a stack trace, and ends the process with status 2.
+ * What the user gave cannot be used: a file, an option, a value. The message is one line that names
+ * the thing, the value and the remedy; it is printed as it is, without a stack trace, and ends the
+ * process with status 2.
  *
- * <p>Texts that come out of images and file names are shown as they are only where they are printable, so that a hostile
- * image can neither break the line nor send control sequences to the terminal.
+ * <p>Texts that come out of images and file names are shown as they are only where they are
+ * printable, so that a hostile image can neither break the line nor send control sequences to the
+ * terminal.
  */
 public final class BadInputException extends Exception {
   private static final long serialVersionUID = 1L;

@@ -1,5 +1,6 @@
 /**
- * Domain 0's policy: how a domain is described, built, listed and taken down, and the command line that users see.
+ * Domain 0's policy: how a domain is described, built, listed and taken down, and the command line
+ * that users see.
  *
  * <pre>
  *   cli       commands and their options              →  life, terminal
@@ -9,7 +10,7 @@
  *   image     kernel images as files
  * </pre>
  *
- * Each package knows those below it. What a user did wrong is a {@link dev.domus.toolstack.BadInputException}
- * everywhere.
+ * Each package knows those below it. What a user did wrong is a {@link
+ * dev.domus.toolstack.BadInputException} everywhere.
  */
 package dev.domus.toolstack;

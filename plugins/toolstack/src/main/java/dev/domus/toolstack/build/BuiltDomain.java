@@ -9,4 +9,5 @@ package dev.domus.toolstack.build;
  * @param consoleMfn machine frame of its console ring
  * @param consolePort its port for the console
  */
-public record BuiltDomain(int domid, long storeMfn, int storePort, long consoleMfn, int consolePort) {}
+public record BuiltDomain(
+    int domid, long storeMfn, int storePort, long consoleMfn, int consolePort) {}

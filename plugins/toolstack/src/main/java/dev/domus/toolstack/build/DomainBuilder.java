@@ -13,12 +13,13 @@ import java.util.Optional;
 /**
  * Builds PV domains.
  *
- * <p>The order is the ABI's (xen-pv-abi.md, 2.5): memory, image, what the image asks for, the rings and their grants and
- * ports, start info, page tables; the L4 is pinned last of these, because from then on the hypervisor watches every page
- * table and a write to one would be refused. Then the start state of vCPU 0 is set and the domain is complete, but paused.
+ * <p>The order is the ABI's (xen-pv-abi.md, 2.5): memory, image, what the image asks for, the rings
+ * and their grants and ports, start info, page tables; the L4 is pinned last of these, because from
+ * then on the hypervisor watches every page table and a write to one would be refused. Then the
+ * start state of vCPU 0 is set and the domain is complete, but paused.
  *
- * <p>Everything that can be refused for the user's sake is refused before the domain exists. If anything fails
- * afterwards the domain is destroyed, so a failed build leaves nothing behind.
+ * <p>Everything that can be refused for the user's sake is refused before the domain exists. If
+ * anything fails afterwards the domain is destroyed, so a failed build leaves nothing behind.
  */
 public final class DomainBuilder {
   /** Grant references that toolstacks use for the rings (xen-pv-abi.md, 2.5). */
@@ -52,7 +53,8 @@ public final class DomainBuilder {
    * @throws BadInputException if image, ramdisk, command line and memory do not go together
    * @throws dev.domus.kernel.service.HypercallException if the hypervisor refuses
    */
-  public BuiltDomain build(KernelImage image, Optional<ImageFile> ramdisk, String commandLine, DomainSpec spec)
+  public BuiltDomain build(
+      KernelImage image, Optional<ImageFile> ramdisk, String commandLine, DomainSpec spec)
       throws BadInputException {
     long ramdiskBytes = ramdisk.map(ImageFile::size).orElse(0L);
     StartInfo.requireFits(commandLine);
@@ -66,14 +68,17 @@ public final class DomainBuilder {
       StartInfo.Rings rings = makeRings(domid, layout, memory);
       long sharedInfo = control.domain(domid).map(DomainInfo::sharedInfoMfn).orElseThrow();
       StartInfo startInfo = new StartInfo(layout, sharedInfo, rings, ramdiskBytes, commandLine);
-      memory.write(layout.startInfo() << PageRange.PAGE_SHIFT, MemorySegment.ofArray(startInfo.contents()));
+      memory.write(
+          layout.startInfo() << PageRange.PAGE_SHIFT, MemorySegment.ofArray(startInfo.contents()));
       new InitialTables(layout, memory).write();
 
       long root = memory.mfn(layout.pageTables().first());
       control.pinTable(domid, ROOT_LEVEL, root);
       control.setStart(
-          domid, new VcpuStart(image.entry(), layout.stackTop(), layout.va(layout.startInfo()), root));
-      return new BuiltDomain(domid, rings.storeMfn(), rings.storePort(), rings.consoleMfn(), rings.consolePort());
+          domid,
+          new VcpuStart(image.entry(), layout.stackTop(), layout.va(layout.startInfo()), root));
+      return new BuiltDomain(
+          domid, rings.storeMfn(), rings.storePort(), rings.consoleMfn(), rings.consolePort());
     } catch (BadInputException | RuntimeException | Error e) {
       destroyAfter(e, domid);
       throw e;
@@ -88,7 +93,8 @@ public final class DomainBuilder {
     }
   }
 
-  private static void load(KernelImage image, Optional<ImageFile> ramdisk, GuestLayout layout, ForeignMemory memory)
+  private static void load(
+      KernelImage image, Optional<ImageFile> ramdisk, GuestLayout layout, ForeignMemory memory)
       throws BadInputException {
     for (KernelImage.Segment segment : image.segments()) {
       copy(image.file(), segment.fileOffset(), segment.fileSize(), segment.gpa(), memory);

@@ -7,14 +7,15 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * A domain's memory as its builder writes it. Nothing is kept mapped: each write opens windows of bounded size and closes
- * them, so a domain that is destroyed halfway leaves none behind.
+ * A domain's memory as its builder writes it. Nothing is kept mapped: each write opens windows of
+ * bounded size and closes them, so a domain that is destroyed halfway leaves none behind.
  */
 final class ForeignMemory {
   /** Pages a window: 16 MiB, so that even a large image takes few. */
   private static final int WINDOW_PAGES = 4096;
 
-  private static final ValueLayout.OfLong U64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong U64 =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final Control control;
   private final int domid;

@@ -5,8 +5,8 @@ import dev.domus.toolstack.image.KernelImage;
 import java.util.Optional;
 
 /**
- * Where everything goes in a new domain's memory (xen-pv-abi.md, 2.4). Guests rely on the order, some by peeling frames
- * off one end, so it is not ours to improve:
+ * Where everything goes in a new domain's memory (xen-pv-abi.md, 2.4). Guests rely on the order,
+ * some by peeling frames off one end, so it is not ours to improve:
  *
  * <pre>
  *   pfn 0      RAM below the image                     mapped from VIRT_BASE on
@@ -27,8 +27,8 @@ import java.util.Optional;
  *   nr_pages
  * </pre>
  *
- * The tables map themselves, so their number depends on the end of the mapping, which depends on their number: iterated
- * from below, it grows until it fits.
+ * The tables map themselves, so their number depends on the end of the mapping, which depends on
+ * their number: iterated from below, it grows until it fits.
  *
  * @param pages frames of RAM
  * @param virtBase where frame 0 appears
@@ -75,19 +75,28 @@ public record GuestLayout(
    *
    * @param ramdiskBytes length of the ramdisk, 0 for none
    * @param pages frames of RAM
-   * @throws BadInputException if they are too few, or the image wants things at addresses where they cannot be
+   * @throws BadInputException if they are too few, or the image wants things at addresses where
+   *     they cannot be
    */
-  public static GuestLayout plan(KernelImage image, long ramdiskBytes, long pages) throws BadInputException {
+  public static GuestLayout plan(KernelImage image, long ramdiskBytes, long pages)
+      throws BadInputException {
     GuestLayout layout = lay(image, ramdiskBytes, pages);
     if (layout.end > pages) {
       long needed = pages;
-      for (GuestLayout larger = layout; larger.end > needed; larger = lay(image, ramdiskBytes, needed)) {
+      for (GuestLayout larger = layout;
+          larger.end > needed;
+          larger = lay(image, ramdiskBytes, needed)) {
         needed = larger.end;
       }
       throw new BadInputException(
           "%s: does not fit into %s of memory: the image ends at 0x%x, and with %sP2M list, page tables and the room that the ABI asks for it takes %s; give --memory %dM or more"
-              .formatted(image.file().path(), size(pages), image.end(), ramdiskBytes == 0 ? "" : "a ramdisk of " + ramdiskBytes + " bytes, ",
-                  size(needed), (needed + MIB_PAGES - 1) / MIB_PAGES));
+              .formatted(
+                  image.file().path(),
+                  size(pages),
+                  image.end(),
+                  ramdiskBytes == 0 ? "" : "a ramdisk of " + ramdiskBytes + " bytes, ",
+                  size(needed),
+                  (needed + MIB_PAGES - 1) / MIB_PAGES));
     }
     layout.placeTables();
     return layout;
@@ -105,7 +114,8 @@ public record GuestLayout(
     return pages % MIB_PAGES == 0 ? pages / MIB_PAGES + " MiB" : pages * 4 + " KiB";
   }
 
-  private static GuestLayout lay(KernelImage image, long ramdiskBytes, long pages) throws BadInputException {
+  private static GuestLayout lay(KernelImage image, long ramdiskBytes, long pages)
+      throws BadInputException {
     long ramdiskPages = PageRange.pagesFor(ramdiskBytes);
     long p2mPages = PageRange.pagesFor(pages * P2M_ENTRY_SIZE);
     boolean ramdiskMapped = !image.modStartPfn();
@@ -140,11 +150,26 @@ public record GuestLayout(
       p2m = new PageRange(next, p2mPages);
       AddressRange list = list(image, p2mPages, mapping);
       p2mVa = list.first();
-      p2mFrames = Optional.of(new PageRange(p2m.first(), p2mPages + TablePlan.countBeside(list, mapping)));
+      p2mFrames =
+          Optional.of(new PageRange(p2m.first(), p2mPages + TablePlan.countBeside(list, mapping)));
       next = p2mFrames.get().end();
     }
-    return new GuestLayout(pages, image.virtBase(), ramdisk, ramdiskMapped, p2m, p2mVa, p2mFrames, startInfo, xenstore,
-        console, pageTables, pageTables.end(), mapped, new TablePlan(), next);
+    return new GuestLayout(
+        pages,
+        image.virtBase(),
+        ramdisk,
+        ramdiskMapped,
+        p2m,
+        p2mVa,
+        p2mFrames,
+        startInfo,
+        xenstore,
+        console,
+        pageTables,
+        pageTables.end(),
+        mapped,
+        new TablePlan(),
+        next);
   }
 
   /** The initial mapping, if what it has to show ends at a frame. */
@@ -160,12 +185,19 @@ public record GuestLayout(
     return mapping;
   }
 
-  private static AddressRange list(KernelImage image, long pages, AddressRange mapping) throws BadInputException {
-    AddressRange list = new AddressRange(image.initP2m().orElseThrow(), pages << PageRange.PAGE_SHIFT);
+  private static AddressRange list(KernelImage image, long pages, AddressRange mapping)
+      throws BadInputException {
+    AddressRange list =
+        new AddressRange(image.initP2m().orElseThrow(), pages << PageRange.PAGE_SHIFT);
     if (!list.isGuests() || list.overlaps(mapping)) {
       throw new BadInputException(
           "%s: note INIT_P2M is 0x%x, and a P2M list of 0x%x bytes cannot be there: it has to lie in 0x0–0x7fffffffffff or above 0xffff880000000000, apart from the initial mapping 0x%x–0x%x"
-              .formatted(image.file().path(), list.first(), list.bytes(), mapping.first(), mapping.last()));
+              .formatted(
+                  image.file().path(),
+                  list.first(),
+                  list.bytes(),
+                  mapping.first(),
+                  mapping.last()));
     }
     return list;
   }

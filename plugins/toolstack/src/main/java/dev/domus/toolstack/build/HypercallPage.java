@@ -6,8 +6,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * The hypercall page: 128 stubs of 32 bytes, by which a guest makes hypercall <i>n</i> with a call to page + 32·n
- * (xen-pv-abi.md, 4.1).
+ * The hypercall page: 128 stubs of 32 bytes, by which a guest makes hypercall <i>n</i> with a call
+ * to page + 32·n (xen-pv-abi.md, 4.1).
  *
  * <pre>
  *   n                       iret (23)
@@ -26,10 +26,10 @@ final class HypercallPage {
   private static final int STUB_SIZE = 32;
 
   private static final byte PUSH_RCX = 0x51, PUSH_RAX = 0x50, POP_RCX = 0x59, MOV_EAX = (byte) 0xB8;
-
   private static final byte RET = (byte) 0xC3, INT3 = (byte) 0xCC;
-
-  private static final byte[] PUSH_R11 = {0x41, 0x53}, POP_R11 = {0x41, 0x5B}, SYSCALL = {0x0F, 0x05};
+  private static final byte[] PUSH_R11 = {0x41, 0x53},
+      POP_R11 = {0x41, 0x5B},
+      SYSCALL = {0x0F, 0x05};
 
   private HypercallPage() {}
 
@@ -38,7 +38,8 @@ final class HypercallPage {
     byte[] page = new byte[STUBS * STUB_SIZE];
     Arrays.fill(page, INT3);
     for (int number = 0; number < STUBS; number++) {
-      ByteBuffer stub = ByteBuffer.wrap(page, number * STUB_SIZE, STUB_SIZE).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer stub =
+          ByteBuffer.wrap(page, number * STUB_SIZE, STUB_SIZE).order(ByteOrder.LITTLE_ENDIAN);
       stub.put(PUSH_RCX).put(PUSH_R11);
       if (number == HypercallNumber.IRET) {
         stub.put(PUSH_RAX).put(MOV_EAX).putInt(number).put(SYSCALL);

@@ -4,8 +4,9 @@ import dev.domus.memory.paging.Pte;
 import java.util.OptionalLong;
 
 /**
- * Fills in a domain's first page tables (xen-pv-abi.md, 2.4): entries between tables allow everything, leaves are
- * writable unless they show a page table. Bits that the hypervisor adds come when the L4 is pinned.
+ * Fills in a domain's first page tables (xen-pv-abi.md, 2.4): entries between tables allow
+ * everything, leaves are writable unless they show a page table. Bits that the hypervisor adds come
+ * when the L4 is pinned.
  */
 final class InitialTables {
   private static final long TABLE_FLAGS = Pte.P | Pte.W | Pte.A | Pte.D | Pte.U;

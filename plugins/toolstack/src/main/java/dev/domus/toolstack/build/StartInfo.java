@@ -16,7 +16,8 @@ import java.nio.charset.StandardCharsets;
  * @param ramdiskBytes exact length of the ramdisk, 0 for none
  * @param commandLine the guest's command line; checked by {@link #requireFits}
  */
-record StartInfo(GuestLayout layout, long sharedInfoMfn, Rings rings, long ramdiskBytes, String commandLine) {
+record StartInfo(
+    GuestLayout layout, long sharedInfoMfn, Rings rings, long ramdiskBytes, String commandLine) {
   /**
    * The two rings that every guest has.
    *
@@ -32,7 +33,11 @@ record StartInfo(GuestLayout layout, long sharedInfoMfn, Rings rings, long ramdi
     int bytes = commandLine.getBytes(StandardCharsets.UTF_8).length;
     if (bytes >= CMD_LINE_SIZE) {
       throw new BadInputException(
-          "--cmdline: has " + bytes + " bytes, and start info has room for " + (CMD_LINE_SIZE - 1) + ": shorten it");
+          "--cmdline: has "
+              + bytes
+              + " bytes, and start info has room for "
+              + (CMD_LINE_SIZE - 1)
+              + ": shorten it");
     }
   }
 
@@ -49,18 +54,19 @@ record StartInfo(GuestLayout layout, long sharedInfoMfn, Rings rings, long ramdi
     page.putLong(NR_PT_FRAMES, layout.pageTables().count());
     page.putLong(MFN_LIST, layout.p2mVa());
     if (ramdiskBytes != 0) {
-      page.putLong(MOD_START, layout.ramdiskMapped() ? layout.va(layout.ramdisk().first()) : layout.ramdisk().first());
+      page.putLong(
+          MOD_START,
+          layout.ramdiskMapped() ? layout.va(layout.ramdisk().first()) : layout.ramdisk().first());
       page.putLong(MOD_LEN, ramdiskBytes);
       page.putInt(FLAGS, layout.ramdiskMapped() ? 0 : SIF_MOD_START_PFN);
     }
     page.put(CMD_LINE, commandLine.getBytes(StandardCharsets.UTF_8));
     layout
         .p2mFrames()
-        .ifPresent(
-            frames -> {
-              page.putLong(FIRST_P2M_PFN, frames.first());
-              page.putLong(NR_P2M_FRAMES, frames.count());
-            });
+        .ifPresent(frames -> {
+          page.putLong(FIRST_P2M_PFN, frames.first());
+          page.putLong(NR_P2M_FRAMES, frames.count());
+        });
     return page.array();
   }
 }

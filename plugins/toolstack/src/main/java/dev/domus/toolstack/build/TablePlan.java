@@ -8,15 +8,15 @@ import java.util.OptionalLong;
 import java.util.Set;
 
 /**
- * Which page tables a domain's first address space has, and in which frames they are. A table is known by its level (4 is
- * the root) and by the part of virtual addresses that leads to it:
+ * Which page tables a domain's first address space has, and in which frames they are. A table is
+ * known by its level (4 is the root) and by the part of virtual addresses that leads to it:
  *
  * <pre>
  *   level L:  index = va[47 : 12 + 9·L]         covers 2^(12 + 9·L) bytes
  * </pre>
  *
- * Tables are placed top-down, L4 first: guests take pt_base for the L4. A second range of addresses is given only those
- * tables that the first does not have yet.
+ * Tables are placed top-down, L4 first: guests take pt_base for the L4. A second range of addresses
+ * is given only those tables that the first does not have yet.
  */
 public final class TablePlan {
   /** The part of a virtual address that the tables translate. */

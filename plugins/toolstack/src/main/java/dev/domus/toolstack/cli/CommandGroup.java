@@ -6,12 +6,14 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** A command that does nothing but hold others. */
-sealed class CommandGroup implements Callable<Integer> permits PluginCommand, SchedCommand, EngineCommand {
+sealed class CommandGroup implements Callable<Integer>
+    permits PluginCommand, SchedCommand, EngineCommand {
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() {
     String commands = String.join(", ", spec.subcommands().keySet());
-    throw new ParameterException(spec.commandLine(), spec.qualifiedName() + ": a command is missing (" + commands + ")");
+    throw new ParameterException(
+        spec.commandLine(), spec.qualifiedName() + ": a command is missing (" + commands + ")");
   }
 }

@@ -18,7 +18,8 @@ final class Complaints {
   static void ofPlugins(Host host, PrintWriter err) {
     for (PluginInfo plugin : host.plugins()) {
       if (!plugin.problem().isEmpty()) {
-        err.println("domus: warning: plugin " + plugin.id() + " is not in use: " + plugin.problem());
+        err.println(
+            "domus: warning: plugin " + plugin.id() + " is not in use: " + plugin.problem());
       }
     }
   }
@@ -32,14 +33,23 @@ final class Complaints {
         if (reason == DomainInfo.REBOOT) {
           err.println(who + " asked to be rebooted; domus run ends here");
         } else if (reason == DomainInfo.SUSPEND) {
-          err.println(who + " asked to be suspended; there is nothing to keep it in yet, so the run ends here");
+          err.println(
+              who
+                  + " asked to be suspended; there is nothing to keep it in yet, so the run ends here");
         }
       }
       case ExitStatus.CRASHED -> {
         err.println(who + " crashed: " + reasonText(guest.info().shutdownReason()));
-        err.println(guest.control().crashReport(guest.domid()).orElse("There is no crash report.").stripTrailing());
+        err.println(
+            guest
+                .control()
+                .crashReport(guest.domid())
+                .orElse("There is no crash report.")
+                .stripTrailing());
       }
-      case ExitStatus.TIMED_OUT -> err.println(who + " was still there after " + timeoutSeconds + " s (--timeout), and was ended");
+      case ExitStatus.TIMED_OUT ->
+          err.println(
+              who + " was still there after " + timeoutSeconds + " s (--timeout), and was ended");
       case ExitStatus.LEFT -> err.println(System.lineSeparator() + who + " was ended with Ctrl-]");
       default -> {} // nobody reads standard output; there is no more to say
     }
@@ -49,7 +59,8 @@ final class Complaints {
     return switch (reason) {
       case DomainInfo.CRASH -> "shutdown reason 3 (crash)";
       case DomainInfo.WATCHDOG -> "its watchdog ran out (shutdown reason 4)";
-      case DomainInfo.SOFT_RESET -> "it asked for a soft reset (shutdown reason 5), which is not there yet";
+      case DomainInfo.SOFT_RESET ->
+          "it asked for a soft reset (shutdown reason 5), which is not there yet";
       default -> "shutdown reason " + reason;
     };
   }
@@ -57,11 +68,16 @@ final class Complaints {
   /** The hypercalls that were answered −ENOSYS, in one line: nothing is silently accepted. */
   static void ofUnimplementedCalls(Guest guest, PrintWriter err) {
     List<CallCount> missing =
-        guest.control().hypercallCounts(guest.domid()).stream().filter(call -> call.unimplemented() > 0).toList();
+        guest.control().hypercallCounts(guest.domid()).stream()
+            .filter(call -> call.unimplemented() > 0)
+            .toList();
     if (!missing.isEmpty()) {
-      err.println("domus: answered -ENOSYS: "
+      err.println(
+          "domus: answered -ENOSYS: "
               + missing.stream()
-                  .map(call -> String.format(Locale.ROOT, "%s (%d times)", call.name(), call.unimplemented()))
+                  .map(call ->
+                      String.format(
+                          Locale.ROOT, "%s (%d times)", call.name(), call.unimplemented()))
                   .collect(Collectors.joining(", ")));
     }
   }

@@ -8,8 +8,8 @@ import dev.domus.toolstack.BadInputException;
 import java.io.PrintWriter;
 
 /**
- * {@code domus}: finds the command, runs it, and turns what goes wrong into one line and an exit status. A stack trace is
- * printed for errors of Domus itself only.
+ * {@code domus}: finds the command, runs it, and turns what goes wrong into one line and an exit
+ * status. A stack trace is printed for errors of Domus itself only.
  */
 public final class DomusCommandLine implements CommandLine {
   /** Made by the plugin host. */
@@ -23,7 +23,8 @@ public final class DomusCommandLine implements CommandLine {
   /** As {@link #run(String[], Host)}, on streams of the caller's choice. */
   static int run(String[] args, Host host, PrintWriter out, PrintWriter err) {
     picocli.CommandLine commands =
-        new picocli.CommandLine(new DomusCommand(host, out, err), new CommandFactory(host, out, err))
+        new picocli.CommandLine(
+                new DomusCommand(host, out, err), new CommandFactory(host, out, err))
             .setOut(out)
             .setErr(err)
             .setCaseInsensitiveEnumValuesAllowed(true)
@@ -36,7 +37,8 @@ public final class DomusCommandLine implements CommandLine {
   private static int complainOfUsage(picocli.CommandLine.ParameterException e, PrintWriter err) {
     picocli.CommandLine command = e.getCommandLine();
     String message = e.getMessage().lines().findFirst().orElse("cannot be understood");
-    err.println("domus: " + message + "; see \"" + command.getCommandSpec().qualifiedName() + " --help\"");
+    err.println(
+        "domus: " + message + "; see \"" + command.getCommandSpec().qualifiedName() + " --help\"");
     return ExitStatus.BAD_INPUT;
   }
 

@@ -17,7 +17,9 @@ final class ListCommands {
     final Host host;
     private final PrintWriter out;
 
-    @Option(names = "--json", description = "Print JSON: an array with one object a line of the table.")
+    @Option(
+        names = "--json",
+        description = "Print JSON: an array with one object a line of the table.")
     private boolean json;
 
     ListCommand(Host host, PrintWriter out) {
@@ -41,7 +43,10 @@ final class ListCommands {
   }
 
   /** {@code domus plugin list}. */
-  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the plugins that were found, and what became of them.")
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the plugins that were found, and what became of them.")
   static final class Plugins extends ListCommand {
     Plugins(Host host, PrintWriter out) {
       super(host, out);
@@ -58,7 +63,10 @@ final class ListCommands {
   }
 
   /** {@code domus sched list}. */
-  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the schedulers that run --scheduler takes.")
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the schedulers that run --scheduler takes.")
   static final class Schedulers extends ListCommand {
     Schedulers(Host host, PrintWriter out) {
       super(host, out);
@@ -71,7 +79,10 @@ final class ListCommands {
   }
 
   /** {@code domus engine list}. */
-  @Command(name = "list", mixinStandardHelpOptions = true, description = "List the engines that run --engine takes, the default first.")
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the engines that run --engine takes, the default first.")
   static final class Engines extends ListCommand {
     Engines(Host host, PrintWriter out) {
       super(host, out);

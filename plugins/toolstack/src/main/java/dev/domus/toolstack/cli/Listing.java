@@ -12,8 +12,8 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.core.util.DefaultPrettyPrinter;
 
 /**
- * A table for people and for programs: the same rows as aligned text, or as a JSON array with one object a row. Values are
- * texts, numbers or booleans.
+ * A table for people and for programs: the same rows as aligned text, or as a JSON array with one
+ * object a row. Values are texts, numbers or booleans.
  */
 final class Listing {
   private final List<String> columns;
@@ -26,7 +26,8 @@ final class Listing {
   /** Adds a row, in the order of the columns. */
   void add(Object... values) {
     if (values.length != columns.size()) {
-      throw new IllegalArgumentException("a row has as many values as there are columns: values=" + values.length);
+      throw new IllegalArgumentException(
+          "a row has as many values as there are columns: values=" + values.length);
     }
     rows.add(List.of(values));
   }
@@ -72,7 +73,8 @@ final class Listing {
   }
 
   private void printJson(PrintWriter out) {
-    // The generator is closed to end the document; the stream below it is the process's and must not be.
+    // The generator is closed to end the document; the stream below it is the process's and must
+    // not be.
     StringWriter text = new StringWriter();
     try (JsonGenerator json = new JsonFactory().createGenerator(new Indented(), text)) {
       json.writeStartArray();

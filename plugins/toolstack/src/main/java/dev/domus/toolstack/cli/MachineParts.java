@@ -15,8 +15,8 @@ record MachineParts(Host host) {
   private static final String USUAL_SCHEDULER = "credit";
 
   /**
-   * What the hypervisor and its services need beside the guests' memory: shared info, grant tables, rings. It is reserved,
-   * not used, so it may be generous.
+   * What the hypervisor and its services need beside the guests' memory: shared info, grant tables,
+   * rings. It is reserved, not used, so it may be generous.
    */
   private static final long OVERHEAD_BYTES = 64L << 20;
 
@@ -30,22 +30,33 @@ record MachineParts(Host host) {
   }
 
   String scheduler(Optional<String> wanted) throws BadInputException {
-    return choose("--scheduler", "scheduler", host.schedulers(), wanted, Optional.of(USUAL_SCHEDULER));
+    return choose(
+        "--scheduler", "scheduler", host.schedulers(), wanted, Optional.of(USUAL_SCHEDULER));
   }
 
   private static String choose(
-      String option, String kind, List<Host.NamedPart> parts, Optional<String> wanted, Optional<String> usual)
+      String option,
+      String kind,
+      List<Host.NamedPart> parts,
+      Optional<String> wanted,
+      Optional<String> usual)
       throws BadInputException {
     List<String> names = parts.stream().map(Host.NamedPart::name).toList();
     if (names.isEmpty()) {
-      throw new BadInputException("no plugin offers a " + kind + "; \"domus plugin list\" shows what was found");
+      throw new BadInputException(
+          "no plugin offers a " + kind + "; \"domus plugin list\" shows what was found");
     }
     if (wanted.isEmpty()) {
       return usual.filter(names::contains).orElse(names.getFirst());
     }
     if (!names.contains(wanted.get())) {
       throw new BadInputException(
-          option + ": there is no " + kind + " " + BadInputException.quote(wanted.get()) + "; there is "
+          option
+              + ": there is no "
+              + kind
+              + " "
+              + BadInputException.quote(wanted.get())
+              + "; there is "
               + names.stream().collect(Collectors.joining(", ")));
     }
     return wanted.get();

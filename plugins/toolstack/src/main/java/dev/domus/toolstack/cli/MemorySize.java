@@ -5,8 +5,8 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * An amount of memory as users write it: a whole number and a unit, K, M, G or T; without a unit it is MiB, as everywhere
- * in Xen's configuration.
+ * An amount of memory as users write it: a whole number and a unit, K, M, G or T; without a unit it
+ * is MiB, as everywhere in Xen's configuration.
  *
  * @param bytes how much, a multiple of 4096
  */
@@ -38,14 +38,16 @@ record MemorySize(long bytes) {
       try {
         count = Long.parseLong(number);
       } catch (NumberFormatException e) {
-        throw new TypeConversionException("'" + text + "' is no amount of memory; write it like 64M or 2G");
+        throw new TypeConversionException(
+            "'" + text + "' is no amount of memory; write it like 64M or 2G");
       }
       if (count <= 0 || count > LIMIT >> shift) {
         throw new TypeConversionException("'" + text + "' is out of range; a domain has 4K to 1T");
       }
       long bytes = count << shift;
       if (bytes % PAGE_SIZE != 0) {
-        throw new TypeConversionException("'" + text + "' is not a multiple of 4K, the size of a page");
+        throw new TypeConversionException(
+            "'" + text + "' is not a multiple of 4K, the size of a page");
       }
       return new MemorySize(bytes);
     }

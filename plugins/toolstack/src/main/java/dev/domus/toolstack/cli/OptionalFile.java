@@ -12,7 +12,8 @@ import java.util.Optional;
  */
 record OptionalFile(Optional<ImageFile> file) implements AutoCloseable {
   static OptionalFile open(Optional<Path> path) throws BadInputException {
-    return new OptionalFile(path.isEmpty() ? Optional.empty() : Optional.of(ImageFile.open(path.get())));
+    return new OptionalFile(
+        path.isEmpty() ? Optional.empty() : Optional.of(ImageFile.open(path.get())));
   }
 
   @Override

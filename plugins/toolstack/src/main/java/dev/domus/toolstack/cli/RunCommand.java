@@ -21,10 +21,11 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
- * {@code domus run}: a machine with one guest, whose console is the terminal; the process lives as long as the guest.
+ * {@code domus run}: a machine with one guest, whose console is the terminal; the process lives as
+ * long as the guest.
  *
- * <p>Standard output carries what the guest prints and nothing else; whatever Domus has to say goes to standard error.
- * Files and options are judged before the machine starts.
+ * <p>Standard output carries what the guest prints and nothing else; whatever Domus has to say goes
+ * to standard error. Files and options are judged before the machine starts.
  */
 @Command(
     name = "run",
@@ -56,13 +57,21 @@ final class RunCommand implements Callable<Integer> {
   private final Host host;
   private final PrintWriter err;
 
-  @Option(names = "--kernel", required = true, paramLabel = "IMAGE", description = "ELF image of a 64-bit Xen PV kernel.")
+  @Option(
+      names = "--kernel",
+      required = true,
+      paramLabel = "IMAGE",
+      description = "ELF image of a 64-bit Xen PV kernel.")
   private Path kernel;
 
   @Option(names = "--ramdisk", paramLabel = "FILE", description = "Ramdisk, handed over as it is.")
   private Optional<Path> ramdisk;
 
-  @Option(names = "--cmdline", paramLabel = "TEXT", defaultValue = "", description = "The kernel's command line.")
+  @Option(
+      names = "--cmdline",
+      paramLabel = "TEXT",
+      defaultValue = "",
+      description = "The kernel's command line.")
   private String commandLine;
 
   @Option(
@@ -70,34 +79,66 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "SIZE",
       defaultValue = "64M",
       converter = MemorySize.Converter.class,
-      description = "The guest's memory, with K, M (if none is given), G or T; default: ${DEFAULT-VALUE}.")
+      description =
+          "The guest's memory, with K, M (if none is given), G or T; default: ${DEFAULT-VALUE}.")
   private MemorySize memory;
 
-  @Option(names = "--vcpus", paramLabel = "N", defaultValue = "1", description = "Number of vCPUs, 1 to 128; default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--vcpus",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Number of vCPUs, 1 to 128; default: ${DEFAULT-VALUE}.")
   private int vcpus;
 
-  @Option(names = "--name", paramLabel = "NAME", description = "The guest's name; default: the image's file name.")
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "The guest's name; default: the image's file name.")
   private Optional<String> name;
 
-  @Option(names = "--engine", paramLabel = "NAME", description = "Engine that runs it (domus engine list); default: the first.")
+  @Option(
+      names = "--engine",
+      paramLabel = "NAME",
+      description = "Engine that runs it (domus engine list); default: the first.")
   private Optional<String> engine;
 
-  @Option(names = "--scheduler", paramLabel = "NAME", description = "Scheduler of the pool (domus sched list); default: credit where there is one.")
+  @Option(
+      names = "--scheduler",
+      paramLabel = "NAME",
+      description = "Scheduler of the pool (domus sched list); default: credit where there is one.")
   private Optional<String> scheduler;
 
-  @Option(names = "--pcpus", paramLabel = "N", defaultValue = "1", description = "Number of pCPUs, 1 to 256; default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--pcpus",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Number of pCPUs, 1 to 256; default: ${DEFAULT-VALUE}.")
   private int pcpus;
 
-  @Option(names = "--weight", paramLabel = "N", defaultValue = "256", description = "Scheduling weight, 1 to 65535; default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--weight",
+      paramLabel = "N",
+      defaultValue = "256",
+      description = "Scheduling weight, 1 to 65535; default: ${DEFAULT-VALUE}.")
   private int weight;
 
-  @Option(names = "--cap", paramLabel = "PERCENT", defaultValue = "0", description = "Most CPU time it gets, in percent of one pCPU; 0 for no limit.")
+  @Option(
+      names = "--cap",
+      paramLabel = "PERCENT",
+      defaultValue = "0",
+      description = "Most CPU time it gets, in percent of one pCPU; 0 for no limit.")
   private int cap;
 
-  @Option(names = "--timeout", paramLabel = "SECONDS", defaultValue = "0", description = "End the run with status 124 if the guest is still there after so long.")
+  @Option(
+      names = "--timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "0",
+      description = "End the run with status 124 if the guest is still there after so long.")
   private int timeoutSeconds;
 
-  @Option(names = "--stats", description = "At the end, print instructions retired, MIPS, and hypercall counts.")
+  @Option(
+      names = "--stats",
+      description = "At the end, print instructions retired, MIPS, and hypercall counts.")
   private boolean stats;
 
   RunCommand(Host host, PrintWriter err) {
@@ -121,9 +162,21 @@ final class RunCommand implements Callable<Integer> {
       image.warnings().forEach(warning -> err.println("domus: " + kernel + ": " + warning));
       GuestLayout.plan(image, disk.file().map(ImageFile::size).orElse(0L), memory.pages());
       GuestConfig config =
-          new GuestConfig(name.orElse(kernel.getFileName().toString()), UUID.randomUUID(), image, disk.file(), commandLine,
-              memory.pages(), vcpus, engineName, MachineParts.POOL, weight, cap);
-      MachineSpec spec = new MachineSpec(MachineParts.memoryFor(memory.bytes()), pcpus, MachineParts.POOL, schedulerName);
+          new GuestConfig(
+              name.orElse(kernel.getFileName().toString()),
+              UUID.randomUUID(),
+              image,
+              disk.file(),
+              commandLine,
+              memory.pages(),
+              vcpus,
+              engineName,
+              MachineParts.POOL,
+              weight,
+              cap);
+      MachineSpec spec =
+          new MachineSpec(
+              MachineParts.memoryFor(memory.bytes()), pcpus, MachineParts.POOL, schedulerName);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
         return run(guest);
@@ -131,9 +184,11 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private static void requireRange(String option, int value, int least, int most) throws BadInputException {
+  private static void requireRange(String option, int value, int least, int most)
+      throws BadInputException {
     if (value < least || value > most) {
-      throw new BadInputException(option + ": is " + value + ", and has to be " + least + " to " + most);
+      throw new BadInputException(
+          option + ": is " + value + ", and has to be " + least + " to " + most);
     }
   }
 
@@ -149,7 +204,8 @@ final class RunCommand implements Callable<Integer> {
     Complaints.ofEnd(guest, status, timeoutSeconds, err);
     Complaints.ofUnimplementedCalls(guest, err);
     if (stats) {
-      RunStatistics.print(guest.control().hypercallCounts(guest.domid()), info, System.nanoTime() - started, err);
+      RunStatistics.print(
+          guest.control().hypercallCounts(guest.domid()), info, System.nanoTime() - started, err);
     }
     return status;
   }
@@ -171,8 +227,10 @@ final class RunCommand implements Callable<Integer> {
       if (limit != 0 && System.nanoTime() - started >= limit) {
         return ExitStatus.TIMED_OUT;
       }
-      // Three things may end a run and one of them is a guest's, whose VIRQ_DOM_EXC belongs to xenstore's daemon: to look
-      // a hundred times a second is simpler than to wait for all, and costs nothing that could be measured.
+      // Three things may end a run and one of them is a guest's, whose VIRQ_DOM_EXC belongs to
+      // xenstore's daemon: to look
+      // a hundred times a second is simpler than to wait for all, and costs nothing that could be
+      // measured.
       Thread.sleep(10);
     }
   }

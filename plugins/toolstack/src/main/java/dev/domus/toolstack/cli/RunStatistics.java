@@ -21,9 +21,15 @@ final class RunStatistics {
         cpuSeconds,
         cpuSeconds == 0 ? 0 : info.retired() / cpuSeconds / 1e6,
         wallNanos / NANOS_A_SECOND);
-    err.printf(Locale.ROOT, "domus: %,d hypercalls%n", calls.stream().mapToLong(CallCount::calls).sum());
+    err.printf(
+        Locale.ROOT, "domus: %,d hypercalls%n", calls.stream().mapToLong(CallCount::calls).sum());
     for (CallCount call : calls) {
-      err.printf(Locale.ROOT, "%,15d  %s%s%n", call.calls(), call.name(), call.unimplemented() == 0 ? "" : "  (-ENOSYS: %,d)".formatted(call.unimplemented()));
+      err.printf(
+          Locale.ROOT,
+          "%,15d  %s%s%n",
+          call.calls(),
+          call.name(),
+          call.unimplemented() == 0 ? "" : "  (-ENOSYS: %,d)".formatted(call.unimplemented()));
     }
   }
 }

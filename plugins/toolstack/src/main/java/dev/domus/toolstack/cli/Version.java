@@ -11,6 +11,8 @@ final class Version implements IVersionProvider {
 
   private static String domus() {
     Module module = Version.class.getModule();
-    return module.isNamed() ? module.getDescriptor().rawVersion().orElse("unversioned") : "unversioned";
+    return module.isNamed()
+        ? module.getDescriptor().rawVersion().orElse("unversioned")
+        : "unversioned";
   }
 }

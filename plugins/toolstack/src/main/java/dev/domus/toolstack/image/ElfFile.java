@@ -10,22 +10,27 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * An ELF64 file for x86-64: the header checked, the program headers and, on request, the section headers as records.
+ * An ELF64 file for x86-64: the header checked, the program headers and, on request, the section
+ * headers as records.
  *
  * @param file where it stands
  * @param entry e_entry, an address in the guest's virtual memory
  * @param programHeaders in the file's order
  */
 record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
-  /** Number of program headers that means: look elsewhere (PN_XNUM). No kernel image has so many. */
+  /**
+   * Number of program headers that means: look elsewhere (PN_XNUM). No kernel image has so many.
+   */
   private static final int PN_XNUM = 0xFFFF;
 
   /**
-   * A program header; offset and file size have been checked to lie in the file, and file size not to exceed the size in memory.
+   * A program header; offset and file size have been checked to lie in the file, and file size not
+   * to exceed the size in memory.
    *
    * @param index its number in the table, for messages
    */
-  record ProgramHeader(int index, int type, long offset, long paddr, long fileSize, long memorySize) {}
+  record ProgramHeader(
+      int index, int type, long offset, long paddr, long fileSize, long memorySize) {}
 
   /** A section that has contents; offset and size have been checked to lie in the file. */
   record Section(int index, String name, int type, long offset, long size) {}
@@ -43,7 +48,11 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
   private static void requireElf(ImageFile file) throws BadInputException {
     if (file.size() >= 4 && file.i32(0) == MAGIC) {
       if (file.size() < EHDR_SIZE) {
-        throw file.bad("is truncated: it has " + file.size() + " bytes, and an ELF64 header takes " + EHDR_SIZE);
+        throw file.bad(
+            "is truncated: it has "
+                + file.size()
+                + " bytes, and an ELF64 header takes "
+                + EHDR_SIZE);
       }
       return;
     }
@@ -68,9 +77,17 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
   private static List<ProgramHeader> readProgramHeaders(ImageFile file) throws BadInputException {
     int count = file.u16(E_PHNUM);
     if (count == 0 || count == PN_XNUM) {
-      throw file.bad("e_phnum is " + count + ": a kernel image has at least one program header, and fewer than 65535");
+      throw file.bad(
+          "e_phnum is "
+              + count
+              + ": a kernel image has at least one program header, and fewer than 65535");
     }
-    require(file, "e_phentsize", file.u16(E_PHENTSIZE), PHDR_SIZE, "the size of an ELF64 program header");
+    require(
+        file,
+        "e_phentsize",
+        file.u16(E_PHENTSIZE),
+        PHDR_SIZE,
+        "the size of an ELF64 program header");
     long table = file.u64(E_PHOFF);
     if (!file.holds(table, (long) count * PHDR_SIZE)) {
       throw beyond(file, "e_phoff", table, "program headers", (long) count * PHDR_SIZE);
@@ -82,7 +99,8 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
     return List.copyOf(headers);
   }
 
-  private static ProgramHeader readProgramHeader(ImageFile file, int index, long at) throws BadInputException {
+  private static ProgramHeader readProgramHeader(ImageFile file, int index, long at)
+      throws BadInputException {
     ProgramHeader header =
         new ProgramHeader(
             index,
@@ -95,25 +113,44 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
       return header; // not looked at, so not judged
     }
     if (!file.holds(header.offset, header.fileSize)) {
-      throw beyond(file, "program header " + index + ": p_offset", header.offset, "contents", header.fileSize);
+      throw beyond(
+          file,
+          "program header " + index + ": p_offset",
+          header.offset,
+          "contents",
+          header.fileSize);
     }
     if (header.type == PT_LOAD && Long.compareUnsigned(header.fileSize, header.memorySize) > 0) {
       throw file.bad(
-          "program header " + index + ": p_filesz 0x" + Long.toHexString(header.fileSize)
-              + " is more than p_memsz 0x" + Long.toHexString(header.memorySize)
+          "program header "
+              + index
+              + ": p_filesz 0x"
+              + Long.toHexString(header.fileSize)
+              + " is more than p_memsz 0x"
+              + Long.toHexString(header.memorySize)
               + "; a segment takes at least as much memory as it has contents");
     }
     return header;
   }
 
-  private static BadInputException beyond(ImageFile file, String field, long offset, String what, long length) {
+  private static BadInputException beyond(
+      ImageFile file, String field, long offset, String what, long length) {
     return file.bad(
-        field + " is 0x" + Long.toHexString(offset) + ", and 0x" + Long.toHexString(length) + " bytes of " + what
-            + " from there run past the file's end at 0x" + Long.toHexString(file.size()) + ": is it truncated?");
+        field
+            + " is 0x"
+            + Long.toHexString(offset)
+            + ", and 0x"
+            + Long.toHexString(length)
+            + " bytes of "
+            + what
+            + " from there run past the file's end at 0x"
+            + Long.toHexString(file.size())
+            + ": is it truncated?");
   }
 
   /**
-   * Reads the section headers. They are needed only where notes are not in a segment, so they are judged only then.
+   * Reads the section headers. They are needed only where notes are not in a segment, so they are
+   * judged only then.
    */
   List<Section> sections() throws BadInputException {
     int count = file.u16(E_SHNUM);
@@ -121,7 +158,12 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
     if (count == 0 || table == 0) {
       return List.of();
     }
-    require(file, "e_shentsize", file.u16(E_SHENTSIZE), SHDR_SIZE, "the size of an ELF64 section header");
+    require(
+        file,
+        "e_shentsize",
+        file.u16(E_SHENTSIZE),
+        SHDR_SIZE,
+        "the size of an ELF64 section header");
     if (!file.holds(table, (long) count * SHDR_SIZE)) {
       throw beyond(file, "e_shoff", table, "section headers", (long) count * SHDR_SIZE);
     }
@@ -137,12 +179,16 @@ record ElfFile(ImageFile file, long entry, List<ProgramHeader> programHeaders) {
       if (!file.holds(offset, size)) {
         throw beyond(file, "section " + i + ": sh_offset", offset, "contents", size);
       }
-      sections.add(new Section(i, sectionName(table, count, file.u32(at + SH_NAME)), type, offset, size));
+      sections.add(
+          new Section(i, sectionName(table, count, file.u32(at + SH_NAME)), type, offset, size));
     }
     return sections;
   }
 
-  /** The name of a section, or nothing if the string table does not have it: names matter for one section only. */
+  /**
+   * The name of a section, or nothing if the string table does not have it: names matter for one
+   * section only.
+   */
   private String sectionName(long table, int count, long nameOffset) {
     int strings = file.u16(E_SHSTRNDX);
     if (strings >= count) {

@@ -1,7 +1,8 @@
 package dev.domus.toolstack.image;
 
 /**
- * The parts of ELF64 that a domain builder reads (System V gABI, "Object Files"; all little-endian).
+ * The parts of ELF64 that a domain builder reads (System V gABI, "Object Files"; all
+ * little-endian).
  *
  * <pre>
  *  file header (64 bytes)        program header (56 bytes)     section header (64 bytes)
@@ -29,7 +30,13 @@ final class ElfLayout {
   static final int MAGIC = 0x464C457F;
 
   /** Offset in the file header. */
-  static final int EI_CLASS = 4, EI_DATA = 5, E_TYPE = 16, E_MACHINE = 18, E_ENTRY = 24, E_PHOFF = 32, E_SHOFF = 40;
+  static final int EI_CLASS = 4,
+      EI_DATA = 5,
+      E_TYPE = 16,
+      E_MACHINE = 18,
+      E_ENTRY = 24,
+      E_PHOFF = 32,
+      E_SHOFF = 40;
 
   /** Offset in the file header. */
   static final int E_PHENTSIZE = 54, E_PHNUM = 56, E_SHENTSIZE = 58, E_SHNUM = 60, E_SHSTRNDX = 62;

@@ -17,15 +17,18 @@ import java.nio.file.StandardOpenOption;
 /**
  * The bytes of a file that goes into a guest: a kernel or a ramdisk.
  *
- * <p>A regular file is mapped, so that loading 100 MiB costs one copy from the page cache into guest memory. What is not
- * a regular file (a pipe, {@code /dev/stdin}) is read into memory. A mapped file that somebody cuts short afterwards
- * makes the JVM throw InternalError at the access; whoever copies contents turns that into a message ({@link
- * #changed}).
+ * <p>A regular file is mapped, so that loading 100 MiB costs one copy from the page cache into
+ * guest memory. What is not a regular file (a pipe, {@code /dev/stdin}) is read into memory. A
+ * mapped file that somebody cuts short afterwards makes the JVM throw InternalError at the access;
+ * whoever copies contents turns that into a message ({@link #changed}).
  */
 public final class ImageFile implements AutoCloseable {
-  private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfInt U32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfLong U64 = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort U16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt U32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong U64 =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final Path path;
   private final Arena arena;
@@ -58,7 +61,10 @@ public final class ImageFile implements AutoCloseable {
       throw new BadInputException(path + ": no such file");
     } catch (AccessDeniedException e) {
       arena.close();
-      throw new BadInputException(path + ": permission denied: it has to be readable for " + System.getProperty("user.name"));
+      throw new BadInputException(
+          path
+              + ": permission denied: it has to be readable for "
+              + System.getProperty("user.name"));
     } catch (IOException e) {
       arena.close();
       throw new BadInputException(path + ": cannot be read: " + e.getMessage());
@@ -101,7 +107,8 @@ public final class ImageFile implements AutoCloseable {
 
   /** The message for an access that found the file shorter than it was when it was opened. */
   public BadInputException changed() {
-    return bad("was cut short while it was being read; it had " + size() + " bytes when it was opened");
+    return bad(
+        "was cut short while it was being read; it had " + size() + " bytes when it was opened");
   }
 
   /** A complaint about this file. */

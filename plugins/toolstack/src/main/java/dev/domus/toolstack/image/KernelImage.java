@@ -9,11 +9,13 @@ import java.util.OptionalLong;
 import java.util.Set;
 
 /**
- * A PV kernel image that has been found good: where its segments go and what it asks of the domain builder. Everything
- * that can be said against an image without knowing the domain's memory is said by {@link #read}.
+ * A PV kernel image that has been found good: where its segments go and what it asks of the domain
+ * builder. Everything that can be said against an image without knowing the domain's memory is said
+ * by {@link #read}.
  *
- * <p>Guest-physical addresses (<i>gpa</i>) count from the guest's frame 0, which appears at {@code virtBase} in the
- * initial mapping. Segments are placed by p_paddr, never by p_vaddr (Linux has one with p_vaddr 0):
+ * <p>Guest-physical addresses (<i>gpa</i>) count from the guest's frame 0, which appears at {@code
+ * virtBase} in the initial mapping. Segments are placed by p_paddr, never by p_vaddr (Linux has one
+ * with p_vaddr 0):
  *
  * <pre>
  *   gpa = p_paddr − PADDR_OFFSET        va = gpa + VIRT_BASE
@@ -24,7 +26,8 @@ import java.util.Set;
  * @param virtBase virtual address of guest frame 0, a multiple of 4096
  * @param entry virtual address where vCPU 0 starts, inside a segment
  * @param hypercallPage virtual address of the page to fill with hypercall stubs, inside a segment
- * @param initP2m virtual address where the P2M list is wanted, a multiple of 4096; if absent, it is in the initial mapping
+ * @param initP2m virtual address where the P2M list is wanted, a multiple of 4096; if absent, it is
+ *     in the initial mapping
  * @param modStartPfn whether the image takes its ramdisk unmapped
  * @param segments what to load, by rising address, without overlap
  * @param warnings what the image asks for and does not get, for people
@@ -50,12 +53,20 @@ public record KernelImage(
   private static final String REQUIRED_LOADER = "generic";
 
   /**
-   * The features that an image may require, by their names in the FEATURES note. Not among them are those that a 64-bit
-   * PV guest never has (translated memory, a kernel in ring 0) and names that nobody knows.
+   * The features that an image may require, by their names in the FEATURES note. Not among them are
+   * those that a 64-bit PV guest never has (translated memory, a kernel in ring 0) and names that
+   * nobody knows.
    */
   private static final Set<String> FEATURES =
-      Set.of("writable_page_tables", "writable_descriptor_tables", "pae_pgdir_above_4gb", "mmu_pt_update_preserve_ad",
-          "highmem_assist", "gnttab_map_avail_bits", "memory_op_vnode_supported", "linux_rsdp_unrestricted");
+      Set.of(
+          "writable_page_tables",
+          "writable_descriptor_tables",
+          "pae_pgdir_above_4gb",
+          "mmu_pt_update_preserve_ad",
+          "highmem_assist",
+          "gnttab_map_avail_bits",
+          "memory_op_vnode_supported",
+          "linux_rsdp_unrestricted");
 
   /**
    * A segment.
@@ -119,17 +130,27 @@ public record KernelImage(
   private static void requireLoadable(ImageFile file, XenNotes notes) throws BadInputException {
     String version = notes.text(NoteType.XEN_VERSION);
     if (!version.startsWith(REQUIRED_VERSION)) {
-      throw file.bad("note XEN_VERSION is " + BadInputException.quote(version) + ", and has to be \"" + REQUIRED_VERSION + '"');
+      throw file.bad(
+          "note XEN_VERSION is "
+              + BadInputException.quote(version)
+              + ", and has to be \""
+              + REQUIRED_VERSION
+              + '"');
     }
     String loader = notes.text(NoteType.LOADER);
     if (!loader.startsWith(REQUIRED_LOADER)) {
       throw file.bad(
-          "note LOADER is " + BadInputException.quote(loader) + ", and has to be \"" + REQUIRED_LOADER
+          "note LOADER is "
+              + BadInputException.quote(loader)
+              + ", and has to be \""
+              + REQUIRED_LOADER
               + "\": the image wants a loader of its own");
     }
     for (String feature : notes.text(NoteType.FEATURES).split("\\|")) {
       if (feature.startsWith("!") && !FEATURES.contains(feature.substring(1))) {
-        throw file.bad("note FEATURES requires " + BadInputException.quote(feature.substring(1))
+        throw file.bad(
+            "note FEATURES requires "
+                + BadInputException.quote(feature.substring(1))
                 + ", which a 64-bit PV guest is not given");
       }
     }
@@ -148,7 +169,12 @@ public record KernelImage(
 
   private static long pageAligned(ImageFile file, String note, long va) throws BadInputException {
     if (va % PAGE_SIZE != 0) {
-      throw file.bad("note " + note + " is 0x" + Long.toHexString(va) + ", and has to be a multiple of 0x1000");
+      throw file.bad(
+          "note "
+              + note
+              + " is 0x"
+              + Long.toHexString(va)
+              + ", and has to be a multiple of 0x1000");
     }
     return va;
   }
@@ -174,18 +200,22 @@ public record KernelImage(
       throws BadInputException {
     long gpa = header.paddr() - paddrOffset;
     if (Long.compareUnsigned(header.paddr(), paddrOffset) < 0) {
-      throw file.bad("program header %d: p_paddr 0x%x is below PADDR_OFFSET 0x%x, so it would lie before guest frame 0"
+      throw file.bad(
+          "program header %d: p_paddr 0x%x is below PADDR_OFFSET 0x%x, so it would lie before guest frame 0"
               .formatted(header.index(), header.paddr(), paddrOffset));
     }
-    if (Long.compareUnsigned(gpa, MAX_GPA) >= 0 || Long.compareUnsigned(header.memorySize(), MAX_GPA - gpa) > 0) {
+    if (Long.compareUnsigned(gpa, MAX_GPA) >= 0
+        || Long.compareUnsigned(header.memorySize(), MAX_GPA - gpa) > 0) {
       throw file.bad(
           "program header %d: p_paddr 0x%x with PADDR_OFFSET 0x%x and p_memsz 0x%x would end beyond 1 TiB of guest memory"
               .formatted(header.index(), header.paddr(), paddrOffset, header.memorySize()));
     }
-    return new Segment(header.index(), gpa, header.offset(), header.fileSize(), header.memorySize());
+    return new Segment(
+        header.index(), gpa, header.offset(), header.fileSize(), header.memorySize());
   }
 
-  private static void requireApart(ImageFile file, Segment lower, Segment upper) throws BadInputException {
+  private static void requireApart(ImageFile file, Segment lower, Segment upper)
+      throws BadInputException {
     if (lower.end() > upper.gpa) {
       throw file.bad(
           "program headers %d and %d overlap: they take guest memory 0x%x–0x%x and 0x%x–0x%x (p_paddr, p_memsz)"
@@ -200,7 +230,8 @@ public record KernelImage(
         return;
       }
     }
-    throw file.bad("entry point 0x%x is in no segment; the image takes 0x%x–0x%x (VIRT_BASE 0x%x)"
+    throw file.bad(
+        "entry point 0x%x is in no segment; the image takes 0x%x–0x%x (VIRT_BASE 0x%x)"
             .formatted(entry, va(start()), va(end()), virtBase));
   }
 
@@ -211,7 +242,8 @@ public record KernelImage(
     long va = pageAligned(file, "HYPERCALL_PAGE", hypercallPage.getAsLong());
     long gpa = va - virtBase;
     if (gpa < start() || gpa >= end()) {
-      throw file.bad("note HYPERCALL_PAGE is 0x%x, outside the image, which takes 0x%x–0x%x (VIRT_BASE 0x%x)"
+      throw file.bad(
+          "note HYPERCALL_PAGE is 0x%x, outside the image, which takes 0x%x–0x%x (VIRT_BASE 0x%x)"
               .formatted(va, va(start()), va(end()), virtBase));
     }
   }

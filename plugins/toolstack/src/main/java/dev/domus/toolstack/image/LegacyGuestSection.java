@@ -4,7 +4,8 @@ import dev.domus.toolstack.BadInputException;
 import java.util.Map;
 
 /**
- * The {@code __xen_guest} section of images from before ELF notes: one text, {@code KEY=value} separated by commas.
+ * The {@code __xen_guest} section of images from before ELF notes: one text, {@code KEY=value}
+ * separated by commas.
  *
  * <pre>
  * GUEST_OS=netbsd,XEN_VER=xen-3.0,VIRT_BASE=0x…,VIRT_ENTRY=0x…,HYPERCALL_PAGE=0x101,LOADER=generic,PAE=yes
@@ -23,7 +24,10 @@ final class LegacyGuestSection {
   private LegacyGuestSection() {}
 
   static void parse(
-      ImageFile file, ElfFile.Section section, Map<NoteType, Long> numbers, Map<NoteType, String> texts)
+      ImageFile file,
+      ElfFile.Section section,
+      Map<NoteType, Long> numbers,
+      Map<NoteType, String> texts)
       throws BadInputException {
     String text = Text.upToNul(file.slice(section.offset(), Math.min(section.size(), LIMIT)));
     for (String item : text.split(",")) {
@@ -40,12 +44,14 @@ final class LegacyGuestSection {
         case "VIRT_BASE" -> numbers.put(NoteType.VIRT_BASE, number(file, key, value));
         case "VIRT_ENTRY" -> numbers.put(NoteType.ENTRY, number(file, key, value));
         case "ELF_PADDR_OFFSET" -> numbers.put(NoteType.PADDR_OFFSET, number(file, key, value));
-        case "HYPERCALL_PAGE" -> numbers.put(NoteType.HYPERCALL_PAGE, number(file, key, value) << PAGE_SHIFT);
+        case "HYPERCALL_PAGE" ->
+            numbers.put(NoteType.HYPERCALL_PAGE, number(file, key, value) << PAGE_SHIFT);
         default -> {} // PAE and whatever else concerns 32-bit guests or nobody
       }
     }
     numbers.computeIfPresent(
-        NoteType.HYPERCALL_PAGE, (type, offset) -> offset + numbers.getOrDefault(NoteType.VIRT_BASE, 0L));
+        NoteType.HYPERCALL_PAGE,
+        (type, offset) -> offset + numbers.getOrDefault(NoteType.VIRT_BASE, 0L));
   }
 
   private static long number(ImageFile file, String key, String value) throws BadInputException {
@@ -54,7 +60,14 @@ final class LegacyGuestSection {
           ? Long.parseUnsignedLong(value, 2, value.length(), 16)
           : Long.parseUnsignedLong(value);
     } catch (NumberFormatException e) {
-      throw file.bad("section " + NAME + ": " + key + " is " + BadInputException.quote(value) + ", and has to be a number");
+      throw file.bad(
+          "section "
+              + NAME
+              + ": "
+              + key
+              + " is "
+              + BadInputException.quote(value)
+              + ", and has to be a number");
     }
   }
 }

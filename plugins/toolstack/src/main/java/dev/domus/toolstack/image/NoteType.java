@@ -44,7 +44,10 @@ enum NoteType {
     return kind;
   }
 
-  /** The type with a number; numbers that this builder does not know are taken as INFO, which is ignored too. */
+  /**
+   * The type with a number; numbers that this builder does not know are taken as INFO, which is
+   * ignored too.
+   */
   static NoteType of(long number) {
     return number >= 0 && number < BY_NUMBER.length ? BY_NUMBER[(int) number] : INFO;
   }

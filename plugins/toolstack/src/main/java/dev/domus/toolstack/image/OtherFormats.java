@@ -19,7 +19,8 @@ final class OtherFormats {
           "is a bzImage (boot protocol %d.%02d), and these are not unpacked yet: give the ELF image inside it, which Linux's scripts/extract-vmlinux writes"
               .formatted(version >> 8, version & 0xFF));
     }
-    return compression(file).map(name -> "is compressed with " + name + ": unpack it first, an ELF image is needed");
+    return compression(file)
+        .map(name -> "is compressed with " + name + ": unpack it first, an ELF image is needed");
   }
 
   private static Optional<String> compression(ImageFile file) {

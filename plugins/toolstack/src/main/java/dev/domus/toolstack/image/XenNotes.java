@@ -8,8 +8,9 @@ import java.util.Map;
 import java.util.OptionalLong;
 
 /**
- * What an image says to a Xen domain builder, wherever it says so: in PT_NOTE segments; if none of these has a Xen note,
- * in SHT_NOTE sections; failing that, in the {@code __xen_guest} section of old images (xen-pv-abi.md, 2.1).
+ * What an image says to a Xen domain builder, wherever it says so: in PT_NOTE segments; if none of
+ * these has a Xen note, in SHT_NOTE sections; failing that, in the {@code __xen_guest} section of
+ * old images (xen-pv-abi.md, 2.1).
  */
 final class XenNotes {
   /** The name of Xen's notes with its NUL, as a little-endian number. */
@@ -43,8 +44,10 @@ final class XenNotes {
       notes.readSections(elf);
     }
     if (!notes.found) {
-      throw elf.file().bad("has no Xen notes (PT_NOTE segment, SHT_NOTE section or __xen_guest section), so it is"
-              + " not a Xen PV kernel; Linux needs CONFIG_XEN_PV");
+      throw elf.file()
+          .bad(
+              "has no Xen notes (PT_NOTE segment, SHT_NOTE section or __xen_guest section), so it is"
+                  + " not a Xen PV kernel; Linux needs CONFIG_XEN_PV");
     }
     return notes;
   }
@@ -67,7 +70,10 @@ final class XenNotes {
     }
   }
 
-  /** Reads one run of notes. The caller has checked that it lies in the file, so offsets in it do not overflow. */
+  /**
+   * Reads one run of notes. The caller has checked that it lies in the file, so offsets in it do
+   * not overflow.
+   */
   private void scan(String where, long start, long size) throws BadInputException {
     long end = start + size;
     long at = start;
@@ -76,7 +82,8 @@ final class XenNotes {
       long descSize = file.u32(at + N_DESCSZ);
       long desc = at + NHDR_SIZE + align(nameSize);
       if (desc > end || descSize > end - desc) {
-        throw file.bad("%s: the note at 0x%x (namesz %d, descsz %d) runs past the notes' end at 0x%x"
+        throw file.bad(
+            "%s: the note at 0x%x (namesz %d, descsz %d) runs past the notes' end at 0x%x"
                 .formatted(where, at, nameSize, descSize, end));
       }
       if (nameSize == XEN_NAME_SIZE && file.i32(at + NHDR_SIZE) == XEN) {
@@ -109,7 +116,8 @@ final class XenNotes {
     } else if (size == 8) {
       return file.u64(at);
     }
-    throw file.bad("note " + type + ": descsz is " + size + ", and a number takes 1, 2, 4 or 8 bytes");
+    throw file.bad(
+        "note " + type + ": descsz is " + size + ", and a number takes 1, 2, 4 or 8 bytes");
   }
 
   /** Whether they stand in a {@code __xen_guest} section, where some defaults differ. */

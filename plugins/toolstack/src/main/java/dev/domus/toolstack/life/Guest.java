@@ -12,12 +12,12 @@ import dev.domus.toolstack.build.BuiltDomain;
 import dev.domus.toolstack.build.DomainBuilder;
 
 /**
- * A guest domain as the toolstack holds it. It is created paused, so that a console can be attached before its first
- * instruction.
+ * A guest domain as the toolstack holds it. It is created paused, so that a console can be attached
+ * before its first instruction.
  *
- * <p>Order at creation: built, entered in xenstore, introduced to the store's daemon (which then serves its ring, and by
- * that the console's daemon learns of it). At the end the reverse: destroyed first, so that nothing of it runs while its
- * nodes go.
+ * <p>Order at creation: built, entered in xenstore, introduced to the store's daemon (which then
+ * serves its ring, and by that the console's daemon learns of it). At the end the reverse:
+ * destroyed first, so that nothing of it runs while its nodes go.
  */
 public final class Guest implements AutoCloseable {
   private final Control control;
@@ -28,7 +28,12 @@ public final class Guest implements AutoCloseable {
   private final String name;
 
   private Guest(
-      Control control, ConsoleService consoles, StoreConnection store, StoreNodes nodes, int domid, String name) {
+      Control control,
+      ConsoleService consoles,
+      StoreConnection store,
+      StoreNodes nodes,
+      int domid,
+      String name) {
     this.control = control;
     this.consoles = consoles;
     this.store = store;
@@ -66,14 +71,16 @@ public final class Guest implements AutoCloseable {
     }
   }
 
-  private static <T> T service(ServiceDomain domain0, Class<T> type, String plugin) throws BadInputException {
+  private static <T> T service(ServiceDomain domain0, Class<T> type, String plugin)
+      throws BadInputException {
     return domain0
         .services()
         .find(type)
-        .orElseThrow(
-            () ->
-                new BadInputException(
-                    "no plugin offers the " + plugin + " service, which every guest needs; \"domus plugin list\" shows what was found"));
+        .orElseThrow(() ->
+            new BadInputException(
+                "no plugin offers the "
+                    + plugin
+                    + " service, which every guest needs; \"domus plugin list\" shows what was found"));
   }
 
   /** Its domain id. */
@@ -103,7 +110,9 @@ public final class Guest implements AutoCloseable {
 
   /** What it is doing. */
   public DomainInfo info() {
-    return control.domain(domid).orElseThrow(() -> new IllegalStateException("domain has gone: domid=" + domid));
+    return control
+        .domain(domid)
+        .orElseThrow(() -> new IllegalStateException("domain has gone: domid=" + domid));
   }
 
   /** The control interface that it is controlled through. */

@@ -5,21 +5,36 @@ import dev.domus.toolstack.build.BuiltDomain;
 import java.util.List;
 
 /**
- * The nodes of xenstore that a guest finds when it starts (xen-pv-abi.md, 15.3), and their removal when it has gone.
+ * The nodes of xenstore that a guest finds when it starts (xen-pv-abi.md, 15.3), and their removal
+ * when it has gone.
  *
- * <p>Permissions: a guest may read its directory, and owns only what the protocol has it write: {@code device}, {@code
- * data}, its answers under {@code control}, and the like. Everything else is domain 0's, so that a guest cannot, say,
- * point its console at another domain's ring.
+ * <p>Permissions: a guest may read its directory, and owns only what the protocol has it write:
+ * {@code device}, {@code data}, its answers under {@code control}, and the like. Everything else is
+ * domain 0's, so that a guest cannot, say, point its console at another domain's ring.
  */
 final class StoreNodes {
   /** Nodes that are the guest's own, below its directory. */
   private static final List<String> GUESTS =
-      List.of("device", "device/suspend", "device/suspend/event-channel", "control/shutdown", "control/feature-poweroff",
-          "control/feature-reboot", "control/feature-suspend", "control/sysrq", "data", "drivers", "feature", "attr", "error");
+      List.of(
+          "device",
+          "device/suspend",
+          "device/suspend/event-channel",
+          "control/shutdown",
+          "control/feature-poweroff",
+          "control/feature-reboot",
+          "control/feature-suspend",
+          "control/sysrq",
+          "data",
+          "drivers",
+          "feature",
+          "attr",
+          "error");
 
   /** Nodes that tell the guest what the toolstack can do. */
   private static final List<String> PLATFORM_FEATURES =
-      List.of("control/platform-feature-multiprocessor-suspend", "control/platform-feature-xs_reset_watches");
+      List.of(
+          "control/platform-feature-multiprocessor-suspend",
+          "control/platform-feature-xs_reset_watches");
 
   /** What consoles keep of their output where they keep it, in bytes; libxl's value. */
   private static final String CONSOLE_LIMIT = "1048576";
@@ -47,34 +62,33 @@ final class StoreNodes {
 
   /** Writes all nodes in one transaction. */
   void write(GuestConfig config, BuiltDomain built) {
-    inTransaction(
-        () -> {
-          node(vm, "", readable);
-          node(vm + "/name", config.name(), readable);
-          node(vm + "/uuid", config.uuid().toString(), readable);
+    inTransaction(() -> {
+      node(vm, "", readable);
+      node(vm + "/name", config.name(), readable);
+      node(vm + "/uuid", config.uuid().toString(), readable);
 
-          node(home, "", readable);
-          home("vm", vm);
-          home("name", config.name());
-          home("domid", Integer.toString(domid));
-          long memoryKib = config.pages() * KIB_A_PAGE;
-          home("memory/static-max", Long.toString(memoryKib));
-          home("memory/target", Long.toString(memoryKib));
-          home("memory/videoram", "0");
-          for (int vcpu = 0; vcpu < config.vcpus(); vcpu++) {
-            home("cpu/" + vcpu + "/availability", "online");
-          }
-          home("control", "");
-          for (String feature : PLATFORM_FEATURES) {
-            home(feature, "1");
-          }
-          for (String path : GUESTS) {
-            node(home + "/" + path, "", guests);
-          }
-          home("store/port", Integer.toString(built.storePort()));
-          home("store/ring-ref", Long.toString(built.storeMfn()));
-          writeConsole(built);
-        });
+      node(home, "", readable);
+      home("vm", vm);
+      home("name", config.name());
+      home("domid", Integer.toString(domid));
+      long memoryKib = config.pages() * KIB_A_PAGE;
+      home("memory/static-max", Long.toString(memoryKib));
+      home("memory/target", Long.toString(memoryKib));
+      home("memory/videoram", "0");
+      for (int vcpu = 0; vcpu < config.vcpus(); vcpu++) {
+        home("cpu/" + vcpu + "/availability", "online");
+      }
+      home("control", "");
+      for (String feature : PLATFORM_FEATURES) {
+        home(feature, "1");
+      }
+      for (String path : GUESTS) {
+        node(home + "/" + path, "", guests);
+      }
+      home("store/port", Integer.toString(built.storePort()));
+      home("store/ring-ref", Long.toString(built.storeMfn()));
+      writeConsole(built);
+    });
   }
 
   private void writeConsole(BuiltDomain built) {
@@ -97,12 +111,11 @@ final class StoreNodes {
 
   /** Removes all nodes. */
   void remove() {
-    inTransaction(
-        () -> {
-          store.remove(transaction, home);
-          store.remove(transaction, vm);
-          store.remove(transaction, "/local/domain/0/backend/console/" + domid);
-        });
+    inTransaction(() -> {
+      store.remove(transaction, home);
+      store.remove(transaction, vm);
+      store.remove(transaction, "/local/domain/0/backend/console/" + domid);
+    });
   }
 
   private void home(String path, String value) {

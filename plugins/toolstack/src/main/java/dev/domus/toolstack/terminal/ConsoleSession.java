@@ -13,9 +13,9 @@ import java.util.Optional;
 /**
  * A guest's console on standard input and output.
  *
- * <p>Bytes pass as they are, in both directions, unbuffered: a prompt without a line end appears at once. Where standard
- * input is a terminal, it is raw and Ctrl-] leaves. Where it is a pipe or a file, its end leaves the guest alone: the guest
- * simply hears no more.
+ * <p>Bytes pass as they are, in both directions, unbuffered: a prompt without a line end appears at
+ * once. Where standard input is a terminal, it is raw and Ctrl-] leaves. Where it is a pipe or a
+ * file, its end leaves the guest alone: the guest simply hears no more.
  */
 public final class ConsoleSession implements AutoCloseable {
   /** Ctrl-], by which {@code xl console} is left too. */

@@ -8,18 +8,20 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Standard input as a raw terminal: each key goes to the guest as it is typed, Ctrl-C too, and the guest does the echo.
- * Output processing stays on, since guests end lines with a bare LF as often as not.
+ * Standard input as a raw terminal: each key goes to the guest as it is typed, Ctrl-C too, and the
+ * guest does the echo. Output processing stays on, since guests end lines with a bare LF as often
+ * as not.
  *
- * <p>Set through {@code stty} in a child process that inherits standard input. That is what JLine does too where it may
- * not call native code, and the plugin needs nothing else of JLine. A shutdown hook restores the settings, so that they
- * come back also on SIGINT and SIGTERM and when the JVM ends for reasons of its own; only SIGKILL leaves a raw terminal
- * behind ({@code stty sane} helps).
+ * <p>Set through {@code stty} in a child process that inherits standard input. That is what JLine
+ * does too where it may not call native code, and the plugin needs nothing else of JLine. A
+ * shutdown hook restores the settings, so that they come back also on SIGINT and SIGTERM and when
+ * the JVM ends for reasons of its own; only SIGKILL leaves a raw terminal behind ({@code stty sane}
+ * helps).
  */
 final class RawTerminal implements AutoCloseable {
   /**
-   * How long stty may take. A terminal belongs to the foreground: a background process that sets it is stopped by SIGTTOU
-   * and would be waited for for ever.
+   * How long stty may take. A terminal belongs to the foreground: a background process that sets it
+   * is stopped by SIGTTOU and would be waited for for ever.
    */
   private static final long STTY_SECONDS = 2;
 
@@ -39,15 +41,21 @@ final class RawTerminal implements AutoCloseable {
       return Optional.empty();
     }
     RawTerminal terminal = new RawTerminal(saved.get().strip());
-    Runtime.getRuntime().addShutdownHook(terminal.hook); // before the change, so that no signal falls between
-    if (stty("-icanon", "-echo", "-isig", "-iexten", "-icrnl", "-inlcr", "-ixon", "min", "1", "time", "0").isEmpty()) {
+    Runtime.getRuntime()
+        .addShutdownHook(terminal.hook); // before the change, so that no signal falls between
+    if (stty(
+            "-icanon", "-echo", "-isig", "-iexten", "-icrnl", "-inlcr", "-ixon", "min", "1", "time",
+            "0")
+        .isEmpty()) {
       terminal.close();
       return Optional.empty();
     }
     return Optional.of(terminal);
   }
 
-  /** Runs stty on standard input; empty if it fails, as it does where standard input is no terminal. */
+  /**
+   * Runs stty on standard input; empty if it fails, as it does where standard input is no terminal.
+   */
   private static Optional<String> stty(String... arguments) {
     List<String> command = new ArrayList<>(List.of("stty"));
     command.addAll(List.of(arguments));
@@ -61,7 +69,8 @@ final class RawTerminal implements AutoCloseable {
         process.destroyForcibly();
         return Optional.empty();
       }
-      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+      String output =
+          new String(process.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
       return process.exitValue() == 0 ? Optional.of(output) : Optional.empty();
     } catch (IOException e) {
       return Optional.empty(); // no stty on this system

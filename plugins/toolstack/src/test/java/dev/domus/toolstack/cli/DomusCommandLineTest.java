@@ -1,0 +1,163 @@
+package dev.domus.toolstack.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.domus.kernel.plugin.Host;
+import dev.domus.kernel.plugin.Machine;
+import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.plugin.MachineSpec;
+import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.toolstack.image.TestImage;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class DomusCommandLineTest {
+  @TempDir private Path directory;
+
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  /** A host that never has a machine: what gets as far as starting one has passed all checks. */
+  private static final class NoMachine implements Host {
+    @Override
+    public List<NamedPart> engines() {
+      return List.of(new NamedPart("jvm", "pure Java"));
+    }
+
+    @Override
+    public List<NamedPart> schedulers() {
+      return List.of(new NamedPart("rr", "round-robin"), new NamedPart("credit", "by weight"));
+    }
+
+    @Override
+    public List<PluginInfo> plugins() {
+      return List.of(
+          new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
+          new PluginInfo("bad.jar", "", "bad.jar", "is \"no\" zip file"));
+    }
+
+    @Override
+    public List<HypercallInfo> hypercalls() {
+      return List.of(
+          new HypercallInfo(0, "set_trap_table", true), new HypercallInfo(38, "tmem_op", false));
+    }
+
+    @Override
+    public Machine start(MachineSpec spec) throws MachineException {
+      throw new MachineException("asked for " + spec.scheduler() + " on " + spec.pcpus());
+    }
+  }
+
+  private int domus(String... args) {
+    return DomusCommandLine.run(
+        args, new NoMachine(), new PrintWriter(out, true), new PrintWriter(err, true));
+  }
+
+  private Path goodImage() throws Exception {
+    return Files.write(directory.resolve("kernel.elf"), TestImage.good().bytes());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "run                              | --kernel",
+        "run --kernel                     | --kernel",
+        "run --kernel x --memory 64Q      | '64Q' is no amount of memory; write it like 64M or 2G",
+        "run --kernel x --memory 0        | '0' is out of range",
+        "run --kernel x --memory 2000T    | '2000T' is out of range",
+        "run --kernel x --memory 5K       | '5K' is not a multiple of 4K",
+        "run --kernel x --vcpus many      | --vcpus",
+        "run --kernel x --vcpus 0         | --vcpus: is 0, and has to be 1 to 128",
+        "run --kernel x --pcpus 0         | --pcpus: is 0, and has to be 1 to 256",
+        "run --kernel x --weight 65536    | --weight: is 65536, and has to be 1 to 65535",
+        "run --kernel x --scheduler fair  | --scheduler: there is no scheduler \"fair\"; there is rr, credit",
+        "run --kernel x --engine steam    | --engine: there is no engine \"steam\"; there is jvm",
+        "run --kernel /none               | /none: no such file",
+        "run --kernel x --colour          | --colour",
+        "fly                              | fly",
+        "sched                            | a command is missing (list)",
+      })
+  void mistakesAreAnsweredInOneLineWithStatus2(String line, String complaint) {
+    assertEquals(2, domus(line.split(" +")));
+    assertTrue(err.toString().startsWith("domus: "), err::toString);
+    assertTrue(err.toString().lines().toList().getLast().contains(complaint), err::toString);
+    assertEquals("", out.toString());
+  }
+
+  @Test
+  void pluginsThatAreNotInUseAreNamedWhenAGuestIsRun() throws Exception {
+    assertEquals(69, domus("run", "--kernel", goodImage().toString(), "--pcpus", "2"));
+    assertEquals(
+        List.of(
+            "domus: warning: plugin bad.jar is not in use: is \"no\" zip file",
+            "domus: the machine does not start: asked for credit on 2"),
+        err.toString().lines().toList());
+  }
+
+  @Test
+  void anImageThatDoesNotFitIsRefusedBeforeTheMachineStarts() throws Exception {
+    assertEquals(2, domus("run", "--kernel", goodImage().toString(), "--memory", "2"));
+    assertTrue(err.toString().contains("give --memory 4M or more"), err::toString);
+  }
+
+  @Test
+  void aRamdiskThatIsNotThereIsNamed() throws Exception {
+    assertEquals(2, domus("run", "--kernel", goodImage().toString(), "--ramdisk", "/none"));
+    assertTrue(err.toString().contains("/none: no such file"), err::toString);
+  }
+
+  @Test
+  void listsAreTablesForPeopleAndJsonForPrograms() {
+    assertEquals(0, domus("plugin", "list"));
+    assertEquals(0, domus("plugin", "list", "--json"));
+    assertEquals(0, domus("hypercalls", "--json"));
+    assertEquals(
+        """
+        ID              VERSION  LOCATION  PROBLEM
+        dev.domus.good  1.0      good.jar
+        bad.jar                  bad.jar   is "no" zip file
+        [ {
+          "id" : "dev.domus.good",
+          "version" : "1.0",
+          "location" : "good.jar",
+          "problem" : ""
+        }, {
+          "id" : "bad.jar",
+          "version" : "",
+          "location" : "bad.jar",
+          "problem" : "is \\"no\\" zip file"
+        } ]
+        [ {
+          "number" : 0,
+          "name" : "set_trap_table",
+          "implemented" : true
+        }, {
+          "number" : 38,
+          "name" : "tmem_op",
+          "implemented" : false
+        } ]
+        """,
+        out.toString());
+  }
+
+  @Test
+  void helpAndVersionAreOnStandardOutput() {
+    assertEquals(0, domus("--help"));
+    assertEquals(0, domus("run", "--help"));
+    assertEquals(0, domus("--version"));
+    String text = out.toString();
+    assertTrue(text.contains("Exit statuses:"), text);
+    assertTrue(text.contains("--ramdisk=FILE"), text);
+    assertTrue(text.lines().toList().getLast().startsWith("domus "), text);
+    assertEquals("", err.toString());
+  }
+}
