@@ -26,7 +26,7 @@ public final class BadInputException extends Exception {
 
   /** A text from outside in quotation marks, cut to a bearable length. */
   public static String quote(String text) {
-    String shown = text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "…";
+    String shown = text.length() <= SHOWN ? text : text.substring(0, SHOWN) + "...";
     return '"' + printable(shown) + '"';
   }
 

@@ -3,7 +3,8 @@
  * that users see.
  *
  * <pre>
- *   cli       commands and their options              →  life, terminal
+ *   cli       commands and their options               →  demo, life, terminal
+ *   demo      two guests and a swap of schedulers      →  life
  *   terminal  the user's terminal as a guest console   →  life
  *   life      a guest from creation to its end         →  build
  *   build     the PV domain builder                    →  image

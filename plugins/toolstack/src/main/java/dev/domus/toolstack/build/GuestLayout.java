@@ -179,7 +179,7 @@ public record GuestLayout(
     AddressRange mapping = new AddressRange(image.virtBase(), bytes + padding);
     if (!mapping.isGuests()) {
       throw new BadInputException(
-          "%s: note VIRT_BASE is 0x%x, and the initial mapping of 0x%x bytes from there is not the guest's to use: it has to lie in 0x0–0x7fffffffffff or above 0xffff880000000000"
+          "%s: note VIRT_BASE is 0x%x, and the initial mapping of 0x%x bytes from there is not the guest's to use: it has to lie in 0x0-0x7fffffffffff or above 0xffff880000000000"
               .formatted(image.file().path(), image.virtBase(), mapping.bytes()));
     }
     return mapping;
@@ -191,7 +191,7 @@ public record GuestLayout(
         new AddressRange(image.initP2m().orElseThrow(), pages << PageRange.PAGE_SHIFT);
     if (!list.isGuests() || list.overlaps(mapping)) {
       throw new BadInputException(
-          "%s: note INIT_P2M is 0x%x, and a P2M list of 0x%x bytes cannot be there: it has to lie in 0x0–0x7fffffffffff or above 0xffff880000000000, apart from the initial mapping 0x%x–0x%x"
+          "%s: note INIT_P2M is 0x%x, and a P2M list of 0x%x bytes cannot be there: it has to lie in 0x0-0x7fffffffffff or above 0xffff880000000000, apart from the initial mapping 0x%x-0x%x"
               .formatted(
                   image.file().path(),
                   list.first(),

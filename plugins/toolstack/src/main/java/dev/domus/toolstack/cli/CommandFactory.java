@@ -11,6 +11,9 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
     if (type == RunCommand.class) {
       return type.cast(new RunCommand(host, err));
     }
+    if (type == DemoCommand.class) {
+      return type.cast(new DemoCommand(host, out, err));
+    }
     if (type == ListCommands.Plugins.class) {
       return type.cast(new ListCommands.Plugins(host, out));
     }

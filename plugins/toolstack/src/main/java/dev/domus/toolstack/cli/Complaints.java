@@ -77,7 +77,7 @@ final class Complaints {
               + missing.stream()
                   .map(call ->
                       String.format(
-                          Locale.ROOT, "%s (%d times)", call.name(), call.unimplemented()))
+                          Locale.ROOT, "%s (%d)", call.name(), call.unimplemented()))
                   .collect(Collectors.joining(", ")));
     }
   }

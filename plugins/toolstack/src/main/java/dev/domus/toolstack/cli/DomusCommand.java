@@ -14,6 +14,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Version.class,
     description = "A hypervisor with Xen's architecture: runs x86-64 Xen PV kernels on a JVM.",
     subcommands = {
+      DemoCommand.class,
       RunCommand.class,
       PluginCommand.class,
       SchedCommand.class,

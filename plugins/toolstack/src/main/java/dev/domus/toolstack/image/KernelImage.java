@@ -218,7 +218,7 @@ public record KernelImage(
       throws BadInputException {
     if (lower.end() > upper.gpa) {
       throw file.bad(
-          "program headers %d and %d overlap: they take guest memory 0x%x–0x%x and 0x%x–0x%x (p_paddr, p_memsz)"
+          "program headers %d and %d overlap: they take guest memory 0x%x-0x%x and 0x%x-0x%x (p_paddr, p_memsz)"
               .formatted(lower.index, upper.index, lower.gpa, lower.end(), upper.gpa, upper.end()));
     }
   }
@@ -231,7 +231,7 @@ public record KernelImage(
       }
     }
     throw file.bad(
-        "entry point 0x%x is in no segment; the image takes 0x%x–0x%x (VIRT_BASE 0x%x)"
+        "entry point 0x%x is in no segment; the image takes 0x%x-0x%x (VIRT_BASE 0x%x)"
             .formatted(entry, va(start()), va(end()), virtBase));
   }
 
@@ -243,7 +243,7 @@ public record KernelImage(
     long gpa = va - virtBase;
     if (gpa < start() || gpa >= end()) {
       throw file.bad(
-          "note HYPERCALL_PAGE is 0x%x, outside the image, which takes 0x%x–0x%x (VIRT_BASE 0x%x)"
+          "note HYPERCALL_PAGE is 0x%x, outside the image, which takes 0x%x-0x%x (VIRT_BASE 0x%x)"
               .formatted(va, va(start()), va(end()), virtBase));
     }
   }

@@ -125,7 +125,7 @@ class BadImageTest {
                 .withLoads(
                     new TestImage.Load(0x100000, 16, 0x2001), new TestImage.Load(0x102000, 16, 16))
                 .bytes(),
-            "program headers 0 and 1 overlap: they take guest memory 0x100000–0x102001 and 0x102000–0x102010"),
+            "program headers 0 and 1 overlap: they take guest memory 0x100000-0x102001 and 0x102000-0x102010"),
         arguments(
             "legacy nonsense",
             TestImage.good().legacy("XEN_VER=xen-3.0,LOADER=generic,VIRT_BASE=0xzz").bytes(),

@@ -1,0 +1,79 @@
+package dev.domus.toolstack.cli;
+
+import dev.domus.kernel.plugin.Host;
+import dev.domus.kernel.plugin.Machine;
+import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.plugin.MachineSpec;
+import dev.domus.toolstack.BadInputException;
+import dev.domus.toolstack.demo.Demo;
+import dev.domus.toolstack.demo.SwapDemo;
+import dev.domus.toolstack.image.KernelImage;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Option;
+
+/** {@code domus demo}. */
+@Command(
+    name = "demo",
+    mixinStandardHelpOptions = true,
+    description =
+        "Boot two guests with weights 1 : 2, swap the scheduler under them, and show what each got; 15 seconds.")
+final class DemoCommand implements Callable<Integer> {
+  private static final int GUESTS = 2;
+
+  private static final int PAGE_SIZE = 4096;
+
+  private final Host host;
+  private final PrintWriter out;
+  private final PrintWriter err;
+
+  @Option(
+      names = "--engine",
+      paramLabel = "NAME",
+      description = "Engine that runs the guests; default: the first of domus engine list.")
+  private Optional<String> engine;
+
+  DemoCommand(Host host, PrintWriter out, PrintWriter err) {
+    this.host = host;
+    this.out = out;
+    this.err = err;
+  }
+
+  @Override
+  public Integer call() throws BadInputException, MachineException, InterruptedException {
+    MachineParts parts = new MachineParts(host);
+    String engineName = parts.engine(engine);
+    parts.scheduler(Optional.of(SwapDemo.BY_TURNS));
+    String scheduler = parts.scheduler(Optional.of(SwapDemo.BY_WEIGHT));
+    Complaints.ofPlugins(host, err);
+    Path home = home();
+    MachineSpec spec =
+        new MachineSpec(
+            MachineParts.memoryFor(GUESTS * SwapDemo.GUEST_PAGES * PAGE_SIZE),
+            1,
+            MachineParts.POOL,
+            scheduler);
+    try (KernelImage image = KernelImage.read(home.resolve("guest-kernels/images/spin.elf"));
+        Machine machine = host.start(spec)) {
+      Demo demo = new Demo(out, Ansi.AUTO.enabled(), home);
+      return demo.run(machine, image, engineName, MachineParts.POOL)
+          ? ExitStatus.OK
+          : ExitStatus.FAILED;
+    }
+  }
+
+  private static Path home() throws BadInputException {
+    Path home = Path.of(System.getProperty("domus.home", ""));
+    if (!Files.isDirectory(home.resolve("guest-kernels/images"))) {
+      throw new BadInputException(
+          home.toAbsolutePath()
+              + ": has no guest-kernels/images, whose kernels the demo runs; start it with the launcher, domus");
+    }
+    return home;
+  }
+}
