@@ -76,8 +76,7 @@ final class Complaints {
           "domus: answered -ENOSYS: "
               + missing.stream()
                   .map(call ->
-                      String.format(
-                          Locale.ROOT, "%s (%d)", call.name(), call.unimplemented()))
+                      String.format(Locale.ROOT, "%s (%d)", call.name(), call.unimplemented()))
                   .collect(Collectors.joining(", ")));
     }
   }
