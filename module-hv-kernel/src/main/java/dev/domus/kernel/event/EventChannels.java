@@ -103,11 +103,11 @@ public final class EventChannels {
    * @return the new port, −ESRCH, −EINVAL or −ENOSPC
    */
   public int bindInterdomain(int remoteDomid, int remotePort) {
-    int remoteId = remoteDomid == Domid.SELF ? domid() : remoteDomid;
-    EventChannels remote = remoteId == domid() ? this : domains.events(remoteId).orElse(null);
-    if (remote == null) {
+    Optional<EventChannels> found = other(remoteDomid);
+    if (found.isEmpty()) {
       return -ESRCH;
     }
+    EventChannels remote = found.get();
     lockBoth(this, remote);
     try {
       Port far = remote.port(remotePort);
@@ -468,7 +468,15 @@ public final class EventChannels {
     return Integer.compareUnsigned(vcpu, target.vcpus()) < 0;
   }
 
-  private boolean controlledBy(int callerDomid) {
+  /** The event channels of a domain that this one names; DOMID_SELF is this one. */
+  Optional<EventChannels> other(int otherDomid) {
+    return otherDomid == Domid.SELF || otherDomid == domid()
+        ? Optional.of(this)
+        : domains.events(otherDomid);
+  }
+
+  /** Says whether a domain may look at and change these ports. */
+  boolean controlledBy(int callerDomid) {
     return callerDomid == domid() || domains.mayControl(callerDomid, domid());
   }
 

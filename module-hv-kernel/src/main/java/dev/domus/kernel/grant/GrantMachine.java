@@ -26,18 +26,18 @@ public interface GrantMachine {
   CodeFrames codeFrames();
 
   /** References on granted frames. */
-  FrameReferences frames();
+  FrameReferences frameReferences();
 
   /**
    * Allocates a zeroed frame that the hypervisor owns and the domain may map for writing.
    *
    * @return the frame, or −1 if memory ran out
    */
-  long allocateSpecialFrame(int domid);
+  long allocateSpecial(int domid);
 
   /**
-   * Gives back a frame of {@link #allocateSpecialFrame}. It is freed when no page table maps it any
+   * Gives back a frame of {@link #allocateSpecial}. It is freed when no page table maps it any
    * more.
    */
-  void freeSpecialFrame(long mfn);
+  void freeSpecial(long mfn);
 }

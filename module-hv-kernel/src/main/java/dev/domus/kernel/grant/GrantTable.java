@@ -1,14 +1,16 @@
 package dev.domus.kernel.grant;
 
+import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.mmu.FrameReferences;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * The grant table of one domain, as the granting side has it: entries that the guest writes, and
- * for each entry in use a count of users (xen-pv-abi.md, section 12). The mapping side is {@link
- * GrantMappings}.
+ * for each entry in use a count of users (xen-pv-abi.md, section 12).
  *
  * <h2>Pins</h2>
  *
@@ -54,19 +56,48 @@ public final class GrantTable {
   private final AtomicReferenceArray<AtomicReferenceArray<ActiveGrant>> active =
       new AtomicReferenceArray<>(MAX_FRAMES);
 
+  private final Optional<GrantTable> itself = Optional.of(this);
   private volatile boolean dying;
 
   /** Makes a table without frames; the first is allocated when somebody asks for it. */
   public GrantTable(int domid, GrantMachine machine) {
     this.domid = domid;
     this.machine = machine;
-    references = machine.frames();
+    references = machine.frameReferences();
     entries = new SharedEntries(machine.memory());
   }
 
   /** The id of the domain that grants. */
   public int domid() {
     return domid;
+  }
+
+  GrantMachine machine() {
+    return machine;
+  }
+
+  /** The table of a domain that this one names; DOMID_SELF is this one. */
+  Optional<GrantTable> other(int otherDomid) {
+    return otherDomid == Domid.SELF || otherDomid == domid ? itself : machine.grants(otherDomid);
+  }
+
+  /** Says whether a domain may set up and query this table. */
+  boolean controlledBy(int callerDomid) {
+    return callerDomid == domid || machine.mayControl(callerDomid, domid);
+  }
+
+  GrantMachine machine() {
+    return machine;
+  }
+
+  /** The table of a domain that this one names; DOMID_SELF is this one. */
+  Optional<GrantTable> other(int otherDomid) {
+    return otherDomid == Domid.SELF || otherDomid == domid ? itself : machine.grants(otherDomid);
+  }
+
+  /** Says whether a domain may set up and query this table. */
+  boolean controlledBy(int callerDomid) {
+    return callerDomid == domid || machine.mayControl(callerDomid, domid);
   }
 
   // ---- the table ----
@@ -82,7 +113,7 @@ public final class GrantTable {
       return false;
     }
     while (entries.frames() < frames) {
-      long mfn = machine.allocateSpecialFrame(domid);
+      long mfn = machine.allocateSpecial(domid);
       if (mfn < 0) {
         return false;
       }
@@ -105,14 +136,18 @@ public final class GrantTable {
    * Enters a grant on the domain's behalf, as the toolstack does for the rings before the guest
    * runs.
    *
-   * @return false if the reference is out of range or there is no memory for the table
+   * @return 0, −EINVAL if the reference is out of range, or −ENOMEM if there is no memory for the
+   *     table
    */
-  public synchronized boolean seed(int ref, int grantee, long mfn) {
-    if (!grow(1) || !entries.has(ref)) {
-      return false;
+  public synchronized int seed(int ref, int grantee, long mfn) {
+    if (!grow(1)) {
+      return -Errno.ENOMEM;
+    }
+    if (!entries.has(ref)) {
+      return -Errno.EINVAL;
     }
     entries.permit(ref, grantee, mfn);
-    return true;
+    return 0;
   }
 
   /** Exchanges two entries; returns a grant status. */
@@ -255,18 +290,21 @@ public final class GrantTable {
   // ---- death ----
 
   /**
-   * Ends granting: no new pins, and the table's frames go back. What others have mapped stays
-   * theirs until they unmap it.
+   * Ends the domain in both roles, when none of its vCPUs runs any more and before its page tables
+   * are taken apart. No new pins are given and the table's frames go back; what others have mapped
+   * stays theirs until they unmap it. What the domain itself has mapped is unpinned.
    */
-  public synchronized void teardown() {
-    dying = true;
-    for (int chunk = 0; chunk < active.length(); chunk++) {
-      if (active.get(chunk) != null) {
-        awaitInside(active.get(chunk));
+  public void teardown() {
+    synchronized (this) {
+      dying = true;
+      for (int chunk = 0; chunk < active.length(); chunk++) {
+        if (active.get(chunk) != null) {
+          awaitInside(active.get(chunk));
+        }
       }
-    }
-    for (long mfn : entries.removeAll()) {
-      machine.freeSpecialFrame(mfn);
+      for (long mfn : entries.removeAll()) {
+        machine.freeSpecial(mfn);
+      }
     }
   }
 

@@ -76,12 +76,12 @@ final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoClose
   }
 
   @Override
-  public FrameReferences frames() {
+  public FrameReferences frameReferences() {
     return this;
   }
 
   @Override
-  public long allocateSpecialFrame(int domid) {
+  public long allocateSpecial(int domid) {
     long mfn = allocator.allocate(0);
     if (mfn >= 0) {
       table.assignSpecial(mfn, domid);
@@ -90,7 +90,7 @@ final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoClose
   }
 
   @Override
-  public void freeSpecialFrame(long mfn) {
+  public void freeSpecial(long mfn) {
     if (table.dropAllocation(mfn)) {
       put(mfn);
     }
