@@ -13,4 +13,10 @@ module dev.domus.kernel {
   exports dev.domus.kernel.plugin;
   exports dev.domus.kernel.sched;
   exports dev.domus.kernel.service;
+
+  uses dev.domus.kernel.engine.Engine;
+  uses dev.domus.kernel.plugin.CommandLine;
+  uses dev.domus.kernel.plugin.Service;
+  uses dev.domus.kernel.sched.SchedulerFactory;
+  uses org.pf4j.Plugin;
 }

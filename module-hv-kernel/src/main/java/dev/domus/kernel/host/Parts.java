@@ -1,0 +1,133 @@
+package dev.domus.kernel.host;
+
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.plugin.Host.NamedPart;
+import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.sched.SchedulerFactory;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The engines, schedulers and services of the plugins in use, by name and in order. Of two with one
+ * name the first is taken; the plugin of the second is told so in its {@link Candidate}, and so is
+ * one whose part throws when it is asked what it is.
+ */
+final class Parts {
+  /** It runs on every host, so it comes first where nobody has chosen another. */
+  private static final String DEFAULT_ENGINE = "jvm";
+
+  private final LinkedHashMap<String, Engine> engines = new LinkedHashMap<>();
+  private final LinkedHashMap<String, SchedulerFactory> schedulers = new LinkedHashMap<>();
+  private final List<NamedPart> engineNames = new ArrayList<>();
+  private final List<NamedPart> schedulerNames = new ArrayList<>();
+  private final List<Ordered> services = new ArrayList<>();
+  private final List<String> unusable = new ArrayList<>();
+
+  private record Ordered(int order, Service service) {}
+
+  /** Asks every extension of every plugin in use what it is. */
+  Parts(LayerPluginManager plugins) {
+    for (Candidate plugin : plugins.catalogue().all()) {
+      plugin.clearRemarks();
+      if (!plugin.isBroken()) {
+        for (Engine engine : plugins.getExtensions(Engine.class, plugin.id())) {
+          ask(plugin, engine, () -> add(plugin, engine));
+        }
+        for (SchedulerFactory factory :
+            plugins.getExtensions(SchedulerFactory.class, plugin.id())) {
+          ask(plugin, factory, () -> add(plugin, factory));
+        }
+        for (Service service : plugins.getExtensions(Service.class, plugin.id())) {
+          ask(plugin, service, () -> services.add(new Ordered(service.order(), service)));
+        }
+      }
+    }
+    Engine standard = engines.get(DEFAULT_ENGINE);
+    if (standard != null) {
+      engines.putFirst(DEFAULT_ENGINE, standard);
+      engineNames.sort(Comparator.comparing(part -> !part.name().equals(DEFAULT_ENGINE)));
+    }
+    services.sort(
+        Comparator.comparingInt(Ordered::order)); // stable: else in the order of the plugins
+  }
+
+  /** Engines that this host can run, the default first. */
+  Map<String, Engine> engines() {
+    return Collections.unmodifiableMap(engines);
+  }
+
+  /** Schedulers in the order of their plugins. */
+  Map<String, SchedulerFactory> schedulers() {
+    return Collections.unmodifiableMap(schedulers);
+  }
+
+  /** Services in the order in which they start. */
+  List<Service> services() {
+    List<Service> inOrder = new ArrayList<>();
+    for (Ordered ordered : services) {
+      inOrder.add(ordered.service);
+    }
+    return inOrder;
+  }
+
+  /** The engines, for listings. */
+  List<NamedPart> engineNames() {
+    return List.copyOf(engineNames);
+  }
+
+  /** The schedulers, for listings. */
+  List<NamedPart> schedulerNames() {
+    return List.copyOf(schedulerNames);
+  }
+
+  /** Engines that this host cannot run: {@code name: reason}. */
+  List<String> unusable() {
+    return List.copyOf(unusable);
+  }
+
+  private void add(Candidate plugin, Engine engine) {
+    NamedPart part = new NamedPart(engine.name(), engine.description());
+    Optional<String> reason = engine.unusableBecause();
+    if (reason.isPresent()) {
+      unusable.add(part.name() + ": " + reason.get());
+      plugin.remark("engine %s cannot run on this host: %s".formatted(part.name(), reason.get()));
+    } else if (addFirst("engine", engines, part.name(), engine, plugin)) {
+      engineNames.add(part);
+    }
+  }
+
+  private void add(Candidate plugin, SchedulerFactory factory) {
+    NamedPart part = new NamedPart(factory.name(), factory.description());
+    if (addFirst("scheduler", schedulers, part.name(), factory, plugin)) {
+      schedulerNames.add(part);
+    }
+  }
+
+  private static <T> boolean addFirst(
+      String kind, Map<String, T> parts, String name, T part, Candidate plugin) {
+    T first = parts.putIfAbsent(name, part);
+    if (first != null) {
+      plugin.fault(
+          "its %s %s is not in use, because module %s comes first with one of that name; remove one"
+              .formatted(kind, name, first.getClass().getModule().getName()));
+    }
+    return first == null;
+  }
+
+  /** Calls into a plugin; what it throws is noted at the plugin, whose other parts stay in use. */
+  private static void ask(Candidate plugin, Object part, Runnable question) {
+    try {
+      question.run();
+    } catch (Throwable fault) { // of a plugin: whatever it is, the rest runs
+      Faults.rethrowIfOurs(fault);
+      plugin.fault(
+          "its %s is not in use, because it fails when it is asked what it is: %s; mend it or remove it"
+              .formatted(part.getClass().getName(), Faults.inOneLine(fault)));
+    }
+  }
+}
