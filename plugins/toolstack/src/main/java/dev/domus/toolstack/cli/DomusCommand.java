@@ -37,9 +37,9 @@ import picocli.CommandLine.Spec;
     },
     footerHeading = "%nExamples:%n",
     footer = {
-      "  domus demo                                       two guests, a scheduler swapped under them",
+      "  domus demo",
       "  domus run --kernel guest-kernels/images/hello.elf",
-      "  domus run --kernel /usr/lib/grub-xen/grub-x86_64-xen.bin --memory 128M",
+      "  domus run --kernel /usr/lib/grub-xen/grub-x86_64-xen.bin",
       "  domus sched list --json"
     })
 final class DomusCommand implements Callable<Integer> {

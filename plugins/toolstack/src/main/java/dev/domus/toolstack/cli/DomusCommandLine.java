@@ -6,10 +6,13 @@ import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.toolstack.BadInputException;
 import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * {@code domus}: finds the command, runs it, and turns what goes wrong into one line and an exit
- * status. A stack trace is printed for errors of Domus itself only.
+ * status. Faults of Domus itself are thrown on to the kernel's main class, which has its way to
+ * tell of them.
  */
 public final class DomusCommandLine implements CommandLine {
   /** Made by the plugin host. */
@@ -22,6 +25,7 @@ public final class DomusCommandLine implements CommandLine {
 
   /** As {@link #run(String[], Host)}, on streams of the caller's choice. */
   static int run(String[] args, Host host, PrintWriter out, PrintWriter err) {
+    List<RuntimeException> faults = new ArrayList<>();
     picocli.CommandLine commands =
         new picocli.CommandLine(
                 new DomusCommand(host, out, err), new CommandFactory(host, out, err))
@@ -30,8 +34,12 @@ public final class DomusCommandLine implements CommandLine {
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setUsageHelpAutoWidth(true)
             .setParameterExceptionHandler((e, arguments) -> complainOfUsage(e, err))
-            .setExecutionExceptionHandler((e, command, parsed) -> complain(e, err));
-    return commands.execute(args);
+            .setExecutionExceptionHandler((e, command, parsed) -> complain(e, err, faults));
+    int status = commands.execute(args);
+    if (!faults.isEmpty()) {
+      throw faults.getFirst();
+    }
+    return status;
   }
 
   private static int complainOfUsage(picocli.CommandLine.ParameterException e, PrintWriter err) {
@@ -42,7 +50,7 @@ public final class DomusCommandLine implements CommandLine {
     return ExitStatus.BAD_INPUT;
   }
 
-  private static int complain(Exception e, PrintWriter err) {
+  private static int complain(Exception e, PrintWriter err, List<RuntimeException> faults) {
     return switch (e) {
       case BadInputException bad -> {
         err.println("domus: " + bad.getMessage());
@@ -56,9 +64,12 @@ public final class DomusCommandLine implements CommandLine {
         err.println("domus: the hypervisor refuses: " + refused.getMessage());
         yield ExitStatus.SOFTWARE;
       }
+      case RuntimeException fault -> {
+        faults.add(fault);
+        yield ExitStatus.SOFTWARE;
+      }
       default -> {
-        err.println("domus: an error in Domus itself; please report it with what follows");
-        e.printStackTrace(err);
+        faults.add(new IllegalStateException(e));
         yield ExitStatus.SOFTWARE;
       }
     };

@@ -50,8 +50,8 @@ import picocli.CommandLine.Option;
     footer = {
       "  domus run --kernel guest-kernels/images/hello.elf",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
-      "  domus run --kernel vmlinux --ramdisk initrd.gz --cmdline \"console=hvc0\" --memory 256M",
-      "  echo halt | domus run --kernel /usr/lib/grub-xen/grub-x86_64-xen.bin --timeout 60"
+      "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
+      "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60"
     })
 final class RunCommand implements Callable<Integer> {
   private final Host host;

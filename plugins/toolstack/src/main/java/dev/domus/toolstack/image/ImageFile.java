@@ -46,6 +46,9 @@ public final class ImageFile implements AutoCloseable {
    * @throws BadInputException if it cannot be read or is empty
    */
   public static ImageFile open(Path path) throws BadInputException {
+    if (path.toString().isEmpty()) {
+      throw new BadInputException("a file name is missing: it is empty");
+    }
     if (Files.isDirectory(path)) {
       throw new BadInputException(path + ": is a directory, a file is needed");
     }

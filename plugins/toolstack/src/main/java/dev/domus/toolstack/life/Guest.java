@@ -52,22 +52,32 @@ public final class Guest implements AutoCloseable {
     StoreService storeService = service(domain0, StoreService.class, "xenstore");
     ConsoleService consoles = service(domain0, ConsoleService.class, "console");
     Control control = domain0.hypercalls().control();
-    BuiltDomain built =
-        new DomainBuilder(control, domain0.domid())
-            .build(config.image(), config.ramdisk(), config.commandLine(), config.spec());
-    StoreConnection store = null;
+    StoreConnection store = storeService.connect(domain0.domid());
     try {
-      store = storeService.connect(domain0.domid());
+      BuiltDomain built =
+          new DomainBuilder(control, domain0.domid())
+              .build(config.image(), config.ramdisk(), config.commandLine(), config.spec());
       StoreNodes nodes = new StoreNodes(store, built.domid(), config);
-      nodes.write(config, built);
-      store.introduce(built.domid(), built.storeMfn(), built.storePort());
-      return new Guest(control, consoles, store, nodes, built.domid(), config.name());
-    } catch (RuntimeException e) {
-      control.destroyDomain(built.domid());
-      if (store != null) {
-        store.close();
+      try {
+        nodes.write(config, built);
+        store.introduce(built.domid(), built.storeMfn(), built.storePort());
+      } catch (RuntimeException e) {
+        undo(e, () -> control.destroyDomain(built.domid()));
+        undo(e, nodes::remove);
+        throw e;
       }
+      return new Guest(control, consoles, store, nodes, built.domid(), config.name());
+    } catch (BadInputException | RuntimeException e) {
+      store.close();
       throw e;
+    }
+  }
+
+  private static void undo(RuntimeException failure, Runnable step) {
+    try {
+      step.run();
+    } catch (RuntimeException e) {
+      failure.addSuppressed(e);
     }
   }
 

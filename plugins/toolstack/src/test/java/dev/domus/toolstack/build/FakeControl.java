@@ -24,7 +24,7 @@ import java.util.function.BooleanSupplier;
  * everything else is written down. Machine frames run against guest frames, so that taking one for
  * the other does not go unnoticed.
  */
-final class FakeControl implements Control {
+public final class FakeControl implements Control {
   static final int DOMID = 7;
   static final long SHARED_INFO_MFN = 3;
   private static final long FIRST_MFN = 16;
@@ -46,7 +46,11 @@ final class FakeControl implements Control {
   VcpuStart start;
   boolean exists;
 
-  FakeControl(long frames) {
+  public boolean exists() {
+    return exists;
+  }
+
+  public FakeControl(long frames) {
     this.frames = frames + FIRST_MFN;
     memory = arena.allocate(this.frames * 4096, 4096);
     codeFrames = new CodeFrames((int) this.frames);
