@@ -86,20 +86,6 @@ public final class GrantTable {
     return callerDomid == domid || machine.mayControl(callerDomid, domid);
   }
 
-  GrantMachine machine() {
-    return machine;
-  }
-
-  /** The table of a domain that this one names; DOMID_SELF is this one. */
-  Optional<GrantTable> other(int otherDomid) {
-    return otherDomid == Domid.SELF || otherDomid == domid ? itself : machine.grants(otherDomid);
-  }
-
-  /** Says whether a domain may set up and query this table. */
-  boolean controlledBy(int callerDomid) {
-    return callerDomid == domid || machine.mayControl(callerDomid, domid);
-  }
-
   // ---- the table ----
 
   /**

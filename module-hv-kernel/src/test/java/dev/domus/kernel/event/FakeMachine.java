@@ -15,7 +15,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Domains that consist of event channels and a shared info page. Domain 0 may control the others.
  */
-final class FakeMachine implements EventDomains {
+public final class FakeMachine implements EventDomains {
   private static final int PAGE = 4096;
 
   private final MemorySegment memory = Arena.ofAuto().allocate(64 * PAGE, PAGE);
@@ -42,7 +42,7 @@ final class FakeMachine implements EventDomains {
     return guest;
   }
 
-  ServiceEvents service(int domid) {
+  public ServiceEvents service(int domid) {
     ServiceEvents service = new ServiceEvents(domid, this);
     channels.put(domid, service.channels());
     return service;

@@ -13,8 +13,8 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** Real machine memory and a real frame table under domains that consist of a grant table. */
-final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoCloseable {
-  static final int FRAMES = 256;
+public final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoCloseable {
+  public static final int FRAMES = 256;
 
   final MachineMemory memory = MachineMemory.reserve((long) FRAMES << 12);
   final FrameTable table = new FrameTable(FRAMES);
@@ -22,27 +22,27 @@ final class FakeGrantMachine implements GrantMachine, FrameReferences, AutoClose
   final CodeFrames code = new CodeFrames(FRAMES);
   final Map<Integer, GrantTable> tables = new ConcurrentHashMap<>();
 
-  GrantTable domain(int domid) {
+  public GrantTable domain(int domid) {
     GrantTable grants = new GrantTable(domid, this);
     tables.put(domid, grants);
     return grants;
   }
 
-  long ram(int domid) {
+  public long ram(int domid) {
     long mfn = allocator.allocate(0);
     table.assign(mfn, domid);
     return mfn;
   }
 
   /** Writes an entry as the granting guest would. */
-  void grant(GrantTable granter, int ref, int flags, int domid, long mfn) {
+  public void grant(GrantTable granter, int ref, int flags, int domid, long mfn) {
     granter.grow(ref / GrantEntryLayout.PER_FRAME + 1);
     long at = entry(granter, ref);
     memory.segment().set(ValueLayout.JAVA_INT, at + GrantEntryLayout.FRAME, (int) mfn);
     memory.segment().set(ValueLayout.JAVA_INT, at, flags | domid << 16);
   }
 
-  int flags(GrantTable granter, int ref) {
+  public int flags(GrantTable granter, int ref) {
     return memory.segment().get(ValueLayout.JAVA_INT, entry(granter, ref)) & 0xFFFF;
   }
 
