@@ -500,9 +500,12 @@ public final class FrameTable implements AutoCloseable {
     return (int) INT.getVolatile(table, checked(mfn) + STAMP);
   }
 
-  /** Leaves a stamp of the kernel's TLB clock; means nothing here. */
+  /**
+   * Leaves a stamp of the kernel's TLB clock; means nothing here. Ordered before the put that
+   * follows it.
+   */
   public void setTlbStamp(long mfn, int stamp) {
-    INT.setVolatile(table, checked(mfn) + STAMP, stamp);
+    INT.setRelease(table, checked(mfn) + STAMP, stamp);
   }
 
   /** A frame's whole state in one line, for register dumps and messages. */

@@ -1,0 +1,161 @@
+package dev.domus.kernel.memory;
+
+import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.domain.GuestAccess;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.hypercall.GuestFault;
+import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.mmu.Mmu;
+import dev.domus.memory.FrameAllocator;
+
+/**
+ * memory_op (12) for PV guests (xen-pv-abi.md, 13). The low six bits of RDI are the command; the
+ * bits above are where a preempted reservation goes on.
+ *
+ * <pre>
+ *   xen_memory_reservation (32): u64 extent_start@0, u64 nr_extents@8, u32 extent_order@16, u32 mem_flags@20, u16 domid@24
+ * </pre>
+ */
+public final class MemoryOp implements Hypercall {
+  private static final int COMMAND_BITS = 6;
+  private static final int INCREASE_RESERVATION = 0, DECREASE_RESERVATION = 1, MAXIMUM_RAM_PAGE = 2;
+  private static final int CURRENT_RESERVATION = 3, MAXIMUM_RESERVATION = 4, MACHPHYS_MFN_LIST = 5;
+  private static final int POPULATE_PHYSMAP = 6, MACHINE_MEMORY_MAP = 10, MACHPHYS_MAPPING = 12;
+  private static final int SET_MEMORY_MAP = 13,
+      MAXIMUM_GPFN = 14,
+      SET_POD_TARGET = 16,
+      GET_POD_TARGET = 17;
+  private static final int CLAIM_PAGES = 24, ACQUIRE_RESOURCE = 28;
+  private static final long M2P_START = 0xFFFF8000_00000000L, M2P_END = 0xFFFF8040_00000000L;
+  private static final long M2P_LAST_MFN = (1L << 35) - 1;
+  private static final int PREEMPTION_CHECK = 64;
+
+  /** Makes the table entry. */
+  public MemoryOp() {}
+
+  @Override
+  public long call(Vcpu v, long commandAndStart, long arg, long a3, long a4, long a5) {
+    int command = (int) commandAndStart & (1 << COMMAND_BITS) - 1;
+    return switch (command) {
+      case INCREASE_RESERVATION, DECREASE_RESERVATION, POPULATE_PHYSMAP ->
+          reservation(v, command, commandAndStart >>> COMMAND_BITS, arg);
+      case MAXIMUM_RAM_PAGE -> v.domain().hypervisor().frames();
+      case CURRENT_RESERVATION, MAXIMUM_RESERVATION, MAXIMUM_GPFN -> pages(v, command, arg);
+      case MACHPHYS_MAPPING -> machphysMapping(v, arg);
+      case MACHPHYS_MFN_LIST, MACHINE_MEMORY_MAP, SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET ->
+          -Errno.EPERM;
+      case CLAIM_PAGES, ACQUIRE_RESOURCE -> -Errno.EPERM;
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  // ---- reservations
+  // -----------------------------------------------------------------------------------------------
+
+  private static long reservation(Vcpu v, int command, long start, long arg) {
+    long extents = v.guest().getLong(arg);
+    long count = v.guest().getLong(arg + 8);
+    int order = v.guest().getInt(arg + 16);
+    int domid = v.guest().getShort(arg + 24);
+    if (domid != Domid.SELF && domid != v.domain().domid()) {
+      return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    }
+    if (count < 0 || count > Long.MAX_VALUE >>> COMMAND_BITS + 3 || start > count) {
+      return start; // nothing that is to be done can be done
+    }
+    boolean listNeeded = command != INCREASE_RESERVATION || extents != 0;
+    if (listNeeded
+        && !GuestAccess.addressOk(extents, count * 8)) { // all of it, before any effect (XSA-212)
+      return -Errno.EFAULT;
+    }
+    if (order < 0 || order > FrameAllocator.MAX_ORDER) {
+      return start;
+    }
+    for (long i = start; i < count; i++) {
+      if (i != start && i % PREEMPTION_CHECK == 0 && v.mustPreempt()) {
+        v.continuation(command | i << COMMAND_BITS, arg);
+        return CONTINUE;
+      }
+      boolean done;
+      try {
+        long at = extents + 8 * i;
+        done =
+            switch (command) {
+              case INCREASE_RESERVATION -> increase(v, extents == 0 ? 0 : at, order);
+              case DECREASE_RESERVATION -> decrease(v, at, order);
+              default -> populate(v, at, order);
+            };
+      } catch (GuestFault fault) {
+        return i; // the extents before this one are done
+      }
+      if (!done) {
+        return i;
+      }
+    }
+    return count;
+  }
+
+  private static boolean increase(Vcpu v, long at, int order) {
+    if (at != 0) {
+      v.guest().requireWritable(at, 8);
+    }
+    long mfn = v.domain().mmu().allocate(order);
+    if (mfn < 0) {
+      return false;
+    }
+    if (at != 0) {
+      v.guest().putLong(at, mfn);
+    }
+    return true;
+  }
+
+  private static boolean decrease(Vcpu v, long at, int order) {
+    long first = v.guest().getLong(at);
+    for (long mfn = first; mfn - first < 1L << order; mfn++) {
+      if (!v.domain().mmu().giveBackUnpinned(mfn)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static boolean populate(Vcpu v, long at, int order) {
+    Mmu mmu = v.domain().mmu();
+    v.guest().requireWritable(at, 8);
+    long pfn = v.guest().getLong(at);
+    long mfn = mmu.allocate(order);
+    if (mfn < 0) {
+      return false;
+    }
+    for (long i = 0; i < 1L << order; i++) {
+      mmu.setPfn(mfn + i, pfn + i);
+    }
+    v.guest().putLong(at, mfn);
+    return true;
+  }
+
+  // ---- questions
+  // --------------------------------------------------------------------------------------------------
+
+  private static long pages(Vcpu v, int command, long arg) {
+    int domid = v.guest().getShort(arg);
+    if (domid != Domid.SELF && domid != v.domain().domid()) {
+      return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    }
+    Mmu mmu = v.domain().mmu();
+    return switch (command) {
+      case CURRENT_RESERVATION -> mmu.pages();
+      case MAXIMUM_RESERVATION -> mmu.maxPages();
+      default -> mmu.maxPages() - 1;
+    };
+  }
+
+  private static long machphysMapping(Vcpu v, long arg) {
+    v.guest().requireWritable(arg, 24);
+    v.guest().putLong(arg, M2P_START);
+    v.guest().putLong(arg + 8, M2P_END);
+    v.guest().putLong(arg + 16, M2P_LAST_MFN);
+    return 0;
+  }
+}

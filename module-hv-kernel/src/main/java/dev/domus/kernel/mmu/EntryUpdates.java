@@ -1,0 +1,296 @@
+package dev.domus.kernel.mmu;
+
+import static dev.domus.kernel.abi.Errno.EINVAL;
+
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.MachineMemory;
+import dev.domus.memory.paging.Pte;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+
+/**
+ * Changes to single page-table entries, descriptors and pages of one domain: where the entry is,
+ * whether its frame is the domain's, and what it is in use as. The rules for the entry itself are
+ * {@link TableTypes}'.
+ *
+ * <p>Each method takes the MMU lock; arguments may be any value at all.
+ */
+final class EntryUpdates {
+  /**
+   * Result of {@link #update}: done, and the domain's TLBs have to be flushed before the guest runs
+   * on.
+   */
+  static final int FLUSH_DUE = 1;
+
+  /** Grant status: general error. */
+  static final int GNTST_GENERAL_ERROR = -1;
+
+  private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
+  private static final long NO_PLACE = -1;
+
+  private final Mmu mmu;
+  private final int domid;
+  private final MachineFrames machine;
+  private final FrameTable frames;
+  private final MemorySegment memory;
+  private final TableTypes types;
+
+  EntryUpdates(Mmu mmu, TableTypes types) {
+    this.mmu = mmu;
+    this.types = types;
+    domid = mmu.domid();
+    machine = mmu.machine();
+    frames = machine.table();
+    memory = machine.memory();
+  }
+
+  // ---- page-table entries ----
+
+  /** Where the page-table entry is that maps an address, or −1 if a level is missing. */
+  private long leafPlace(long kernelTable, long va) {
+    long table = kernelTable;
+    for (int level = 4; level > 1; level--) {
+      long entry = types.load(table, Pte.index(va, level));
+      if (!EntryRules.isPresent(entry)) {
+        return NO_PLACE;
+      }
+      table = Pte.mfn(entry);
+    }
+    return (table << MachineMemory.FRAME_SHIFT) + 8L * Pte.index(va, 1);
+  }
+
+  /**
+   * Replaces the leaf that maps an address in a vCPU's kernel address space.
+   *
+   * @param va any value
+   * @param entry the new leaf
+   * @param targetOwner who has to own the frame that it maps
+   */
+  int updateMapping(AddressSpaces v, long va, long entry, int targetOwner) {
+    if (!GuestRange.isOk(va, 1) || v.kernelTable() < 0) {
+      return -EINVAL;
+    }
+    mmu.lock();
+    try {
+      long place = leafPlace(v.kernelTable(), va);
+      return place == NO_PLACE ? -EINVAL : updateLeaf(place, entry, targetOwner);
+    } finally {
+      mmu.unlock();
+    }
+  }
+
+  private int updateLeaf(long place, long entry, int targetOwner) {
+    long table = place >>> MachineMemory.FRAME_SHIFT;
+    if (!frames.get(table, domid)) {
+      return -EINVAL;
+    }
+    int error =
+        frames.isInUseAs(table, FrameTable.L1)
+            ? types.replace(table, 1, indexOf(place), entry, targetOwner, false)
+            : -EINVAL; // reached through a linear entry: a leaf of that view is an entry of a
+    // higher table
+    machine.put(table);
+    return error;
+  }
+
+  /**
+   * Stores eight bytes at a machine address: an entry if a table in use is there, plain data
+   * otherwise.
+   *
+   * @param ma aligned to 8
+   * @param targetOwner who has to own what a leaf maps
+   * @param preserveAd whether accessed and dirty bits survive
+   * @return 0, {@link #FLUSH_DUE} or a negated error number
+   */
+  int update(long ma, long entry, int targetOwner, boolean preserveAd) {
+    long mfn = ma >>> MachineMemory.FRAME_SHIFT;
+    mmu.lock();
+    try {
+      if (!frames.get(mfn, domid)) {
+        return -EINVAL;
+      }
+      int error = updateFrame(mfn, ma, entry, targetOwner, preserveAd);
+      machine.put(mfn);
+      return error;
+    } finally {
+      mmu.unlock();
+    }
+  }
+
+  private int updateFrame(long mfn, long ma, long entry, int targetOwner, boolean preserveAd) {
+    int level = frames.type(mfn);
+    if (level >= FrameTable.L1 && level <= FrameTable.L4 && frames.isInUseAs(mfn, level)) {
+      int error = types.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd);
+      // Above the leaves there are paging-structure caches, and linear views of what was below
+      // (XSA-286).
+      return error == 0 && level > 1 ? FLUSH_DUE : error;
+    }
+    if (frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
+      return -EINVAL;
+    }
+    store(mfn, ma, entry);
+    frames.putType(mfn);
+    return 0;
+  }
+
+  private void store(long mfn, long ma, long value) {
+    WORD.setVolatile(memory, ma, value);
+    machine.codeFrames().written(mfn);
+  }
+
+  private static int indexOf(long place) {
+    return (int) (place >>> 3) & 511;
+  }
+
+  // ---- entries that map granted frames ----
+
+  /** See {@link GrantEntries#install}. */
+  int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte) {
+    mmu.lock();
+    try {
+      long place = grantPlace(v, hostAddress, containsPte);
+      if (place == NO_PLACE || !EntryRules.isPresent(entry) || !EntryRules.flagsAllowed(entry, 1)) {
+        return GNTST_GENERAL_ERROR;
+      }
+      swap(place, EntryRules.adjusted(entry, 1));
+      return 0;
+    } finally {
+      mmu.unlock();
+    }
+  }
+
+  /** See {@link GrantEntries#remove}. */
+  int removeGrant(
+      AddressSpaces v, long hostAddress, long mfn, boolean writable, boolean containsPte) {
+    mmu.lock();
+    try {
+      long place = grantPlace(v, hostAddress, containsPte);
+      if (place == NO_PLACE || !maps(place, mfn, writable)) {
+        return GNTST_GENERAL_ERROR;
+      }
+      types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), 0);
+      mmu.flushTlb();
+      return 0;
+    } finally {
+      mmu.unlock();
+    }
+  }
+
+  /** See {@link GrantEntries#replace}. The entry moves with its references (XSA-234). */
+  int replaceGrant(AddressSpaces v, long hostAddress, long newAddress, long mfn, boolean writable) {
+    mmu.lock();
+    try {
+      long place = grantPlace(v, hostAddress, false);
+      long source = grantPlace(v, newAddress, false);
+      if (place == NO_PLACE
+          || source == NO_PLACE
+          || place == source
+          || !maps(place, mfn, writable)) {
+        return GNTST_GENERAL_ERROR;
+      }
+      long moved = types.swapLeaf(source >>> MachineMemory.FRAME_SHIFT, indexOf(source), 0);
+      types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), moved);
+      mmu.flushTlb();
+      return 0;
+    } finally {
+      mmu.unlock();
+    }
+  }
+
+  /**
+   * Where a grant's entry is, if that is in an L1 table in use of this domain's; else {@link
+   * #NO_PLACE}.
+   */
+  private long grantPlace(AddressSpaces v, long hostAddress, boolean containsPte) {
+    long place;
+    if (containsPte) {
+      place = (hostAddress & 7) == 0 ? hostAddress : NO_PLACE; // XSA-227
+    } else {
+      place =
+          GuestRange.isOk(hostAddress, 1) && v.kernelTable() >= 0
+              ? leafPlace(v.kernelTable(), hostAddress)
+              : NO_PLACE;
+    }
+    long table = place >>> MachineMemory.FRAME_SHIFT;
+    boolean usable =
+        place != NO_PLACE
+            && frames.exists(table)
+            && frames.owner(table) == domid
+            && frames.isInUseAs(table, FrameTable.L1);
+    return usable ? place : NO_PLACE;
+  }
+
+  private boolean maps(long place, long mfn, boolean writable) {
+    long entry = types.load(place >>> MachineMemory.FRAME_SHIFT, indexOf(place));
+    return EntryRules.isPresent(entry)
+        && Pte.mfn(entry) == mfn
+        && EntryRules.isWritable(entry) == writable;
+  }
+
+  private void swap(long place, long entry) {
+    long old = types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), entry);
+    if (EntryRules.isPresent(old)) {
+      types.stale(Pte.mfn(old));
+      types.putEntry(place >>> MachineMemory.FRAME_SHIFT, 1, old);
+    }
+  }
+
+  // ---- descriptors ----
+
+  int updateDescriptor(long ma, long descriptor) {
+    long mfn = ma >>> MachineMemory.FRAME_SHIFT;
+    long fixed = SegmentDescriptors.fixed(descriptor);
+    if ((ma & 7) != 0 || fixed == SegmentDescriptors.REFUSED || !frames.get(mfn, domid)) {
+      return -EINVAL;
+    }
+    mmu.lock();
+    try {
+      int type = frames.type(mfn) == FrameTable.SEGDESC ? FrameTable.SEGDESC : FrameTable.WRITABLE;
+      int error = types.get(mfn, type);
+      if (error == 0) {
+        store(mfn, ma, fixed);
+        types.put(mfn);
+      }
+      return error;
+    } finally {
+      mmu.unlock();
+      machine.put(mfn);
+    }
+  }
+
+  // ---- whole pages ----
+
+  /** Clears one of the domain's pages. */
+  int clearPage(long mfn) {
+    return copyPage(mfn, -1);
+  }
+
+  /**
+   * Copies between two of the domain's pages.
+   *
+   * @param source the frame to copy, or −1 to clear the target
+   */
+  int copyPage(long target, long source) {
+    if (source != -1 && !frames.get(source, domid)) {
+      return -EINVAL;
+    }
+    int error = -EINVAL;
+    if (machine.getWritable(domid, target)) {
+      long to = target << MachineMemory.FRAME_SHIFT;
+      if (source == -1) {
+        memory.asSlice(to, MachineMemory.FRAME_BYTES).fill((byte) 0);
+      } else {
+        MemorySegment.copy(
+            memory, source << MachineMemory.FRAME_SHIFT, memory, to, MachineMemory.FRAME_BYTES);
+      }
+      machine.codeFrames().written(target);
+      machine.putWritable(target);
+      error = 0;
+    }
+    if (source != -1) {
+      machine.put(source);
+    }
+    return error;
+  }
+}

@@ -1,0 +1,513 @@
+package dev.domus.kernel.mmu;
+
+import static dev.domus.kernel.abi.Errno.EINVAL;
+import static dev.domus.kernel.abi.Errno.ENOMEM;
+
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.MachineMemory;
+import dev.domus.memory.PhysToMachine;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The memory of one domain: its frames, its page tables, and every operation that changes them.
+ *
+ * <h2>Locks</h2>
+ *
+ * All changes of a domain's tables are made under its one MMU lock. Nobody ever holds two of them:
+ * what concerns another domain's frames (mapping a granted frame, putting the last reference on
+ * one) is done by CAS on the frame table without its owner's lock. Lock order: life-cycle lock,
+ * grant-table lock, MMU lock, allocator. A thread that holds the MMU lock may flush TLBs, which
+ * waits until vCPUs leave guest mode; so no engine may call anything here that locks from inside
+ * guest mode. {@link #descriptor}, the only method that it does call there, takes no lock.
+ *
+ * <h2>Results</h2>
+ *
+ * Methods answer 0 or a negated error number of the ABI and have then changed nothing. A frame
+ * number or address may be any value at all. {@code TableTypes} has the rules; this class is their
+ * order and their locks.
+ */
+public final class Mmu {
+  private final int domid;
+  private final long maxPages;
+  private final MachineFrames machine;
+  private final FrameTable frames;
+  private final MemorySegment memory;
+  private final DomainTlb tlb;
+  private final TableTypes types;
+  private final EntryUpdates entries;
+  private final PhysToMachine p2m;
+  private final DescriptorTables[] descriptors;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  /** Frames that count as the domain's memory, and all that bear its id. */
+  private final AtomicLong pages = new AtomicLong(), owned = new AtomicLong();
+
+  private volatile boolean dying;
+
+  /**
+   * Makes a domain's memory, empty.
+   *
+   * @param machine the machine's frames
+   * @param domid whose frames these will be
+   * @param maxPages how many frames the domain may have
+   * @param vcpus how many vCPUs it has
+   * @param flushAllVcpus makes all of them forget their translations and returns when they have;
+   *     takes no lock
+   */
+  public Mmu(MachineFrames machine, int domid, long maxPages, int vcpus, Runnable flushAllVcpus) {
+    this.machine = machine;
+    this.domid = domid;
+    this.maxPages = maxPages;
+    frames = machine.table();
+    memory = machine.memory();
+    tlb = new DomainTlb(flushAllVcpus);
+    types = new TableTypes(domid, machine, tlb);
+    entries = new EntryUpdates(this, types);
+    p2m = new PhysToMachine(Math.min(maxPages, MachineMemory.MAX_FRAMES));
+    descriptors = new DescriptorTables[vcpus];
+    for (int i = 0; i < vcpus; i++) {
+      descriptors[i] = new DescriptorTables(memory, types);
+    }
+    machine.register(this);
+  }
+
+  /** The domain's id. */
+  public int domid() {
+    return domid;
+  }
+
+  /** Number of frames that the domain has. */
+  public long pages() {
+    return pages.get();
+  }
+
+  /** Number of frames that it may have. */
+  public long maxPages() {
+    return maxPages;
+  }
+
+  /** The machine's frames. */
+  public MachineFrames machine() {
+    return machine;
+  }
+
+  /** Where the builder put the domain's frames; a PV guest may since have moved them about. */
+  public PhysToMachine p2m() {
+    return p2m;
+  }
+
+  DomainTlb tlb() {
+    return tlb;
+  }
+
+  /** Changes to single entries and pages. */
+  EntryUpdates entries() {
+    return entries;
+  }
+
+  TableTypes types() {
+    return types;
+  }
+
+  DescriptorTables descriptors(int vcpu) {
+    return descriptors[vcpu];
+  }
+
+  /** Makes all vCPUs of the domain forget their translations, and returns when they have. */
+  public void flushTlb() {
+    tlb.flush();
+  }
+
+  // ---- frames ----
+
+  /**
+   * Gives the domain zeroed frames for a range of its guest frame numbers, and enters them in P2M
+   * and M2P.
+   *
+   * @return 0, −EINVAL if a number is out of range or taken, −ENOMEM if there is not that much
+   */
+  public int populate(long firstPfn, long count) {
+    if (firstPfn < 0 || count < 0 || firstPfn > p2m.limit() - count) {
+      return -EINVAL;
+    }
+    for (long pfn = firstPfn; pfn < firstPfn + count; pfn++) {
+      if (p2m.mfn(pfn) != PhysToMachine.NONE) {
+        return -EINVAL;
+      }
+    }
+    for (long pfn = firstPfn; pfn < firstPfn + count; pfn++) {
+      long mfn = allocate(0);
+      if (mfn == MachineFrames.NONE) {
+        while (--pfn >= firstPfn) {
+          giveBack(p2m.mfn(pfn));
+        }
+        return -ENOMEM;
+      }
+      setPfn(mfn, pfn);
+    }
+    return 0;
+  }
+
+  /**
+   * Allocates zeroed frames to the domain, within its limit, which are no guest frames yet.
+   *
+   * @return the first of 2<sup>order</sup> frames, or {@link MachineFrames#NONE}
+   */
+  public long allocate(int order) {
+    long count = 1L << order;
+    lock.lock(); // a frame that came while the domain is taken apart would be missed
+    try {
+      if (dying || pages.get() + count > maxPages) {
+        return MachineFrames.NONE;
+      }
+      pages.addAndGet(count);
+      owned.addAndGet(count);
+      long mfn = machine.allocate(this, order);
+      if (mfn == MachineFrames.NONE) {
+        pages.addAndGet(-count);
+        owned.addAndGet(-count);
+      }
+      return mfn;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Makes one of the domain's frames known as a guest frame. */
+  public void setPfn(long mfn, long pfn) {
+    machine.m2p().set(mfn, pfn);
+    p2m.set(pfn, mfn); // beyond its limit a guest's own numbering is the guest's business
+  }
+
+  /**
+   * Gives a frame up: it is freed when nothing refers to it any more.
+   *
+   * @return whether it was the domain's and not given up before
+   */
+  public boolean giveBack(long mfn) {
+    if (!frames.get(mfn, domid)) {
+      return false;
+    }
+    boolean dropped = !frames.isSpecial(mfn) && frames.dropAllocation(mfn);
+    if (dropped) {
+      forgetPfn(mfn);
+      machine.put(mfn);
+    }
+    machine.put(mfn);
+    return dropped;
+  }
+
+  /** Gives a frame up as a guest's balloon does: one that is pinned as a page table is refused. */
+  public boolean giveBackUnpinned(long mfn) {
+    return frames.exists(mfn) && !frames.isPinned(mfn) && giveBack(mfn);
+  }
+
+  private void forgetPfn(long mfn) {
+    long pfn = machine.m2p().pfn(mfn);
+    if (p2m.mfn(pfn) == mfn) {
+      p2m.clear(pfn);
+    }
+  }
+
+  /**
+   * Makes a frame for the domain to share with the hypervisor: shared info, grant table, grant
+   * status. It is the domain's, writable for good, and does not count against its memory.
+   *
+   * @return the frame, zeroed, or {@link MachineFrames#NONE}
+   */
+  public long allocateSpecial() {
+    lock.lock();
+    try {
+      if (dying) {
+        return MachineFrames.NONE;
+      }
+      long mfn = machine.allocateSpecial(this);
+      if (mfn != MachineFrames.NONE) {
+        owned.incrementAndGet();
+      }
+      return mfn;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Gives the hypervisor's share of a special frame up, once. The frame goes when the guest no
+   * longer maps it. Frames that nobody gives up go with their domain.
+   */
+  public void freeSpecial(long mfn) {
+    if (frames.dropAllocation(mfn)) {
+      machine.putWritable(mfn);
+    }
+  }
+
+  /** Called when the last reference on one of the domain's frames is gone. */
+  void frameFreed(boolean special) {
+    if (!special) {
+      pages.decrementAndGet();
+    }
+    if (owned.decrementAndGet() == 0 && dying) {
+      machine.unregister(this);
+    }
+  }
+
+  // ---- pins and base pointers ----
+
+  /**
+   * Pins a page table, validating it if need be.
+   *
+   * @param level 1 to 4
+   */
+  public int pin(int level, long mfn) {
+    lock.lock();
+    try {
+      if (dying) {
+        return -EINVAL;
+      }
+      int error = types.get(mfn, level);
+      if (error == 0 && !frames.pin(mfn)) {
+        types.put(mfn);
+        error = -EINVAL;
+      }
+      return error;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes a pin away; the table ceases to be one if nothing else uses it. */
+  public int unpin(long mfn) {
+    lock.lock();
+    try {
+      if (!frames.get(mfn, domid)) {
+        return -EINVAL;
+      }
+      boolean pinned = frames.unpin(mfn);
+      if (pinned) {
+        types.put(mfn);
+      }
+      machine.put(mfn);
+      return pinned ? 0 : -EINVAL;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Makes an L4 table the kernel's base pointer of a vCPU, and drops its translations. */
+  public int newBasePointer(AddressSpaces v, long mfn) {
+    lock.lock();
+    try {
+      long old = v.kernelTable();
+      if (dying || mfn < 0) {
+        return -EINVAL;
+      }
+      if (mfn == old) {
+        v.setKernelTable(mfn);
+        return 0;
+      }
+      int error = types.get(mfn, FrameTable.L4);
+      if (error != 0) {
+        return error;
+      }
+      descriptors[v.id()].detachLdt();
+      types.showM2p(mfn, true);
+      v.setKernelTable(mfn);
+      dropBasePointer(old);
+      return 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Makes an L4 table the user's base pointer of a vCPU.
+   *
+   * @param mfn the table, or 0 for none
+   * @param m2pVisible whether guest user mode sees the M2P
+   */
+  public int newUserBasePointer(AddressSpaces v, long mfn, boolean m2pVisible) {
+    lock.lock();
+    try {
+      long old = v.userTable();
+      if (mfn == old || mfn == 0 && old < 0) {
+        return 0;
+      }
+      if (mfn != 0) {
+        int error = types.get(mfn, FrameTable.L4);
+        if (error != 0) {
+          return error;
+        }
+        types.showM2p(mfn, m2pVisible || mfn == v.kernelTable());
+      }
+      v.setUserTable(mfn == 0 ? -1 : mfn);
+      dropBasePointer(old);
+      return 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void dropBasePointer(long mfn) {
+    if (mfn >= 0) {
+      frames.setTlbStamp(mfn, tlb.now());
+      types.put(mfn);
+    }
+  }
+
+  /**
+   * Gives a vCPU that does not run its base pointers and descriptor tables, all or none.
+   *
+   * @param userTable 0 for none
+   * @param gdtFrames at least as many as the entries need
+   */
+  public int setUpVcpu(
+      AddressSpaces v,
+      long kernelTable,
+      long userTable,
+      long[] gdtFrames,
+      int gdtEntries,
+      long ldtBase,
+      int ldtEntries) {
+    if (gdtEntries < 0
+        || gdtEntries > SegmentDescriptors.GUEST_ENTRIES
+        || !DescriptorTables.ldtAllowed(ldtBase, ldtEntries)) {
+      return -EINVAL;
+    }
+    lock.lock();
+    try {
+      int error = dying ? -EINVAL : types.get(kernelTable, FrameTable.L4);
+      if (error != 0) {
+        return error;
+      }
+      error = userTable == 0 ? 0 : types.get(userTable, FrameTable.L4);
+      if (error == 0) {
+        error = descriptors[v.id()].setGdt(gdtFrames, gdtEntries);
+        if (error != 0 && userTable != 0) {
+          types.put(userTable);
+        }
+      }
+      if (error != 0) {
+        types.put(kernelTable);
+        return error;
+      }
+      descriptors[v.id()].setLdt(ldtBase, ldtEntries);
+      long oldKernel = v.kernelTable();
+      long oldUser = v.userTable();
+      v.setKernelTable(kernelTable);
+      v.setUserTable(userTable == 0 ? -1 : userTable);
+      dropBasePointer(oldKernel);
+      dropBasePointer(oldUser);
+      return 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // ---- descriptor tables ----
+
+  /**
+   * The descriptor that a selector names in a vCPU's GDT or LDT, or 0; see {@link
+   * DescriptorTables#descriptor}. Takes no lock: engines call it.
+   */
+  public long descriptor(AddressSpaces v, int selector) {
+    return descriptors[v.id()].descriptor(selector);
+  }
+
+  /**
+   * After a fault on an LDT selector: attaches the page of the LDT that holds its descriptor, if
+   * that is why it faulted.
+   *
+   * @return whether the instruction is worth another try
+   */
+  public boolean attachLdt(AddressSpaces v, int selector) {
+    lock.lock();
+    try {
+      return descriptors[v.id()].attach(selector, v.kernelTable());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int setGdt(AddressSpaces v, long[] mfns, int entries) {
+    lock.lock();
+    try {
+      return descriptors[v.id()].setGdt(mfns, entries);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int setLdt(AddressSpaces v, long base, int entries) {
+    lock.lock();
+    try {
+      descriptors[v.id()].setLdt(base, entries);
+      return 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  // ---- the end ----
+
+  /**
+   * Drops every reference that the domain's vCPUs and pins hold and gives all its frames back. Its
+   * vCPUs do not run any more. Frames that others have mapped follow when these let go; {@link
+   * MachineFrames#isOwner} says until when.
+   */
+  public void relinquish(AddressSpaces[] vcpus) {
+    lock.lock();
+    try {
+      dying = true;
+      for (AddressSpaces v : vcpus) {
+        descriptors[v.id()].drop();
+        long kernel = v.kernelTable();
+        long user = v.userTable();
+        if (kernel >= 0) {
+          v.setKernelTable(-1);
+          dropBasePointer(kernel);
+        }
+        if (user >= 0) {
+          v.setUserTable(-1);
+          dropBasePointer(user);
+        }
+      }
+      owned.incrementAndGet(); // keeps the owner known while the last frames go
+      for (long mfn = 0; mfn < frames.frames(); mfn++) {
+        if (frames.owner(mfn) == domid && frames.unpin(mfn)) {
+          types.put(mfn);
+        }
+      }
+      for (long mfn = 0; mfn < frames.frames(); mfn++) {
+        if (frames.owner(mfn) == domid && frames.isAllocated(mfn)) {
+          giveUpAtEnd(mfn);
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (owned.decrementAndGet() == 0) {
+      machine.unregister(this);
+    }
+  }
+
+  private void giveUpAtEnd(long mfn) {
+    if (frames.isSpecial(mfn)) {
+      freeSpecial(mfn);
+    } else if (frames.dropAllocation(mfn)) {
+      machine.put(mfn);
+    }
+  }
+
+  // ---- for the package ----
+
+  /** Takes the MMU lock around a batch; the methods above take it again. */
+  void lock() {
+    lock.lock();
+  }
+
+  void unlock() {
+    lock.unlock();
+  }
+}

@@ -1,0 +1,100 @@
+package dev.domus.kernel.mmu;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.hypercall.GuestFault;
+import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.trap.VmAssist;
+
+/**
+ * mmuext_op (26): pins, base pointers, flushes, the LDT, and whole pages (xen-pv-abi.md, 6.3).
+ *
+ * <pre>
+ *   mmuext_op (24): u32 cmd@0, u64 arg1@8 (frame or linear address), u64 arg2@16 (count, vCPU set, or source frame)
+ * </pre>
+ */
+public final class MmuextOp implements Hypercall {
+  private static final int REQUEST_SIZE = 24;
+  private static final int PIN_L1 = 0, PIN_L4 = 3, UNPIN = 4, NEW_BASEPTR = 5, TLB_FLUSH_LOCAL = 6;
+  private static final int INVLPG_LOCAL = 7,
+      TLB_FLUSH_MULTI = 8,
+      INVLPG_MULTI = 9,
+      TLB_FLUSH_ALL = 10;
+  private static final int INVLPG_ALL = 11, FLUSH_CACHE = 12, SET_LDT = 13, NEW_USER_BASEPTR = 15;
+  private static final int CLEAR_PAGE = 16,
+      COPY_PAGE = 17,
+      FLUSH_CACHE_GLOBAL = 18,
+      MARK_SUPER = 19;
+  private static final int UNMARK_SUPER = 20;
+
+  /** Makes the table entry. */
+  public MmuextOp() {}
+
+  @Override
+  public long call(Vcpu v, long requests, long count, long done, long domid, long a5) {
+    int target = Batch.owner(v, (int) domid & 0xFFFF);
+    return target < 0
+        ? target
+        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, MmuextOp::request);
+  }
+
+  private static int request(Vcpu v, long request, int target) {
+    int command = v.guest().getInt(request);
+    long arg1 = v.guest().getLong(request + 8);
+    long arg2 = v.guest().getLong(request + 16);
+    if (target != v.domain().domid()) {
+      return -Errno.EPERM;
+    }
+    Mmu mmu = v.domain().mmu();
+    switch (command) {
+      case TLB_FLUSH_LOCAL -> v.flushLocal();
+      case INVLPG_LOCAL -> v.flushLocal(arg1);
+      case TLB_FLUSH_MULTI, INVLPG_MULTI -> {
+        return flushSet(v, arg2);
+      }
+      case TLB_FLUSH_ALL, INVLPG_ALL -> mmu.flushTlb();
+      default -> {
+        return command <= PIN_L4 && command >= PIN_L1
+            ? mmu.pin(command - PIN_L1 + 1, arg1)
+            : tablesAndPages(v, mmu, command, arg1, arg2);
+      }
+    }
+    return 0;
+  }
+
+  private static int tablesAndPages(Vcpu v, Mmu mmu, int command, long arg1, long arg2) {
+    return switch (command) {
+      case UNPIN -> mmu.unpin(arg1);
+      case NEW_BASEPTR -> mmu.newBasePointer(v, arg1);
+      case FLUSH_CACHE -> -Errno.EACCES;
+      case SET_LDT -> setLdt(v, mmu, arg1, arg2);
+      case NEW_USER_BASEPTR ->
+          mmu.newUserBasePointer(v, arg1, !v.domain().assist(VmAssist.M2P_STRICT));
+      case CLEAR_PAGE -> mmu.entries().clearPage(arg1);
+      case COPY_PAGE -> mmu.entries().copyPage(arg1, arg2);
+      case FLUSH_CACHE_GLOBAL -> -Errno.EINVAL;
+      case MARK_SUPER, UNMARK_SUPER -> -Errno.EOPNOTSUPP;
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private static int setLdt(Vcpu v, Mmu mmu, long base, long entries) {
+    return entries >>> 32 == 0 && DescriptorTables.ldtAllowed(base, (int) entries)
+        ? mmu.setLdt(v, base, (int) entries)
+        : -Errno.EINVAL;
+  }
+
+  /**
+   * A flush of some vCPUs is a flush of all: more than was asked for is allowed. The set has to be
+   * readable.
+   */
+  private static int flushSet(Vcpu v, long set) {
+    try {
+      v.guest().getLong(set);
+    } catch (GuestFault unreadable) {
+      return -Errno.EINVAL;
+    }
+    v.domain().mmu().flushTlb();
+    return 0;
+  }
+}
