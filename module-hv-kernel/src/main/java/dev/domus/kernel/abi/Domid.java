@@ -1,6 +1,8 @@
 package dev.domus.kernel.abi;
 
-/** Domain ids: 0 to {@link #FIRST_RESERVED} − 1 name domains, the rest have meanings of their own. */
+/**
+ * Domain ids: 0 to {@link #FIRST_RESERVED} − 1 name domains, the rest have meanings of their own.
+ */
 public final class Domid {
   /** The first id that no domain has. */
   public static final int FIRST_RESERVED = 0x7FF0;

@@ -3,19 +3,47 @@ package dev.domus.kernel.abi;
 /** Xen's error numbers; a hypercall returns them negated. */
 public final class Errno {
   /** Error number as in Xen's public errno.h. */
-  public static final int EPERM = 1, ENOENT = 2, ESRCH = 3, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9;
+  public static final int EPERM = 1,
+      ENOENT = 2,
+      ESRCH = 3,
+      EIO = 5,
+      ENXIO = 6,
+      E2BIG = 7,
+      ENOEXEC = 8,
+      EBADF = 9;
 
   /** Error number as in Xen's public errno.h. */
-  public static final int EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18;
+  public static final int EAGAIN = 11,
+      ENOMEM = 12,
+      EACCES = 13,
+      EFAULT = 14,
+      EBUSY = 16,
+      EEXIST = 17,
+      EXDEV = 18;
 
   /** Error number as in Xen's public errno.h. */
-  public static final int ENODEV = 19, EINVAL = 22, ENOSPC = 28, EROFS = 30, EDOM = 33, ERANGE = 34, EDEADLK = 35;
+  public static final int ENODEV = 19,
+      EINVAL = 22,
+      ENOSPC = 28,
+      EROFS = 30,
+      EDOM = 33,
+      ERANGE = 34,
+      EDEADLK = 35;
 
   /** Error number as in Xen's public errno.h. */
-  public static final int ENOSYS = 38, ENODATA = 61, ETIME = 62, EOVERFLOW = 75, EILSEQ = 84, ERESTART = 85;
+  public static final int ENOSYS = 38,
+      ENODATA = 61,
+      ETIME = 62,
+      EOVERFLOW = 75,
+      EILSEQ = 84,
+      ERESTART = 85;
 
   /** Error number as in Xen's public errno.h. */
-  public static final int EOPNOTSUPP = 95, ENOBUFS = 105, EISCONN = 106, ENOTCONN = 107, ETIMEDOUT = 110;
+  public static final int EOPNOTSUPP = 95,
+      ENOBUFS = 105,
+      EISCONN = 106,
+      ENOTCONN = 107,
+      ETIMEDOUT = 110;
 
   private Errno() {}
 

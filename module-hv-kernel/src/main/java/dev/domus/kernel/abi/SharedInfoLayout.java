@@ -26,11 +26,17 @@ public final class SharedInfoLayout {
   /** Size of a vcpu_info in bytes. */
   public static final int VCPU_INFO_SIZE = 64;
 
+  /** Size of a vcpu_time_info in bytes. */
+  public static final int TIME_INFO_SIZE = 32;
+
   /** Offset in vcpu_info. */
   public static final int UPCALL_PENDING = 0, UPCALL_MASK = 1, PENDING_SEL = 8, CR2 = 16, TIME = 32;
 
   /** Offset in vcpu_time_info. */
-  public static final int TIME_VERSION = 0, TSC_TIMESTAMP = 8, SYSTEM_TIME = 16, TSC_TO_SYSTEM_MUL = 24;
+  public static final int TIME_VERSION = 0,
+      TSC_TIMESTAMP = 8,
+      SYSTEM_TIME = 16,
+      TSC_TO_SYSTEM_MUL = 24;
 
   /** Offset in vcpu_time_info. */
   public static final int TSC_SHIFT = 28, TIME_FLAGS = 29;

@@ -10,7 +10,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
  * The grant table of one domain, as the granting side has it: entries that the guest writes, and
- * for each entry in use a count of users (xen-pv-abi.md, section 12).
+ * for each entry in use a count of users (xen-pv-abi.md, section 12). The mapping side is {@link
+ * GrantMappings}.
  *
  * <h2>Pins</h2>
  *
@@ -56,6 +57,7 @@ public final class GrantTable {
   private final AtomicReferenceArray<AtomicReferenceArray<ActiveGrant>> active =
       new AtomicReferenceArray<>(MAX_FRAMES);
 
+  private final GrantMappings mappings;
   private final Optional<GrantTable> itself = Optional.of(this);
   private volatile boolean dying;
 
@@ -65,11 +67,17 @@ public final class GrantTable {
     this.machine = machine;
     references = machine.frameReferences();
     entries = new SharedEntries(machine.memory());
+    mappings = new GrantMappings(domid, machine);
   }
 
   /** The id of the domain that grants. */
   public int domid() {
     return domid;
+  }
+
+  /** What the domain has mapped of others' grants, if it is a guest. */
+  GrantMappings mappings() {
+    return mappings;
   }
 
   GrantMachine machine() {
@@ -281,6 +289,7 @@ public final class GrantTable {
    * stays theirs until they unmap it. What the domain itself has mapped is unpinned.
    */
   public void teardown() {
+    mappings.teardown();
     synchronized (this) {
       dying = true;
       for (int chunk = 0; chunk < active.length(); chunk++) {

@@ -1,0 +1,64 @@
+package dev.domus.kernel.servicedomain;
+
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.event.EventChannels;
+import dev.domus.kernel.event.EventDomains;
+import dev.domus.kernel.event.ServiceEvents;
+import dev.domus.kernel.grant.GrantMachine;
+import dev.domus.kernel.grant.GrantWindows;
+import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.Services;
+import java.util.function.Supplier;
+
+/**
+ * A service domain: its ports with their event thread, its grant mappings, and where its services
+ * meet.
+ */
+public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
+  private final int domid;
+  private final ServiceEvents events;
+  private final GrantWindows grants;
+  private final TypedHypercalls hypercalls;
+  private final ServiceRegistry services = new ServiceRegistry();
+
+  /**
+   * Starts the domain.
+   *
+   * @param control gives the control interface, or refuses it to an unprivileged domain
+   */
+  public LocalServiceDomain(
+      int domid, EventDomains domains, GrantMachine machine, Supplier<Control> control) {
+    this.domid = domid;
+    events = new ServiceEvents(domid, domains);
+    grants = new GrantWindows(domid, machine);
+    hypercalls = new TypedHypercalls(events, grants, control);
+  }
+
+  /** Its event channels, for the others to reach. */
+  public EventChannels events() {
+    return events.channels();
+  }
+
+  @Override
+  public int domid() {
+    return domid;
+  }
+
+  @Override
+  public Hypercalls hypercalls() {
+    return hypercalls;
+  }
+
+  @Override
+  public Services services() {
+    return services;
+  }
+
+  /** Closes its ports and mappings and ends its event thread. */
+  @Override
+  public void close() {
+    events.close();
+    grants.close();
+  }
+}
