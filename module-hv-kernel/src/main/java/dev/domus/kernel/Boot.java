@@ -4,9 +4,9 @@ import dev.domus.kernel.host.Faults;
 import dev.domus.kernel.host.MachineStarter;
 import dev.domus.kernel.host.NativeAccess;
 import dev.domus.kernel.host.PluginHost;
+import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.plugin.CommandLine;
 import dev.domus.kernel.plugin.Host.HypercallInfo;
-import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.PluginInfo;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -46,13 +46,10 @@ public final class Boot {
   // --- Wiring: where the hypervisor is put behind the command line. -----------------------------
 
   /** Makes the machine. */
-  private static final MachineStarter MACHINE =
-      (spec, engines, schedulers, services) -> {
-        throw new MachineException("this build holds no hypervisor yet");
-      };
+  private static final MachineStarter MACHINE = KernelMachine::start;
 
   /** The hypercall table. */
-  private static final Supplier<List<HypercallInfo>> HYPERCALLS = List::of;
+  private static final Supplier<List<HypercallInfo>> HYPERCALLS = () -> new HypercallTable().list();
 
   // ----------------------------------------------------------------------------------------------
 

@@ -6,21 +6,23 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The control interface. All methods are thread-safe; they throw {@link HypercallException}: ESRCH for a domain that
- * does not exist, EPERM for one that the caller may not control, ENOMEM where memory ran out, EINVAL for arguments out
- * of range. A call that throws has changed nothing.
+ * The control interface. All methods are thread-safe; they throw {@link HypercallException}: ESRCH
+ * for a domain that does not exist, EPERM for one that the caller may not control, ENOMEM where
+ * memory ran out, EINVAL for arguments out of range. A call that throws has changed nothing.
  */
 public interface Control {
   /** Makes an empty, paused domain and returns its id. */
   int createDomain(DomainSpec spec);
 
   /**
-   * Stops a domain, takes all its resources back, and forgets it. Returns when its frames are free, except for those
-   * that others still have mapped; these follow when the last mapping goes.
+   * Stops a domain, takes all its resources back, and forgets it. Returns when its frames are free,
+   * except for those that others still have mapped; these follow when the last mapping goes.
    */
   void destroyDomain(int domid);
 
-  /** Keeps a domain from running. Returns when none of its vCPUs is on a pCPU. Pauses are counted. */
+  /**
+   * Keeps a domain from running. Returns when none of its vCPUs is on a pCPU. Pauses are counted.
+   */
   void pause(int domid);
 
   /** Takes one pause back. A new domain has one. */
@@ -35,15 +37,18 @@ public interface Control {
   /** One domain. */
   Optional<DomainInfo> domain(int domid);
 
-  /** Gives a domain frames for a range of its guest frame numbers and enters them in P2M and M2P; contents are zero. */
+  /**
+   * Gives a domain frames for a range of its guest frame numbers and enters them in P2M and M2P;
+   * contents are zero.
+   */
   void populate(int domid, long firstPfn, long count);
 
   /** The machine frame behind a guest frame, or −1 if there is none. */
   long mfn(int domid, long pfn);
 
   /**
-   * Maps a range of a domain's guest frames into the caller (a foreign mapping). The window is contiguous whether or
-   * not the frames are.
+   * Maps a range of a domain's guest frames into the caller (a foreign mapping). The window is
+   * contiguous whether or not the frames are.
    */
   Window mapForeign(int domid, long firstPfn, int pages, boolean writable);
 
@@ -53,13 +58,19 @@ public interface Control {
   /** Sets where vCPU 0 starts. */
   void setStart(int domid, VcpuStart start);
 
-  /** Enters a grant of one of the domain's guest frames in its grant table, as the toolstack does for the rings. */
+  /**
+   * Enters a grant of one of the domain's guest frames in its grant table, as the toolstack does
+   * for the rings.
+   */
   void seedGrant(int domid, int ref, int granteeDomid, long pfn);
 
   /** Allocates a port in a domain for a remote one to bind to, on the domain's behalf. */
   int allocUnbound(int domid, int remoteDomid);
 
-  /** What a crashed domain looked like: registers, code bytes, page-table path of the faulting address, stack. */
+  /**
+   * What a crashed domain looked like: registers, code bytes, page-table path of the faulting
+   * address, stack.
+   */
   Optional<String> crashReport(int domid);
 
   /** The hypercalls that a domain has made, most frequent first. */

@@ -37,7 +37,12 @@ public record DomainInfo(
     long sharedInfoMfn) {
 
   /** Shutdown reason of sched_op (xen-pv-abi.md, 11.1). */
-  public static final int POWEROFF = 0, REBOOT = 1, SUSPEND = 2, CRASH = 3, WATCHDOG = 4, SOFT_RESET = 5;
+  public static final int POWEROFF = 0,
+      REBOOT = 1,
+      SUSPEND = 2,
+      CRASH = 3,
+      WATCHDOG = 4,
+      SOFT_RESET = 5;
 
   /** What a domain is doing. */
   public enum State {

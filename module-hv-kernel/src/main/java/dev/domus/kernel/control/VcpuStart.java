@@ -1,7 +1,8 @@
 package dev.domus.kernel.control;
 
 /**
- * Where a PV guest's first vCPU starts; everything else is as the ABI prescribes (xen-pv-abi.md, 2.5).
+ * Where a PV guest's first vCPU starts; everything else is as the ABI prescribes (xen-pv-abi.md,
+ * 2.5).
  *
  * @param rip entry point
  * @param rsp initial stack pointer

@@ -4,19 +4,21 @@ import java.util.Optional;
 import org.pf4j.ExtensionPoint;
 
 /**
- * Extension point: a way to execute guest instructions. Provided by a plugin's module descriptor; made once a process
- * by its public no-argument constructor.
+ * Extension point: a way to execute guest instructions. Provided by a plugin's module descriptor;
+ * made once a process by its public no-argument constructor.
  */
 public interface Engine extends ExtensionPoint {
-  /** The name by which {@code --engine} and configuration files choose it: lower case, no blanks. */
+  /**
+   * The name by which {@code --engine} and configuration files choose it: lower case, no blanks.
+   */
   String name();
 
   /** One line for listings. */
   String description();
 
   /**
-   * Why this host cannot run the engine, or empty if it can. Called before the first {@link #attach}; may run a
-   * self-test, and must not throw.
+   * Why this host cannot run the engine, or empty if it can. Called before the first {@link
+   * #attach}; may run a self-test, and must not throw.
    */
   Optional<String> unusableBecause();
 

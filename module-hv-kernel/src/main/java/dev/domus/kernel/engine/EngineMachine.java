@@ -5,7 +5,10 @@ import java.lang.foreign.MemorySegment;
 
 /** The machine as engines see it; one per process, handed to engines and to nobody else. */
 public interface EngineMachine {
-  /** All machine memory: the byte at machine address {@code ma} is at offset {@code ma}. Lives as long as the machine. */
+  /**
+   * All machine memory: the byte at machine address {@code ma} is at offset {@code ma}. Lives as
+   * long as the machine.
+   */
   MemorySegment memory();
 
   /** Number of machine frames; every valid frame number is below it. */

@@ -1,12 +1,14 @@
 package dev.domus.kernel.engine;
 
 /**
- * x87 and SSE registers, in a form both cheap to compute with and convertible to the FXSAVE image (Intel SDM vol. 1,
- * 10.5.1). Power-on values are those that a PV vCPU starts with (xen-pv-abi.md, 2.5): FCW 0x37F, MXCSR 0x1F80, all
- * x87 registers empty.
+ * x87 and SSE registers, in a form both cheap to compute with and convertible to the FXSAVE image
+ * (Intel SDM vol. 1, 10.5.1). Power-on values are those that a PV vCPU starts with (xen-pv-abi.md,
+ * 2.5): FCW 0x37F, MXCSR 0x1F80, all x87 registers empty.
  */
 public final class FpuState {
-  /** XMM0 to XMM15: the low quadword of register n at {@code 2n}, the high one at {@code 2n + 1}. */
+  /**
+   * XMM0 to XMM15: the low quadword of register n at {@code 2n}, the high one at {@code 2n + 1}.
+   */
   public final long[] xmm = new long[32];
 
   /** SSE control and status. */

@@ -3,30 +3,36 @@ package dev.domus.kernel.engine;
 /**
  * Runs the instructions of one vCPU.
  *
- * <p><b>Threads.</b> All methods but {@link #kick} are called by the pCPU thread that holds the vCPU, never two at a
- * time; a vCPU may move to another thread between two runs, with a happens-before edge made by the kernel.
+ * <p><b>Threads.</b> All methods but {@link #kick} are called by the pCPU thread that holds the
+ * vCPU, never two at a time; a vCPU may move to another thread between two runs, with a
+ * happens-before edge made by the kernel.
  *
- * <p><b>Translations.</b> An engine may cache what page walks gave. The kernel calls {@link #flushAll} or {@link
- * #flushPage} before the vCPU is run again whenever a cached translation may have become wrong, and it writes a new
- * {@link CpuState#cr3} only between runs. An engine that sees {@code cr3} changed drops its translations or tells them
- * apart by it; it must never use one that was made under another base.
+ * <p><b>Translations.</b> An engine may cache what page walks gave. The kernel calls {@link
+ * #flushAll} or {@link #flushPage} before the vCPU is run again whenever a cached translation may
+ * have become wrong, and it writes a new {@link CpuState#cr3} only between runs. An engine that
+ * sees {@code cr3} changed drops its translations or tells them apart by it; it must never use one
+ * that was made under another base.
  *
- * <p><b>Isolation.</b> An engine reaches memory only through present, permitted page-table entries under {@code cr3};
- * the kernel validated those. It touches nothing else of {@link EngineMachine#memory}.
+ * <p><b>Isolation.</b> An engine reaches memory only through present, permitted page-table entries
+ * under {@code cr3}; the kernel validated those. It touches nothing else of {@link
+ * EngineMachine#memory}.
  */
 public interface VcpuEngine extends AutoCloseable {
   /**
    * Runs until something happens that the kernel has to handle.
    *
-   * @param budget how many instructions may retire, at least 1; an engine may overrun it by the length of a straight
-   *     run of code (at most a few hundred instructions), and a repeated string instruction counts each iteration
-   * @return why it stopped; the vCPU's {@link CpuState} is exact and {@link CpuState#retired} is up to date
+   * @param budget how many instructions may retire, at least 1; an engine may overrun it by the
+   *     length of a straight run of code (at most a few hundred instructions), and a repeated
+   *     string instruction counts each iteration
+   * @return why it stopped; the vCPU's {@link CpuState} is exact and {@link CpuState#retired} is up
+   *     to date
    */
   Exit run(long budget);
 
   /**
-   * Makes the present or the next {@link #run} return {@link Exit#KICKED} soon (within microseconds). Any thread; never
-   * blocks. Kicks are not counted: several before the engine notices are one.
+   * Makes the present or the next {@link #run} return {@link Exit#KICKED} soon (within
+   * microseconds). Any thread; never blocks. Kicks are not counted: several before the engine
+   * notices are one.
    */
   void kick();
 

@@ -2,7 +2,10 @@ package dev.domus.kernel.plugin;
 
 import org.pf4j.ExtensionPoint;
 
-/** Extension point: what {@code domus} does with its arguments. Exactly one loaded plugin provides it. */
+/**
+ * Extension point: what {@code domus} does with its arguments. Exactly one loaded plugin provides
+ * it.
+ */
 public interface CommandLine extends ExtensionPoint {
   /**
    * Carries out one command.

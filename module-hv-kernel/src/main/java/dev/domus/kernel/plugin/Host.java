@@ -4,7 +4,9 @@ import java.util.List;
 
 /** The process that plugins were loaded into. Thread-safe. */
 public interface Host {
-  /** Names of the engines, the default first; those that this host cannot run are not among them. */
+  /**
+   * Names of the engines, the default first; those that this host cannot run are not among them.
+   */
   List<NamedPart> engines();
 
   /** Names of the schedulers. */
@@ -19,7 +21,8 @@ public interface Host {
   /**
    * Starts the machine. There is at most one at a time.
    *
-   * @throws MachineException with a message for people, if the memory cannot be had or a named part does not exist
+   * @throws MachineException with a message for people, if the memory cannot be had or a named part
+   *     does not exist
    */
   Machine start(MachineSpec spec) throws MachineException;
 

@@ -3,7 +3,8 @@ package dev.domus.kernel.plugin;
 /**
  * What the machine is to be.
  *
- * @param memoryBytes machine memory to reserve, a multiple of 4096; it is committed as it is touched
+ * @param memoryBytes machine memory to reserve, a multiple of 4096; it is committed as it is
+ *     touched
  * @param pcpus number of pCPUs in the first pool, at least 1
  * @param pool name of the first pool
  * @param scheduler name of its scheduler

@@ -3,15 +3,24 @@ package dev.domus.kernel.plugin;
 import dev.domus.kernel.service.ServiceDomain;
 import org.pf4j.ExtensionPoint;
 
-/** Extension point: a service or backend that runs under a service domain's identity, domain 0's by default. */
+/**
+ * Extension point: a service or backend that runs under a service domain's identity, domain 0's by
+ * default.
+ */
 public interface Service extends ExtensionPoint {
   /** A name for messages. */
   String name();
 
-  /** Services with a lower number start first and stop last; xenstore is 0, what needs it is 10 and up. */
+  /**
+   * Services with a lower number start first and stop last; xenstore is 0, what needs it is 10 and
+   * up.
+   */
   int order();
 
-  /** Begins to serve. Publishes in {@link ServiceDomain#services} what others may use; returns at once. */
+  /**
+   * Begins to serve. Publishes in {@link ServiceDomain#services} what others may use; returns at
+   * once.
+   */
   void start(ServiceDomain domain);
 
   /** Ends serving: closes ports, mappings and threads. */

@@ -6,23 +6,32 @@ public interface ConsoleService {
    * Attaches to a domain's console. Output that was kept since the domain began is delivered first.
    *
    * @param domid a domain, introduced or soon to be
-   * @param output receives what the guest prints; called on a thread of the service's, must not block for long
+   * @param output receives what the guest prints; called on a thread of the service's, must not
+   *     block for long
    */
   Attachment attach(int domid, Output output);
 
   /** Receives console output. */
   @FunctionalInterface
   interface Output {
-    /** Called with bytes that the guest printed; the array is the receiver's to read until it returns. */
+    /**
+     * Called with bytes that the guest printed; the array is the receiver's to read until it
+     * returns.
+     */
     void write(byte[] bytes, int offset, int length);
   }
 
   /** One client of a console. */
   interface Attachment extends AutoCloseable {
-    /** Types at the guest's console; blocks while the guest's input ring is full, at most until it is closed. */
+    /**
+     * Types at the guest's console; blocks while the guest's input ring is full, at most until it
+     * is closed.
+     */
     void type(byte[] bytes, int offset, int length) throws InterruptedException;
 
-    /** Waits until everything that the guest has printed so far has been delivered to this client. */
+    /**
+     * Waits until everything that the guest has printed so far has been delivered to this client.
+     */
     void drain() throws InterruptedException;
 
     @Override

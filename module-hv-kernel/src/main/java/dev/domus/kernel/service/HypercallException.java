@@ -2,7 +2,10 @@ package dev.domus.kernel.service;
 
 import dev.domus.kernel.abi.Errno;
 
-/** A hypercall of a service domain was refused. Carries what the ABI would have returned, and a message for people. */
+/**
+ * A hypercall of a service domain was refused. Carries what the ABI would have returned, and a
+ * message for people.
+ */
 public final class HypercallException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

@@ -3,19 +3,20 @@ package dev.domus.kernel.service;
 import dev.domus.kernel.control.Control;
 
 /**
- * The hypercalls of a service domain, bound to its identity. All methods are thread-safe and throw {@link
- * HypercallException} with the ABI's error number when refused.
+ * The hypercalls of a service domain, bound to its identity. All methods are thread-safe and throw
+ * {@link HypercallException} with the ABI's error number when refused.
  *
- * <p>Handlers run one at a time on the domain's event thread, with the pending bit cleared before the call; several
- * notifications that arrive in between are one call. A handler that throws is logged and its port is closed.
+ * <p>Handlers run one at a time on the domain's event thread, with the pending bit cleared before
+ * the call; several notifications that arrive in between are one call. A handler that throws is
+ * logged and its port is closed.
  */
 public interface Hypercalls {
   /** Allocates a port that one remote domain may bind to (EVTCHNOP_alloc_unbound). */
   EventPort allocUnbound(int remoteDomid, Runnable handler);
 
   /**
-   * Binds to a port that a remote domain has allocated for this one (EVTCHNOP_bind_interdomain). As the ABI says, the
-   * new port is pending at once, so the handler is called at least once.
+   * Binds to a port that a remote domain has allocated for this one (EVTCHNOP_bind_interdomain). As
+   * the ABI says, the new port is pending at once, so the handler is called at least once.
    */
   EventPort bindInterdomain(int remoteDomid, int remotePort, Runnable handler);
 

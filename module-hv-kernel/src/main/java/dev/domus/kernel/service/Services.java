@@ -3,8 +3,8 @@ package dev.domus.kernel.service;
 import java.util.Optional;
 
 /**
- * The services that plugins offer one another, by interface. The interfaces are the kernel's ({@link StoreService},
- * {@link ConsoleService}), the implementations are plugins'. Thread-safe.
+ * The services that plugins offer one another, by interface. The interfaces are the kernel's
+ * ({@link StoreService}, {@link ConsoleService}), the implementations are plugins'. Thread-safe.
  */
 public interface Services {
   /** Offers a service, replacing an earlier one of the same type. */

@@ -4,8 +4,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A connection to xenstore (xen-pv-abi.md, 15.2). Paths are absolute, or relative to the domain's own directory. Values
- * are bytes; the text calls use ISO 8859-1. Operations fail with {@link StoreException}. Thread-safe.
+ * A connection to xenstore (xen-pv-abi.md, 15.2). Paths are absolute, or relative to the domain's
+ * own directory. Values are bytes; the text calls use ISO 8859-1. Operations fail with {@link
+ * StoreException}. Thread-safe.
  */
 public interface StoreConnection extends AutoCloseable {
   /** Transaction id that means none. */
@@ -39,7 +40,9 @@ public interface StoreConnection extends AutoCloseable {
   /** Ends a transaction. Returns false if it conflicted with another and has to be done again. */
   boolean end(int transaction, boolean commit);
 
-  /** Watches a path; the callback is called once at once and then for each change at or below it. */
+  /**
+   * Watches a path; the callback is called once at once and then for each change at or below it.
+   */
   void watch(String path, String token, WatchCallback callback);
 
   /** Ends a watch. */

@@ -1,0 +1,294 @@
+package dev.domus.kernel;
+
+import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.cpuid.CpuidPolicy;
+import dev.domus.kernel.dispatch.DispatchUnit;
+import dev.domus.kernel.dispatch.Dispatcher;
+import dev.domus.kernel.dispatch.Pool;
+import dev.domus.kernel.dispatch.UnitParams;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.engine.EngineMachine;
+import dev.domus.kernel.event.EventChannels;
+import dev.domus.kernel.event.EventDomains;
+import dev.domus.kernel.grant.GrantMachine;
+import dev.domus.kernel.grant.GrantTable;
+import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.mmu.MachineFrames;
+import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.time.Clock;
+import dev.domus.kernel.time.TimerQueue;
+import dev.domus.memory.CodeFrames;
+import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.MachineMemory;
+import dev.domus.memory.MachineToPhys;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * The machine: its memory, its domains, and the parts that all of them share. One at a time in a
+ * process.
+ *
+ * <p>Machine frames are laid out once: frame 0 is never used, then the M2P table, then what the
+ * allocator hands out. Domains are kept by id; ids are given out in rising order and not reused
+ * while the machine runs, as on Xen until they wrap. Thread-safe.
+ */
+public final class Hypervisor implements EngineMachine, EventDomains, AutoCloseable {
+  private static final long FIRST_FRAME = 1;
+
+  private final MachineMemory machineMemory;
+  private final FrameTable frameTable;
+  private final MachineToPhys machineToPhys;
+  private final FrameAllocator allocator;
+  private final CodeFrames codeFrames;
+  private final Clock clock = new Clock();
+  private final TimerQueue timerQueue = new TimerQueue();
+  private final HypercallTable hypercalls;
+  private final CpuidPolicy cpuidPolicy = new CpuidPolicy();
+  private final MachineFrames machineFrames;
+  private final GrantMachine grantMachine = new GrantView(null);
+  private final Dispatcher dispatcher;
+  private final ConcurrentHashMap<Integer, Domain> domains = new ConcurrentHashMap<>();
+  private final ConcurrentHashMap<Integer, EventChannels> serviceDomains =
+      new ConcurrentHashMap<>();
+  private final AtomicInteger nextDomid = new AtomicInteger(1);
+
+  /**
+   * Makes a machine without domains.
+   *
+   * @param memoryBytes machine memory
+   * @param dispatcher the pools; closed with the machine
+   */
+  public Hypervisor(long memoryBytes, HypercallTable hypercalls, Dispatcher dispatcher) {
+    this.hypercalls = hypercalls;
+    this.dispatcher = dispatcher;
+    machineMemory = MachineMemory.reserve(memoryBytes);
+    frameTable = new FrameTable(machineMemory.frames());
+    machineToPhys = new MachineToPhys(machineMemory, frameTable, FIRST_FRAME);
+    allocator = new FrameAllocator(machineMemory, frameTable, machineToPhys.endFrame());
+    codeFrames = new CodeFrames((int) machineMemory.frames());
+    machineFrames =
+        new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
+  }
+
+  // ---- parts
+  // ------------------------------------------------------------------------------------------------------
+
+  @Override
+  public MemorySegment memory() {
+    return machineMemory.segment();
+  }
+
+  @Override
+  public long frames() {
+    return machineMemory.frames();
+  }
+
+  @Override
+  public CodeFrames codeFrames() {
+    return codeFrames;
+  }
+
+  @Override
+  public long tscHz() {
+    return Clock.TSC_HZ;
+  }
+
+  /** All frames, as domains use them. */
+  public MachineFrames machineFrames() {
+    return machineFrames;
+  }
+
+  /** System time. */
+  public Clock clock() {
+    return clock;
+  }
+
+  /** The timers of all vCPUs. */
+  public TimerQueue timerQueue() {
+    return timerQueue;
+  }
+
+  /** The hypercalls. */
+  public HypercallTable hypercalls() {
+    return hypercalls;
+  }
+
+  /** The processor that guests see. */
+  public CpuidPolicy cpuidPolicy() {
+    return cpuidPolicy;
+  }
+
+  /** The pools. */
+  public Dispatcher dispatcher() {
+    return dispatcher;
+  }
+
+  // ---- domains
+  // ----------------------------------------------------------------------------------------------------
+
+  /** A guest domain, or null. */
+  public Domain domain(int domid) {
+    return domains.get(domid);
+  }
+
+  /** All guest domains, by id. */
+  public List<Domain> domains() {
+    List<Domain> all = new ArrayList<>(domains.values());
+    all.sort(Comparator.comparingInt(Domain::domid));
+    return all;
+  }
+
+  /**
+   * Makes a paused guest domain with a shared info page and without memory.
+   *
+   * @return the domain, or nothing if there is no memory for its shared info page
+   */
+  public Optional<Domain> createDomain(DomainSpec spec, Engine engine) {
+    int domid = nextDomid.getAndIncrement();
+    Optional<Domain> made = Domain.create(this, domid, spec, engine);
+    made.ifPresent(domain -> {
+      initialiseSharedInfo(domain.sharedInfo(), spec.vcpus());
+      domain.enterPool();
+      domains.put(domid, domain);
+    });
+    return made;
+  }
+
+  private void initialiseSharedInfo(long page, int vcpus) {
+    for (int i = 0; i < SharedInfoLayout.LEGACY_VCPUS; i++) {
+      long info = page + (long) i * SharedInfoLayout.VCPU_INFO_SIZE;
+      memory().set(ValueLayout.JAVA_BYTE, info + SharedInfoLayout.UPCALL_MASK, (byte) 1);
+      if (i < vcpus) {
+        clock.writeTimeInfo(memory(), info + SharedInfoLayout.TIME);
+      }
+    }
+    clock.writeWallClock(memory(), page);
+  }
+
+  /** Takes a domain apart; does nothing if it has gone. Returns when its frames are free. */
+  public void destroyDomain(int domid) {
+    Domain domain = domains.remove(domid);
+    if (domain != null) {
+      domain.destroy();
+    }
+  }
+
+  /** A domain has shut down: tells domain 0. */
+  public void domainShutDown(Domain domain) {
+    EventChannels domain0 = serviceDomains.get(0);
+    if (domain0 != null) {
+      domain0.raiseVirq(Virq.DOM_EXC, 0);
+    }
+  }
+
+  /** Enters a service domain, so that others can reach its ports. */
+  public void addServiceDomain(EventChannels events) {
+    serviceDomains.put(events.domid(), events);
+  }
+
+  /** Gives a vCPU to a pool, which must exist; it is offline until woken. */
+  public DispatchUnit dispatch(Vcpu v, String pool, int weight, int cap) {
+    Pool target = dispatcher.pool(pool).orElseThrow();
+    return target.add(v, v.domain().domid(), v.id(), new UnitParams(weight, cap, CpuMask.ALL));
+  }
+
+  // ---- what event channels and grant tables need of one another
+  // -----------------------------------------------------------------------------------------------
+
+  @Override
+  public Optional<EventChannels> events(int domid) {
+    Domain domain = domains.get(domid);
+    return domain != null
+        ? Optional.of(domain.events())
+        : Optional.ofNullable(serviceDomains.get(domid));
+  }
+
+  @Override
+  public boolean mayControl(int callerDomid, int targetDomid) {
+    return callerDomid == 0 || callerDomid == targetDomid;
+  }
+
+  /** The machine as those see it who map grants. */
+  public GrantMachine grantMachine() {
+    return grantMachine;
+  }
+
+  /** The machine as the grant table of a domain sees it. */
+  public GrantMachine grantMachine(Mmu mmu) {
+    return new GrantView(mmu);
+  }
+
+  /** The machine as grants see it; the frames of a grant table come from its domain's MMU. */
+  private final class GrantView implements GrantMachine {
+    private final Mmu mmu;
+
+    GrantView(Mmu mmu) {
+      this.mmu = mmu;
+    }
+
+    @Override
+    public Optional<GrantTable> grants(int domid) {
+      return Optional.ofNullable(domains.get(domid)).map(Domain::grants);
+    }
+
+    @Override
+    public boolean mayControl(int callerDomid, int targetDomid) {
+      return Hypervisor.this.mayControl(callerDomid, targetDomid);
+    }
+
+    @Override
+    public MemorySegment memory() {
+      return Hypervisor.this.memory();
+    }
+
+    @Override
+    public CodeFrames codeFrames() {
+      return codeFrames;
+    }
+
+    @Override
+    public FrameReferences frameReferences() {
+      return machineFrames;
+    }
+
+    @Override
+    public long allocateSpecial(int domid) {
+      return mmu == null ? MachineFrames.NONE : mmu.allocateSpecial();
+    }
+
+    @Override
+    public void freeSpecial(long mfn) {
+      mmu.freeSpecial(mfn);
+    }
+  }
+
+  /** Destroys all guest domains. */
+  public void destroyDomains() {
+    for (Domain domain : domains()) {
+      destroyDomain(domain.domid());
+    }
+  }
+
+  /** Stops the pCPUs and the timers and gives the memory back. */
+  @Override
+  public void close() {
+    destroyDomains();
+    dispatcher.close();
+    timerQueue.close();
+    frameTable.close();
+    machineMemory.close();
+  }
+}

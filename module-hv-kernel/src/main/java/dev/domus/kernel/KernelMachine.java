@@ -1,0 +1,108 @@
+package dev.domus.kernel;
+
+import dev.domus.kernel.dispatch.Dispatcher;
+import dev.domus.kernel.domctl.DomainControl;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.plugin.Machine;
+import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.plugin.MachineSpec;
+import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.memory.MachineMemoryException;
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The running machine: a hypervisor, its first pool, and domain 0 with its services.
+ *
+ * <p>It is taken down in the reverse order of dependence: guest domains first, while the services
+ * that they talk to are still there; then the services, domain 0, the pCPUs, and the memory.
+ */
+public final class KernelMachine implements Machine {
+  private static final System.Logger LOG = System.getLogger(KernelMachine.class.getName());
+  private static final int DOMAIN_0 = 0;
+
+  private final Hypervisor hypervisor;
+  private final LocalServiceDomain domain0;
+  private final List<Service> started = new ArrayList<>();
+  private boolean closed;
+
+  private KernelMachine(
+      Hypervisor hypervisor,
+      Map<String, Engine> engines,
+      Map<String, SchedulerFactory> schedulers) {
+    this.hypervisor = hypervisor;
+    DomainControl control = new DomainControl(hypervisor, engines, schedulers);
+    domain0 =
+        new LocalServiceDomain(DOMAIN_0, hypervisor, hypervisor.grantMachine(), () -> control);
+    hypervisor.addServiceDomain(domain0.events());
+  }
+
+  /**
+   * Starts a machine. A service that fails to start is named in the log and left out.
+   *
+   * @param engines by name
+   * @param schedulers by name; the one that {@code spec} names is among them
+   * @param services to run in domain 0
+   * @throws MachineException if memory or pCPUs cannot be had
+   */
+  public static Machine start(
+      MachineSpec spec,
+      Map<String, Engine> engines,
+      Map<String, SchedulerFactory> schedulers,
+      List<Service> services)
+      throws MachineException {
+    Dispatcher dispatcher = new Dispatcher();
+    KernelMachine machine;
+    try {
+      dispatcher.createPool(spec.pool(), spec.pcpus(), schedulers.get(spec.scheduler()), Map.of());
+      Hypervisor hypervisor = new Hypervisor(spec.memoryBytes(), new HypercallTable(), dispatcher);
+      machine = new KernelMachine(hypervisor, engines, schedulers);
+    } catch (MachineMemoryException | IllegalArgumentException refused) {
+      dispatcher.close();
+      throw new MachineException(refused.getMessage());
+    }
+    services.stream()
+        .sorted(Comparator.comparingInt(Service::order))
+        .forEach(machine::startService);
+    return machine;
+  }
+
+  private void startService(Service service) {
+    try {
+      service.start(domain0);
+      started.add(service);
+    } catch (RuntimeException | LinkageError failure) { // a plugin's fault: the rest runs
+      LOG.log(Level.WARNING, "service " + service.name() + " failed to start: " + failure);
+    }
+  }
+
+  @Override
+  public ServiceDomain domain0() {
+    return domain0;
+  }
+
+  @Override
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    hypervisor.destroyDomains();
+    for (Service service : started.reversed()) {
+      try {
+        service.stop();
+      } catch (RuntimeException | LinkageError failure) { // a plugin's fault: the rest is stopped
+        LOG.log(Level.WARNING, "service " + service.name() + " failed to stop: " + failure);
+      }
+    }
+    domain0.close();
+    hypervisor.close();
+  }
+}

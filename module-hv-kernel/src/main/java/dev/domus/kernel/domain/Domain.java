@@ -1,0 +1,384 @@
+package dev.domus.kernel.domain;
+
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.event.EventChannels;
+import dev.domus.kernel.event.EventTarget;
+import dev.domus.kernel.grant.GrantTable;
+import dev.domus.kernel.hypercall.HypercallCounters;
+import dev.domus.kernel.mmu.Mmu;
+import dev.domus.memory.MachineMemory;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A guest domain.
+ *
+ * <h2>Life cycle</h2>
+ *
+ * <pre>
+ *   create → PAUSED (a pause count of one) → unpause → RUNNING ⇄ PAUSED
+ *                                                │ sched_op shutdown, crash, Control.shutdown
+ *                                                ▼
+ *                                            SHUTDOWN → destroy → DYING → gone
+ * </pre>
+ *
+ * <p>A domain that has shut down keeps its memory, so that it can be looked at. Destroying takes
+ * the parts down in the order in which they refer to one another: vCPUs off their pCPUs, ports
+ * closed, grants unmapped, page tables devalidated, frames freed.
+ *
+ * <p>Fields are changed under {@link #lifeLock}; the run loop reads {@link #mayRun} without it.
+ */
+public final class Domain implements EventTarget {
+  private final Hypervisor hypervisor;
+  private final int domid;
+  private final DomainSpec spec;
+  private final long sharedInfo;
+  private final Vcpu[] vcpus;
+  private final EventChannels events;
+  private final GrantTable grants;
+  private final Mmu mmu;
+  private final Watchdogs watchdogs;
+  private final HypercallCounters counters = new HypercallCounters();
+  private final AtomicLong vmAssist = new AtomicLong();
+  private final ReentrantLock lifeLock = new ReentrantLock();
+
+  private volatile int pauseCount = 1;
+  private volatile boolean alive = true;
+  private volatile boolean dying;
+  private volatile int shutdownReason = -1;
+  private volatile int weight, cap;
+  private volatile String crashReport;
+
+  /**
+   * Makes a paused domain with a shared info page and no other memory.
+   *
+   * @return the domain, or nothing if there is no frame for the page
+   */
+  public static Optional<Domain> create(
+      Hypervisor hypervisor, int domid, DomainSpec spec, Engine engine) {
+    Domain domain = new Domain(hypervisor, domid, spec, engine);
+    if (domain.sharedInfo < 0) {
+      domain.mmu.relinquish(new Vcpu[0]);
+      return Optional.empty();
+    }
+    return Optional.of(domain);
+  }
+
+  private Domain(Hypervisor hypervisor, int domid, DomainSpec spec, Engine engine) {
+    this.hypervisor = hypervisor;
+    this.domid = domid;
+    this.spec = spec;
+    mmu = new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::flushAll);
+    sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
+    weight = spec.weight();
+    cap = spec.cap();
+    watchdogs = new Watchdogs(this, hypervisor.timerQueue());
+    events = new EventChannels(this, hypervisor);
+    grants = new GrantTable(domid, hypervisor.grantMachine(mmu));
+    vcpus = new Vcpu[spec.vcpus()];
+    for (int i = 0; i < vcpus.length; i++) {
+      vcpus[i] = new Vcpu(this, i, engine);
+    }
+  }
+
+  // ---- identity and parts
+  // -----------------------------------------------------------------------------------------
+
+  /** The machine. */
+  public Hypervisor hypervisor() {
+    return hypervisor;
+  }
+
+  @Override
+  public int domid() {
+    return domid;
+  }
+
+  /** What it was made with. */
+  public DomainSpec spec() {
+    return spec;
+  }
+
+  /** Its event channels. */
+  public EventChannels events() {
+    return events;
+  }
+
+  /** Its grant table. */
+  public GrantTable grants() {
+    return grants;
+  }
+
+  /** Its page tables and frames. */
+  public Mmu mmu() {
+    return mmu;
+  }
+
+  /** Its watchdog timers. */
+  public Watchdogs watchdogs() {
+    return watchdogs;
+  }
+
+  /** Its hypercall statistics. */
+  public HypercallCounters counters() {
+    return counters;
+  }
+
+  /** A vCPU, or null if there is none of that number. */
+  public Vcpu vcpu(int id) {
+    return id >= 0 && id < vcpus.length ? vcpus[id] : null;
+  }
+
+  /** Says whether a vm_assist is on. */
+  public boolean assist(int type) {
+    return (vmAssist.get() >>> type & 1) != 0;
+  }
+
+  /** Switches a vm_assist. */
+  public void setAssist(int type, boolean on) {
+    vmAssist.updateAndGet(bits -> on ? bits | 1L << type : bits & ~(1L << type));
+  }
+
+  /** Scheduling weight. */
+  public int weight() {
+    return weight;
+  }
+
+  /** Cap in percent of one pCPU, 0 for none. */
+  public int cap() {
+    return cap;
+  }
+
+  /** Changes weight and cap of all vCPUs. */
+  public void setShare(int newWeight, int newCap) {
+    weight = newWeight;
+    cap = newCap;
+    for (Vcpu v : vcpus) {
+      v.unit().params(v.unit().params().withWeight(newWeight).withCap(newCap));
+    }
+  }
+
+  // ---- EventTarget
+  // ------------------------------------------------------------------------------------------------
+
+  @Override
+  public int vcpus() {
+    return vcpus.length;
+  }
+
+  @Override
+  public long vcpuInfo(int vcpu) {
+    return vcpus[vcpu].vcpuInfo();
+  }
+
+  @Override
+  public long sharedInfo() {
+    return sharedInfo;
+  }
+
+  @Override
+  public void upcall(int vcpu) {
+    vcpus[vcpu].notifyUpcall();
+  }
+
+  @Override
+  public void portPending(int port) {
+    for (Vcpu v : vcpus) {
+      if (v.polls(port)) {
+        v.wake();
+      }
+    }
+  }
+
+  // ---- TLB
+  // --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Makes every vCPU of the domain forget its cached translations; returns when none of them can
+   * use one that was made before the call. A vCPU's own thread may call it from the hypervisor, not
+   * from inside guest mode.
+   */
+  public void flushAll() {
+    flushOthers(null);
+  }
+
+  /** Makes every vCPU of the domain but the calling one forget its cached translations. */
+  public void flushOthers(Vcpu self) {
+    for (Vcpu v : vcpus) {
+      if (v != self) {
+        v.flushRemote();
+      }
+    }
+  }
+
+  // ---- life cycle
+  // -------------------------------------------------------------------------------------------------
+
+  /** Says whether vCPUs may run: not shut down, not dying. Pauses are the dispatcher's to keep. */
+  public boolean mayRun() {
+    return alive;
+  }
+
+  /** Says whether the domain is being destroyed. */
+  public boolean dying() {
+    return dying;
+  }
+
+  /** The reason that the guest gave when it shut down, or −1. */
+  public int shutdownReason() {
+    return shutdownReason;
+  }
+
+  /** What the domain looked like when it crashed, or null. */
+  public String crashReport() {
+    return crashReport;
+  }
+
+  /** Hands the vCPUs to the dispatcher; each is paused once, like the domain. */
+  public void enterPool() {
+    for (Vcpu v : vcpus) {
+      v.bind(hypervisor.dispatch(v, spec.pool(), weight, cap));
+      v.unit().pause();
+    }
+  }
+
+  /** Adds a pause; returns when no vCPU is on a pCPU. Not to be called by a vCPU's own thread. */
+  public void pause() {
+    lifeLock.lock();
+    try {
+      pauseCount++;
+    } finally {
+      lifeLock.unlock();
+    }
+    for (Vcpu v : vcpus) {
+      v.unit().pauseAndWait();
+    }
+  }
+
+  /** Takes a pause back. Returns false if there was none. */
+  public boolean unpause() {
+    lifeLock.lock();
+    try {
+      if (pauseCount == 0) {
+        return false;
+      }
+      pauseCount--;
+    } finally {
+      lifeLock.unlock();
+    }
+    for (Vcpu v : vcpus) {
+      v.unit().resume();
+    }
+    return true;
+  }
+
+  /** How many vCPUs are up. */
+  public int onlineVcpus() {
+    int online = 0;
+    for (Vcpu v : vcpus) {
+      online += v.online() ? 1 : 0;
+    }
+    return online;
+  }
+
+  /**
+   * Shuts the domain down: no vCPU runs again, and domain 0 is told. The first reason counts. Any
+   * thread; does not wait for the vCPUs.
+   */
+  public void shutdown(int reason) {
+    lifeLock.lock();
+    try {
+      if (shutdownReason >= 0 || dying) {
+        return;
+      }
+      shutdownReason = reason;
+      alive = false;
+    } finally {
+      lifeLock.unlock();
+    }
+    for (Vcpu v : vcpus) {
+      v.preempt();
+    }
+    hypervisor.domainShutDown(this);
+  }
+
+  /**
+   * Crashes the domain, with a report of the vCPU at fault. Called by that vCPU's thread.
+   *
+   * @param why one line
+   * @param bug the Java exception behind it if this is the hypervisor's or an engine's fault, else
+   *     null
+   */
+  public void crash(Vcpu v, String why, Throwable bug) {
+    if (shutdownReason < 0 && !dying) {
+      crashReport = CrashReport.of(v, why, bug);
+    }
+    shutdown(DomainInfo.CRASH);
+  }
+
+  /** A consistent-enough picture for listings. */
+  public DomainInfo info() {
+    long cpu = 0;
+    long retired = 0;
+    for (Vcpu v : vcpus) {
+      cpu += v.unit().cpuTimeNanos();
+      retired += v.state().retired;
+    }
+    DomainInfo.State state =
+        dying
+            ? DomainInfo.State.DYING
+            : shutdownReason >= 0
+                ? DomainInfo.State.SHUTDOWN
+                : pauseCount == 0 ? DomainInfo.State.RUNNING : DomainInfo.State.PAUSED;
+    return new DomainInfo(
+        domid,
+        spec.uuid(),
+        state,
+        shutdownReason,
+        mmu.pages(),
+        spec.maxPages(),
+        vcpus.length,
+        onlineVcpus(),
+        spec.pool(),
+        weight,
+        cap,
+        cpu,
+        retired,
+        sharedInfo >>> 12);
+  }
+
+  /** Takes the domain apart. The hypervisor has removed it from its table. */
+  public void destroy() {
+    lifeLock.lock();
+    try {
+      dying = true;
+      alive = false;
+    } finally {
+      lifeLock.unlock();
+    }
+    for (Vcpu v : vcpus) {
+      if (v.unit() != null) {
+        v.unit().pool().remove(v.unit());
+      }
+    }
+    watchdogs.close();
+    events.closeAll();
+    grants.teardown();
+    for (Vcpu v : vcpus) {
+      v.releaseVcpuInfo();
+    }
+    mmu.relinquish(vcpus);
+    for (Vcpu v : vcpus) {
+      v.close();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "d" + domid;
+  }
+}

@@ -1,0 +1,591 @@
+package dev.domus.kernel.domain;
+
+import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.dispatch.DispatchUnit;
+import dev.domus.kernel.dispatch.Runner;
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.engine.EngineVcpu;
+import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.VcpuEngine;
+import dev.domus.kernel.mmu.AddressSpaces;
+import dev.domus.kernel.time.Runstate;
+import dev.domus.kernel.time.VcpuTimers;
+import dev.domus.kernel.trap.Bounce;
+import dev.domus.kernel.trap.ExceptionExit;
+import dev.domus.kernel.trap.SyscallExit;
+import dev.domus.kernel.trap.TrapState;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * A virtual CPU of a guest domain: its registers, its two address spaces, and the loop that runs
+ * it.
+ *
+ * <h2>The run loop</h2>
+ *
+ * <p>A pCPU thread calls {@link #runSlice}. It enters the engine again and again until the slice is
+ * over, and handles what the engine comes back with. Before every entry it delivers what is due:
+ * first an event upcall that the guest has not masked. Nothing of a vCPU's state is touched by
+ * another thread while its slice runs, except through the three things below.
+ *
+ * <h2>How other threads reach a vCPU</h2>
+ *
+ * <ul>
+ *   <li><b>Signals</b> ({@link #signals}) ask it to leave guest mode: to preempt it, or to have it
+ *       flush its translations. A signal is set first, then the engine is kicked.
+ *   <li><b>Events</b> are bits in guest-visible memory, set with atomic operations by the
+ *       event-channel code, followed by {@link #notifyUpcall}.
+ *   <li><b>TLB flushes</b> need an answer. {@link #inGuest} is set before the last look at {@link
+ *       #signals} on the way into the engine, and cleared after it; both accesses are volatile. So
+ *       whoever sets the flush signal and then finds {@code inGuest} false knows that the vCPU will
+ *       see the signal before it uses a translation again, and whoever finds it true kicks and
+ *       waits until one of the two has changed. Nobody waits while being in guest mode himself, so
+ *       two vCPUs that flush each other both get their answer.
+ * </ul>
+ *
+ * <h2>Guest kernel and guest user</h2>
+ *
+ * <p>Both run at CPL 3. They differ in {@link #kernelMode}, in the L4 table in CR3, and in which GS
+ * base is live (xen-pv-abi.md, 8.9). {@link #enterKernel} and {@link #enterUser} change all three
+ * together.
+ */
+public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
+  /**
+   * Instructions between two looks at the clock: some hundred microseconds of an interpreter's
+   * time.
+   */
+  private static final long CLOCK_CHECK_INSTRUCTIONS = 20_000;
+
+  /** How many ports SCHEDOP_poll can wait for. */
+  public static final int MAX_POLLED_PORTS = 128;
+
+  private static final int SIGNAL_PREEMPT = 1, SIGNAL_FLUSH = 2;
+
+  private static final VarHandle SIGNALS;
+
+  static {
+    try {
+      SIGNALS = MethodHandles.lookup().findVarHandle(Vcpu.class, "signals", int.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  private final Domain domain;
+  private final int id;
+  private final String label;
+  private final CpuState state = new CpuState();
+  private final MemorySegment memory;
+  private final GuestAccess guest;
+  private final TrapState traps = new TrapState();
+  private final VcpuTimers timers;
+  private final Runstate runstate;
+  private final VcpuEngine engine;
+  private final ExceptionExit exceptionExit;
+  private final SyscallExit syscallExit;
+
+  private DispatchUnit unit;
+
+  /**
+   * Frame of the guest kernel's L4 table, or −1 before the vCPU is set up; holds a type reference.
+   */
+  private long kernelTable = -1;
+
+  /** Frame of the guest user's L4 table, or −1 for none; holds a type reference. */
+  private long userTable = -1;
+
+  private boolean kernelMode = true;
+  private long inactiveGsBase;
+  private volatile long vcpuInfo;
+  private boolean vcpuInfoRegistered;
+  private long vcpuInfoFrame = -1;
+  private volatile boolean initialised;
+  private volatile boolean online;
+  private boolean inMulticall;
+  private final int[] polledPorts = new int[MAX_POLLED_PORTS];
+  private volatile int polledCount;
+  private SliceEnd sliceEnd;
+  private long sliceDeadline;
+  private long continuationFirst, continuationSecond;
+
+  private volatile int signals;
+  private volatile boolean inGuest;
+
+  Vcpu(Domain domain, int id, Engine engine) {
+    this.domain = domain;
+    this.id = id;
+    label = "d" + domain.domid() + "v" + id;
+    memory = domain.hypervisor().memory();
+    guest = new GuestAccess(this, memory, domain.hypervisor().codeFrames());
+    vcpuInfo =
+        id < SharedInfoLayout.LEGACY_VCPUS
+            ? domain.sharedInfo() + (long) id * SharedInfoLayout.VCPU_INFO_SIZE
+            : -1;
+    timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
+    runstate = new Runstate(this);
+    exceptionExit = new ExceptionExit(this);
+    syscallExit = new SyscallExit(this);
+    this.engine = engine.attach(domain.hypervisor(), this);
+  }
+
+  void bind(DispatchUnit unit) {
+    this.unit = unit;
+  }
+
+  /** The domain it belongs to. */
+  public Domain domain() {
+    return domain;
+  }
+
+  /** Its number in the domain, from 0. */
+  @Override
+  public int id() {
+    return id;
+  }
+
+  @Override
+  public CpuState state() {
+    return state;
+  }
+
+  @Override
+  public String label() {
+    return label;
+  }
+
+  /** Access to guest memory through this vCPU's page tables. */
+  public GuestAccess guest() {
+    return guest;
+  }
+
+  /** Trap table and callbacks. */
+  public TrapState traps() {
+    return traps;
+  }
+
+  /** Its timers. */
+  public VcpuTimers timers() {
+    return timers;
+  }
+
+  /** Its runstate area, as the guest sees it. */
+  public Runstate runstate() {
+    return runstate;
+  }
+
+  /** What the dispatcher knows it as. */
+  public DispatchUnit unit() {
+    return unit;
+  }
+
+  // ---- running
+  // ----------------------------------------------------------------------------------------------------
+
+  @Override
+  public SliceEnd runSlice(long deadlineNanos) {
+    sliceEnd = null;
+    sliceDeadline = deadlineNanos;
+    stopPolling();
+    timers.scheduledIn();
+    long clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
+    while (true) {
+      if (!domain.mayRun() || !online) {
+        unit.prepareToBlock();
+        if (!domain.mayRun() || !online) {
+          return SliceEnd.OFFLINE;
+        }
+      }
+      if (sliceEnd != null) {
+        return sliceEnd;
+      }
+      if (state.retired >= clockCheck) {
+        long now = System.nanoTime();
+        if (now - deadlineNanos >= 0) {
+          return SliceEnd.EXPIRED;
+        }
+        timers.poll(now);
+        clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
+      }
+      if (eventDeliverable() && !Bounce.pending(this)) {
+        continue; // the frame could not be written: the domain has been crashed
+      }
+      inGuest = true;
+      int pending = signals;
+      if (pending != 0) {
+        inGuest = false;
+        if (takeSignals()) {
+          return SliceEnd.PREEMPTED;
+        }
+        continue;
+      }
+      Exit exit = engine.run(Math.max(1, clockCheck - state.retired));
+      inGuest = false;
+      switch (exit) {
+        case SYSCALL -> syscallExit.handle();
+        case EXCEPTION -> exceptionExit.handle();
+        case BUDGET, KICKED -> {}
+      }
+    }
+  }
+
+  /** Acts on all signals; says whether one of them ends the slice. */
+  private boolean takeSignals() {
+    int taken = (int) SIGNALS.getAndSet(this, 0);
+    if ((taken & SIGNAL_FLUSH) != 0) {
+      engine.flushAll();
+    }
+    return (taken & SIGNAL_PREEMPT) != 0;
+  }
+
+  @Override
+  public void preempt() {
+    SIGNALS.getAndBitwiseOr(this, SIGNAL_PREEMPT);
+    engine.kick();
+  }
+
+  /**
+   * Says whether a long hypercall should be continued later: the slice is over, or somebody wants
+   * the vCPU off its pCPU. If so, the slice ends as soon as the hypercall returns.
+   */
+  public boolean mustPreempt() {
+    if (System.nanoTime() - sliceDeadline >= 0) {
+      sliceEnd = SliceEnd.EXPIRED;
+      return true;
+    }
+    return signals != 0;
+  }
+
+  /** Leaves the first two arguments of the rest of a hypercall that answers {@code CONTINUE}. */
+  public void continuation(long first, long second) {
+    continuationFirst = first;
+    continuationSecond = second;
+  }
+
+  /** First argument of a continued hypercall. */
+  public long continuationFirst() {
+    return continuationFirst;
+  }
+
+  /** Second argument of a continued hypercall. */
+  public long continuationSecond() {
+    return continuationSecond;
+  }
+
+  /** Ends the slice after the present hypercall; called by the vCPU's own thread. */
+  public void endSlice(SliceEnd end) {
+    sliceEnd = end;
+  }
+
+  // ---- events
+  // -----------------------------------------------------------------------------------------------------
+
+  /** Machine address of the vCPU's vcpu_info, or −1. */
+  public long vcpuInfo() {
+    return vcpuInfo;
+  }
+
+  /** Says whether the guest has moved vcpu_info to a page of its own. */
+  public boolean vcpuInfoRegistered() {
+    return vcpuInfoRegistered;
+  }
+
+  /** Moves vcpu_info; the caller has copied the contents and holds the reference on the page. */
+  public void registerVcpuInfo(long ma, long mfn) {
+    vcpuInfo = ma;
+    vcpuInfoRegistered = true;
+    vcpuInfoFrame = mfn;
+  }
+
+  /** Says whether the vCPU sleeps in SCHEDOP_poll for a port. Any thread. */
+  boolean polls(int port) {
+    int count = polledCount;
+    for (int i = 0; i < count; i++) {
+      if (polledPorts[i] == port) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** One of the ports of the poll that is being made. */
+  public int polledPort(int index) {
+    return polledPorts[index];
+  }
+
+  /** Sets one of the ports of the poll that is being made; before {@link #startPolling}. */
+  public void setPolledPort(int index, int port) {
+    polledPorts[index] = port;
+  }
+
+  /**
+   * From now on a notification of one of the first {@code count} ports wakes the vCPU, whatever its
+   * mask.
+   */
+  public void startPolling(int count) {
+    polledCount = count;
+    VarHandle.fullFence();
+  }
+
+  /** Ends a poll. */
+  public void stopPolling() {
+    if (polledCount != 0) {
+      polledCount = 0;
+      timers.disarmPollTimeout();
+    }
+  }
+
+  /** Says whether something would interrupt the guest if it ran: an NMI, or an event upcall. */
+  public boolean eventDeliverable() {
+    return traps.nmiDeliverable() || upcallDeliverable();
+  }
+
+  /** Says whether an event upcall is pending and not masked. */
+  public boolean upcallDeliverable() {
+    long info = vcpuInfo;
+    return info >= 0
+        && memory.get(ValueLayout.JAVA_BYTE, info + SharedInfoLayout.UPCALL_PENDING) != 0
+        && memory.get(ValueLayout.JAVA_BYTE, info + SharedInfoLayout.UPCALL_MASK) == 0;
+  }
+
+  /** The guest's virtual interrupt mask: 1 if events are off. */
+  public int upcallMask() {
+    return vcpuInfo < 0
+        ? 1
+        : memory.get(ValueLayout.JAVA_BYTE, vcpuInfo + SharedInfoLayout.UPCALL_MASK) & 0xFF;
+  }
+
+  /** Sets the guest's virtual interrupt mask. */
+  public void setUpcallMask(int mask) {
+    if (vcpuInfo >= 0) {
+      memory.set(ValueLayout.JAVA_BYTE, vcpuInfo + SharedInfoLayout.UPCALL_MASK, (byte) mask);
+    }
+  }
+
+  /** An upcall has become pending: wakes the vCPU, or makes it leave guest mode. Any thread. */
+  public void notifyUpcall() {
+    unit.wake();
+    if (inGuest) {
+      engine.kick();
+    }
+  }
+
+  // ---- address spaces
+  // ---------------------------------------------------------------------------------------------
+
+  @Override
+  public long kernelTable() {
+    return kernelTable;
+  }
+
+  @Override
+  public long userTable() {
+    return userTable;
+  }
+
+  @Override
+  public void setKernelTable(long mfn) {
+    kernelTable = mfn;
+    if (kernelMode) {
+      loadCr3(mfn);
+    }
+  }
+
+  @Override
+  public void setUserTable(long mfn) {
+    userTable = mfn;
+    if (!kernelMode && mfn >= 0) {
+      loadCr3(mfn);
+    }
+  }
+
+  private void loadCr3(long mfn) {
+    state.cr3 = mfn << 12;
+    engine.flushAll();
+  }
+
+  /** Drops this vCPU's cached translations; its own thread only, or while it is off its pCPU. */
+  public void flushLocal() {
+    engine.flushAll();
+  }
+
+  /** Drops this vCPU's cached translation of one page; its own thread only. */
+  public void flushLocal(long va) {
+    engine.flushPage(va);
+  }
+
+  /**
+   * Asks for a flush and returns when no translation made before the call can be used any more. Any
+   * other thread.
+   */
+  void flushRemote() {
+    SIGNALS.getAndBitwiseOr(this, SIGNAL_FLUSH);
+    if (!inGuest) {
+      return;
+    }
+    engine.kick();
+    while (inGuest && (signals & SIGNAL_FLUSH) != 0) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Says whether the guest is in its kernel. */
+  public boolean kernelMode() {
+    return kernelMode;
+  }
+
+  /** Leaves user mode: kernel L4, kernel GS base. Does nothing in kernel mode. */
+  public void enterKernel() {
+    if (!kernelMode) {
+      toggle();
+      loadCr3(kernelTable);
+    }
+  }
+
+  /** Leaves kernel mode; {@link #userTable} must not be −1. */
+  public void enterUser() {
+    if (kernelMode) {
+      toggle();
+      loadCr3(userTable);
+    }
+  }
+
+  private void toggle() {
+    kernelMode = !kernelMode;
+    long live = state.gsBase;
+    state.gsBase = inactiveGsBase;
+    inactiveGsBase = live;
+    if (kernelMode) {
+      runstate.enteredKernel();
+    }
+  }
+
+  /** The GS base that is not live: the user's in kernel mode, the kernel's in user mode. */
+  public long inactiveGsBase() {
+    return inactiveGsBase;
+  }
+
+  /** Sets the GS base that is not live. */
+  public void setInactiveGsBase(long base) {
+    inactiveGsBase = base;
+  }
+
+  // ---- life cycle
+  // -------------------------------------------------------------------------------------------------
+
+  /** Says whether registers have been set (by the builder, or VCPUOP_initialise). */
+  public boolean initialised() {
+    return initialised;
+  }
+
+  /** Marks the registers as set. */
+  public void setInitialised() {
+    initialised = true;
+  }
+
+  /** Says whether the vCPU is up. */
+  public boolean online() {
+    return online;
+  }
+
+  /** Brings the vCPU up. */
+  public void up() {
+    online = true;
+    unit.wake();
+  }
+
+  /** Takes the vCPU down; any thread. It leaves its pCPU soon. */
+  public void down() {
+    online = false;
+    preempt();
+  }
+
+  /** Says whether a multicall is being carried out; its own thread. */
+  public boolean inMulticall() {
+    return inMulticall;
+  }
+
+  /** Enters or leaves a multicall; its own thread. */
+  public void setInMulticall(boolean on) {
+    inMulticall = on;
+  }
+
+  /** Wakes a blocked vCPU. Any thread. */
+  public void wake() {
+    unit.wake();
+  }
+
+  /**
+   * Puts the reference on a registered vcpu_info page; the vCPU does not run any more and is told
+   * of no events.
+   */
+  void releaseVcpuInfo() {
+    if (vcpuInfoFrame >= 0) {
+      domain.hypervisor().machineFrames().putWritable(vcpuInfoFrame);
+      vcpuInfoFrame = -1;
+    }
+  }
+
+  void close() {
+    timers.close();
+    engine.close();
+  }
+
+  // ---- EngineVcpu
+  // -------------------------------------------------------------------------------------------------
+
+  @Override
+  public long descriptor(int selector) {
+    return domain.mmu().descriptor(this, selector);
+  }
+
+  @Override
+  public void cpuid(int leaf, int subleaf) {
+    domain.hypervisor().cpuidPolicy().answer(this, leaf, subleaf);
+  }
+
+  @Override
+  public long tsc() {
+    return domain.hypervisor().clock().tsc();
+  }
+
+  @Override
+  public void codeWatched(long mfn) {
+    if (domain.vcpus() > 1) {
+      inGuest = false; // so that two vCPUs which decode at once do not wait for each other
+      domain.flushOthers(this);
+      inGuest = true;
+      if ((signals & SIGNAL_FLUSH) != 0) {
+        engine.flushAll();
+      }
+    }
+  }
+
+  /**
+   * Writes time info to a secondary copy in guest memory, as VCPUOP_register_vcpu_time_memory_area
+   * asks; the parameters never change, so once is enough.
+   */
+  public long writeTimeArea(long va) {
+    if (va != 0) {
+      guest.requireWritable(va, SharedInfoLayout.TIME_INFO_SIZE);
+      domain.hypervisor().clock().writeTimeInfo(guest, va);
+    }
+    return 0;
+  }
+
+  // ---- Runner: told by the dispatcher
+  // -----------------------------------------------------------------------------
+
+  @Override
+  public void runstateChanged(int newState, long sinceNanos) {
+    runstate.changed();
+  }
+
+  @Override
+  public void crashed(Throwable cause) {
+    inGuest = false;
+    domain.crash(this, "hypervisor or engine fault: " + cause, cause);
+  }
+}

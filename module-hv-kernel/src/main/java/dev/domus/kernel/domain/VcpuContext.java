@@ -1,0 +1,144 @@
+package dev.domus.kernel.domain;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.VcpuGuestContextLayout;
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.trap.TrapState;
+import dev.domus.memory.paging.Pte;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * VCPUOP_initialise: a guest sets up another of its vCPUs (xen-pv-abi.md, 3.6). The context is
+ * copied out of guest memory once; everything in it is checked, and the page tables and descriptor
+ * frames are referenced, before the vCPU is touched.
+ */
+public final class VcpuContext {
+  private VcpuContext() {}
+
+  /**
+   * Carries the operation out.
+   *
+   * @param v the calling vCPU
+   * @param target the vCPU to set up
+   * @param arg address of the vcpu_guest_context
+   * @return 0 or a negated error number
+   */
+  public static long initialise(Vcpu v, Vcpu target, long arg) {
+    if (target.vcpuInfo() < 0) {
+      return -Errno.EINVAL;
+    }
+    if (target.initialised()) {
+      return -Errno.EEXIST;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
+      v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
+      return apply(target, context);
+    }
+  }
+
+  private static long apply(Vcpu target, MemorySegment c) {
+    long rip = at(c, VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RIP);
+    long fsBase = at(c, VcpuGuestContextLayout.FS_BASE);
+    long gsKernel = at(c, VcpuGuestContextLayout.GS_BASE_KERNEL);
+    long gsUser = at(c, VcpuGuestContextLayout.GS_BASE_USER);
+    long event = at(c, VcpuGuestContextLayout.EVENT_CALLBACK);
+    long failsafe = at(c, VcpuGuestContextLayout.FAILSAFE_CALLBACK);
+    long syscall = at(c, VcpuGuestContextLayout.SYSCALL_CALLBACK);
+    boolean canonical =
+        Pte.isCanonical(rip)
+            && Pte.isCanonical(fsBase)
+            && Pte.isCanonical(gsKernel)
+            && Pte.isCanonical(gsUser)
+            && Pte.isCanonical(event)
+            && Pte.isCanonical(failsafe)
+            && Pte.isCanonical(syscall);
+    if (!canonical) {
+      return -Errno.EINVAL;
+    }
+    for (int i = 0; i < 256; i++) {
+      if (!Pte.isCanonical(at(c, VcpuGuestContextLayout.TRAPS + 16L * i + 8))) {
+        return -Errno.EINVAL;
+      }
+    }
+    long[] gdtFrames = new long[16];
+    for (int i = 0; i < gdtFrames.length; i++) {
+      gdtFrames[i] = at(c, VcpuGuestContextLayout.GDT_FRAMES + 8L * i);
+    }
+    int error =
+        target
+            .domain()
+            .mmu()
+            .setUpVcpu(
+                target,
+                at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
+                at(c, VcpuGuestContextLayout.CTRLREG + 8) >>> 12,
+                gdtFrames,
+                (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
+                at(c, VcpuGuestContextLayout.LDT_BASE),
+                (int) at(c, VcpuGuestContextLayout.LDT_ENTRIES));
+    if (error != 0) {
+      return error;
+    }
+    TrapState traps = target.traps();
+    for (int i = 0; i < 256; i++) {
+      long entry = VcpuGuestContextLayout.TRAPS + 16L * i;
+      int vector = c.get(ValueLayout.JAVA_BYTE, entry) & 0xFF;
+      int flags = c.get(ValueLayout.JAVA_BYTE, entry + 1) & 0xFF;
+      if (at(c, entry + 8) != 0) {
+        traps.set(vector, flags, at(c, entry + 8));
+      }
+    }
+    long flags = at(c, VcpuGuestContextLayout.FLAGS);
+    traps.setKernelStack(
+        (int) at(c, VcpuGuestContextLayout.KERNEL_SS), at(c, VcpuGuestContextLayout.KERNEL_SP));
+    traps.setCallback(TrapState.CALLBACK_EVENT, event, true);
+    traps.setCallback(
+        TrapState.CALLBACK_FAILSAFE,
+        failsafe,
+        (flags & VcpuGuestContextLayout.FAILSAFE_DISABLES_EVENTS) != 0);
+    traps.setCallback(
+        TrapState.CALLBACK_SYSCALL,
+        syscall,
+        (flags & VcpuGuestContextLayout.SYSCALL_DISABLES_EVENTS) != 0);
+    registers(target, c);
+    CpuState s = target.state();
+    s.fsBase = fsBase;
+    s.gsBase = gsKernel;
+    target.setInactiveGsBase(gsUser);
+    s.cr4 =
+        target
+            .domain()
+            .hypervisor()
+            .cpuidPolicy()
+            .guestCr4(at(c, VcpuGuestContextLayout.CTRLREG + 32));
+    target.setInitialised();
+    return 0;
+  }
+
+  private static void registers(Vcpu target, MemorySegment c) {
+    CpuState s = target.state();
+    long base = VcpuGuestContextLayout.USER_REGS;
+    for (int i = 0; i < 16; i++) {
+      s.gpr[i] = at(c, base + VcpuGuestContextLayout.register(i));
+    }
+    s.rip = at(c, base + VcpuGuestContextLayout.REG_RIP);
+    s.rflags = TrapState.sanitise(at(c, base + VcpuGuestContextLayout.REG_RFLAGS));
+    s.cs = selector(c, base + VcpuGuestContextLayout.REG_CS) | 3;
+    s.ss = selector(c, base + VcpuGuestContextLayout.REG_SS) | 3;
+    s.ds = selector(c, base + VcpuGuestContextLayout.REG_DS);
+    s.es = selector(c, base + VcpuGuestContextLayout.REG_ES);
+    s.fs = selector(c, base + VcpuGuestContextLayout.REG_FS);
+    s.gs = selector(c, base + VcpuGuestContextLayout.REG_GS);
+  }
+
+  private static int selector(MemorySegment c, long offset) {
+    return c.get(ValueLayout.JAVA_SHORT, offset) & 0xFFFF;
+  }
+
+  private static long at(MemorySegment c, long offset) {
+    return c.get(ValueLayout.JAVA_LONG, offset);
+  }
+}

@@ -1,0 +1,302 @@
+package dev.domus.kernel.domctl;
+
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.control.CallCount;
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.control.PoolInfo;
+import dev.domus.kernel.control.SwapResult;
+import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.dispatch.Pool;
+import dev.domus.kernel.dispatch.SchedulerFault;
+import dev.domus.kernel.dispatch.SwapReport;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.service.HypercallException;
+import dev.domus.kernel.trap.TrapState;
+import dev.domus.memory.Window;
+import dev.domus.memory.paging.Pte;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The control interface of a privileged service domain. Checks first, so that a call that throws
+ * has changed nothing.
+ */
+public final class DomainControl implements Control {
+  private static final int MAX_VCPUS = 128;
+  private static final int MAX_WEIGHT = 65535;
+  private static final long MAX_PAGES = 1L << 28;
+
+  private final Hypervisor hypervisor;
+  private final Map<String, Engine> engines;
+  private final Map<String, SchedulerFactory> schedulers;
+
+  /**
+   * Makes the interface.
+   *
+   * @param engines by name
+   * @param schedulers by name
+   */
+  public DomainControl(
+      Hypervisor hypervisor,
+      Map<String, Engine> engines,
+      Map<String, SchedulerFactory> schedulers) {
+    this.hypervisor = hypervisor;
+    this.engines = engines;
+    this.schedulers = schedulers;
+  }
+
+  // ---- life cycle
+  // -------------------------------------------------------------------------------------------------
+
+  @Override
+  public int createDomain(DomainSpec spec) {
+    require(
+        spec.vcpus() >= 1 && spec.vcpus() <= MAX_VCPUS, "vcpus", spec.vcpus(), "1 to " + MAX_VCPUS);
+    require(
+        spec.maxPages() >= 1 && spec.maxPages() <= MAX_PAGES,
+        "maxPages",
+        spec.maxPages(),
+        "1 to " + MAX_PAGES);
+    requireShare(spec.weight(), spec.cap());
+    Engine engine = engines.get(spec.engine());
+    require(engine != null, "engine", spec.engine(), "one of " + engines.keySet());
+    pool(spec.pool());
+    return hypervisor
+        .createDomain(spec, engine)
+        .orElseThrow(
+            () -> new HypercallException(Errno.ENOMEM, "no frame for the shared info page"))
+        .domid();
+  }
+
+  @Override
+  public void destroyDomain(int domid) {
+    find(domid);
+    hypervisor.destroyDomain(domid);
+  }
+
+  @Override
+  public void pause(int domid) {
+    find(domid).pause();
+  }
+
+  @Override
+  public void unpause(int domid) {
+    if (!find(domid).unpause()) {
+      throw new HypercallException(Errno.EINVAL, "domain is not paused: domid=" + domid);
+    }
+  }
+
+  @Override
+  public void shutdown(int domid, int reason) {
+    require(
+        reason >= DomainInfo.POWEROFF && reason <= DomainInfo.SOFT_RESET,
+        "reason",
+        reason,
+        "0 to 5");
+    find(domid).shutdown(reason);
+  }
+
+  @Override
+  public List<DomainInfo> domains() {
+    return hypervisor.domains().stream().map(Domain::info).toList();
+  }
+
+  @Override
+  public Optional<DomainInfo> domain(int domid) {
+    return Optional.ofNullable(hypervisor.domain(domid)).map(Domain::info);
+  }
+
+  // ---- building
+  // ---------------------------------------------------------------------------------------------------
+
+  @Override
+  public void populate(int domid, long firstPfn, long count) {
+    check(
+        find(domid).mmu().populate(firstPfn, count),
+        "cannot populate: domid=%d firstPfn=%d count=%d free=%d",
+        domid,
+        firstPfn,
+        count,
+        hypervisor.machineFrames().allocator().freeFrames());
+  }
+
+  @Override
+  public long mfn(int domid, long pfn) {
+    return find(domid).mmu().p2m().mfn(pfn);
+  }
+
+  @Override
+  public Window mapForeign(int domid, long firstPfn, int pages, boolean writable) {
+    Domain domain = find(domid);
+    require(pages >= 0, "pages", pages, "not negative");
+    return ForeignMapping.open(hypervisor, domain, firstPfn, pages, writable)
+        .orElseThrow(() ->
+            new HypercallException(
+                Errno.EINVAL,
+                "not all pages are there, or one is a page table: domid=%d firstPfn=%d pages=%d writable=%b"
+                    .formatted(domid, firstPfn, pages, writable)));
+  }
+
+  @Override
+  public void pinTable(int domid, int level, long mfn) {
+    require(level >= 1 && level <= 4, "level", level, "1 to 4");
+    check(
+        find(domid).mmu().pin(level, mfn),
+        "page table refused: domid=%d level=%d mfn=0x%x",
+        domid,
+        level,
+        mfn);
+  }
+
+  @Override
+  public void setStart(int domid, VcpuStart start) {
+    Domain domain = find(domid);
+    Vcpu v = domain.vcpu(0);
+    if (v.initialised()) {
+      throw new HypercallException(Errno.EEXIST, "vCPU 0 has been set up already: domid=" + domid);
+    }
+    require(Pte.isCanonical(start.rip()), "rip", start.rip(), "a canonical address");
+    check(
+        domain.mmu().newBasePointer(v, start.pageTableMfn()),
+        "base pointer refused: domid=%d mfn=0x%x",
+        domid,
+        start.pageTableMfn());
+    CpuState s = v.state();
+    s.rip = start.rip();
+    s.gpr[CpuState.RSP] = start.rsp();
+    s.gpr[CpuState.RSI] = start.startInfo();
+    s.cs = TrapState.FLAT_KERNEL_CS;
+    s.ss = TrapState.FLAT_KERNEL_SS;
+    v.traps().setKernelStack(TrapState.FLAT_KERNEL_SS, start.rsp());
+    v.setInitialised();
+    v.up();
+  }
+
+  @Override
+  public void seedGrant(int domid, int ref, int granteeDomid, long pfn) {
+    Domain domain = find(domid);
+    long mfn = domain.mmu().p2m().mfn(pfn);
+    require(mfn >= 0, "pfn", pfn, "a populated guest frame");
+    check(
+        domain.grants().seed(ref, granteeDomid, mfn),
+        "grant refused: domid=%d ref=%d grantee=%d pfn=%d",
+        domid,
+        ref,
+        granteeDomid,
+        pfn);
+  }
+
+  @Override
+  public int allocUnbound(int domid, int remoteDomid) {
+    return check(
+        find(domid).events().allocUnbound(0, remoteDomid),
+        "no port: domid=%d remoteDomid=%d",
+        domid,
+        remoteDomid);
+  }
+
+  // ---- looking
+  // ----------------------------------------------------------------------------------------------------
+
+  @Override
+  public Optional<String> crashReport(int domid) {
+    return Optional.ofNullable(find(domid).crashReport());
+  }
+
+  @Override
+  public List<CallCount> hypercallCounts(int domid) {
+    return find(domid).counters().list();
+  }
+
+  // ---- scheduling
+  // -------------------------------------------------------------------------------------------------
+
+  @Override
+  public List<PoolInfo> pools() {
+    return hypervisor.dispatcher().pools().stream().map(this::info).toList();
+  }
+
+  private PoolInfo info(Pool pool) {
+    String fault =
+        hypervisor.dispatcher().faults().reversed().stream()
+            .filter(f -> f.pool().equals(pool.name()))
+            .findFirst()
+            .map(SchedulerFault::toString)
+            .orElse("");
+    return new PoolInfo(
+        pool.name(), pool.scheduler().name(), pool.pcpus(), pool.snapshot().size(), fault);
+  }
+
+  @Override
+  public void setShare(int domid, int weight, int cap) {
+    requireShare(weight, cap);
+    find(domid).setShare(weight, cap);
+  }
+
+  @Override
+  public SwapResult swapScheduler(String poolName, String scheduler) {
+    Pool pool = pool(poolName);
+    SchedulerFactory factory = schedulers.get(scheduler);
+    require(factory != null, "scheduler", scheduler, "one of " + schedulers.keySet());
+    SwapReport report;
+    try {
+      report = pool.swap(factory, Map.of());
+    } catch (IllegalArgumentException refused) {
+      throw new HypercallException(Errno.EINVAL, refused.getMessage());
+    }
+    report
+        .refusal()
+        .ifPresent(why -> {
+          throw new HypercallException(
+              Errno.EOPNOTSUPP,
+              "pool %s still runs %s, %s was refused: %s"
+                  .formatted(poolName, report.from(), scheduler, why));
+        });
+    return new SwapResult(report.from(), report.to(), report.units(), report.pauseNanos());
+  }
+
+  // ---- checks
+  // -----------------------------------------------------------------------------------------------------
+
+  private Domain find(int domid) {
+    Domain domain = hypervisor.domain(domid);
+    if (domain == null) {
+      throw new HypercallException(Errno.ESRCH, "no such domain: domid=" + domid);
+    }
+    return domain;
+  }
+
+  private Pool pool(String name) {
+    return hypervisor
+        .dispatcher()
+        .pool(name)
+        .orElseThrow(() -> new HypercallException(Errno.ENOENT, "no such cpupool: pool=" + name));
+  }
+
+  private static void requireShare(int weight, int cap) {
+    require(weight >= 1 && weight <= MAX_WEIGHT, "weight", weight, "1 to " + MAX_WEIGHT);
+    require(cap >= 0, "cap", cap, "0 for none, or percent of one pCPU");
+  }
+
+  private static void require(boolean holds, String name, Object value, String right) {
+    if (!holds) {
+      throw new HypercallException(
+          Errno.EINVAL, "argument out of range: %s=%s, should be %s".formatted(name, value, right));
+    }
+  }
+
+  private static int check(int result, String message, Object... arguments) {
+    if (result < 0) {
+      throw new HypercallException(-result, message.formatted(arguments));
+    }
+    return result;
+  }
+}

@@ -1,0 +1,79 @@
+package dev.domus.kernel.hypercall;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.control.CallCount;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * How often a domain made each hypercall, by number and, where the first argument is a command, by
+ * command; and how many of these were answered −ENOSYS. Counting is a plain increment: vCPUs of one
+ * domain may lose a count to one another, which statistics can bear and the hypercall path need not
+ * pay for.
+ */
+public final class HypercallCounters {
+  private static final int COMMANDS = 64;
+
+  /** Hypercalls whose first argument is a command. */
+  private static final long HAS_COMMAND =
+      1L << HypercallNumber.MEMORY_OP
+          | 1L << HypercallNumber.XEN_VERSION
+          | 1L << HypercallNumber.CONSOLE_IO
+          | 1L << HypercallNumber.GRANT_TABLE_OP
+          | 1L << HypercallNumber.VCPU_OP
+          | 1L << HypercallNumber.SCHED_OP
+          | 1L << HypercallNumber.SCHED_OP_COMPAT
+          | 1L << HypercallNumber.CALLBACK_OP
+          | 1L << HypercallNumber.EVENT_CHANNEL_OP
+          | 1L << HypercallNumber.PHYSDEV_OP
+          | 1L << HypercallNumber.XENPMU_OP
+          | 1L << HypercallNumber.ARGO_OP
+          | 1L << HypercallNumber.HVM_OP
+          | 1L << HypercallNumber.NMI_OP;
+
+  private final long[][] calls = new long[HypercallNumber.LIMIT][];
+  private final long[][] unimplemented = new long[HypercallNumber.LIMIT][];
+  private long outOfRange;
+
+  void count(int number, long firstArgument, long result) {
+    if (number < 0 || number >= HypercallNumber.LIMIT) {
+      outOfRange++;
+      return;
+    }
+    int command = (HAS_COMMAND >>> number & 1) != 0 ? (int) firstArgument & (COMMANDS - 1) : 0;
+    long[] row = calls[number];
+    if (row == null) {
+      row = new long[COMMANDS];
+      unimplemented[number] = new long[COMMANDS];
+      calls[number] = row;
+    }
+    row[command]++;
+    if (result == -Errno.ENOSYS) {
+      unimplemented[number][command]++;
+    }
+  }
+
+  /** What has been counted, most frequent first. */
+  public List<CallCount> list() {
+    List<CallCount> counts = new ArrayList<>();
+    for (int number = 0; number < HypercallNumber.LIMIT; number++) {
+      if (calls[number] == null) {
+        continue;
+      }
+      boolean hasCommand = (HAS_COMMAND >>> number & 1) != 0;
+      for (int command = 0; command < COMMANDS; command++) {
+        if (calls[number][command] != 0) {
+          String name = HypercallNumber.name(number) + (hasCommand ? "/" + command : "");
+          counts.add(new CallCount(name, calls[number][command], unimplemented[number][command]));
+        }
+      }
+    }
+    if (outOfRange != 0) {
+      counts.add(new CallCount("number-out-of-range", outOfRange, outOfRange));
+    }
+    counts.sort(Comparator.comparingLong(CallCount::calls).reversed());
+    return counts;
+  }
+}

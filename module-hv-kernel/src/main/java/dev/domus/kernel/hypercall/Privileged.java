@@ -1,0 +1,42 @@
+package dev.domus.kernel.hypercall;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.domain.Vcpu;
+
+/**
+ * What a guest domain is answered on the interfaces that only a privileged domain may use: the
+ * errors, in the order in which Xen checks (xen-pv-abi.md, 14). Domain 0 is a service domain and
+ * reaches these operations through {@link dev.domus.kernel.control.Control}.
+ */
+final class Privileged {
+  private static final int INTERFACE_VERSION = 0x15;
+  private static final int XENPF_INTERFACE_VERSION = 0x03000001;
+
+  private Privileged() {}
+
+  static long platformOp(Vcpu v, long op, long a2, long a3, long a4, long a5) {
+    return versioned(v, op, XENPF_INTERFACE_VERSION);
+  }
+
+  static long sysctl(Vcpu v, long op, long a2, long a3, long a4, long a5) {
+    return versioned(v, op, INTERFACE_VERSION);
+  }
+
+  static long domctl(Vcpu v, long op, long a2, long a3, long a4, long a5) {
+    return versioned(v, op, INTERFACE_VERSION);
+  }
+
+  private static long versioned(Vcpu v, long op, int version) {
+    return v.guest().getInt(op + 4) != version ? -Errno.EACCES : -Errno.EPERM;
+  }
+
+  /** xenpmu_op (40): no virtual PMU. */
+  static long xenpmuOp(Vcpu v, long command, long arg, long a3, long a4, long a5) {
+    return -Errno.EOPNOTSUPP;
+  }
+
+  /** mca (48): machine checks are the hypervisor's. */
+  static long mca(Vcpu v, long arg, long a2, long a3, long a4, long a5) {
+    return -Errno.EPERM;
+  }
+}

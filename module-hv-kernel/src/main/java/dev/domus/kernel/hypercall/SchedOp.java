@@ -1,0 +1,107 @@
+package dev.domus.kernel.hypercall;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import dev.domus.kernel.domain.Vcpu;
+
+/**
+ * sched_op (29) and its older form (6) (xen-pv-abi.md, 11.1).
+ *
+ * <p><b>Sleeping without losing a wake-up.</b> A notifier first makes its event visible in guest
+ * memory and then wakes the vCPU. A sleeper first says that it is about to sleep ({@code
+ * prepareToBlock}), then looks whether its event is there, then ends its slice. Whichever way the
+ * two interleave, either the sleeper sees the event or the dispatcher sees the wake-up.
+ */
+final class SchedOp implements Hypercall {
+  private static final int YIELD = 0,
+      BLOCK = 1,
+      SHUTDOWN = 2,
+      POLL = 3,
+      REMOTE_SHUTDOWN = 4,
+      SHUTDOWN_CODE = 5;
+  private static final int WATCHDOG = 6, PIN_OVERRIDE = 7;
+
+  @Override
+  public long call(Vcpu v, long command, long arg, long a3, long a4, long a5) {
+    return switch ((int) command) {
+      case YIELD -> yieldSlice(v);
+      case BLOCK -> block(v);
+      case SHUTDOWN -> shutdown(v, v.guest().getInt(arg));
+      case POLL -> poll(v, arg);
+      case REMOTE_SHUTDOWN -> remoteShutdown(v, arg);
+      case SHUTDOWN_CODE -> 0;
+      case WATCHDOG -> v.domain().watchdogs().set(v.guest().getInt(arg), v.guest().getInt(arg + 4));
+      case PIN_OVERRIDE -> -Errno.EPERM;
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  static long compat(Vcpu v, long command, long arg, long a3, long a4, long a5) {
+    return switch ((int) command) {
+      case YIELD -> yieldSlice(v);
+      case BLOCK -> block(v);
+      case SHUTDOWN -> shutdown(v, (int) arg);
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private static long yieldSlice(Vcpu v) {
+    v.endSlice(SliceEnd.YIELDED);
+    return 0;
+  }
+
+  private static long block(Vcpu v) {
+    v.setUpcallMask(0);
+    v.unit().prepareToBlock();
+    if (!v.eventDeliverable()) {
+      v.endSlice(SliceEnd.BLOCKED);
+    }
+    return 0;
+  }
+
+  private static long shutdown(Vcpu v, int reason) {
+    if (reason < 0 || reason > DomainInfo.SOFT_RESET || reason == DomainInfo.CRASH) {
+      v.domain()
+          .crash(v, "the guest asked for shutdown with reason " + reason + " (3 is crash)", null);
+    } else {
+      v.domain().shutdown(reason);
+    }
+    return 0;
+  }
+
+  private static long poll(Vcpu v, long arg) {
+    long ports = v.guest().getLong(arg);
+    int count = v.guest().getInt(arg + 8);
+    long timeout = v.guest().getLong(arg + 16);
+    if (count < 0 || count > Vcpu.MAX_POLLED_PORTS) {
+      return -Errno.EINVAL;
+    }
+    for (int i = 0; i < count; i++) {
+      v.setPolledPort(i, v.guest().getInt(ports + 4L * i));
+    }
+    v.unit().prepareToBlock();
+    v.startPolling(count);
+    for (int i = 0; i < count; i++) {
+      boolean bound = v.domain().events().isBound(v.polledPort(i));
+      if (!bound || v.domain().events().isPending(v.polledPort(i))) {
+        v.stopPolling();
+        return bound ? 0 : -Errno.EINVAL;
+      }
+    }
+    if (v.eventDeliverable()) {
+      v.stopPolling();
+      return 0;
+    }
+    if (timeout != 0) {
+      v.timers().armPollTimeout(timeout);
+    }
+    v.endSlice(SliceEnd.BLOCKED);
+    return 0;
+  }
+
+  private static long remoteShutdown(Vcpu v, long arg) {
+    int domid = v.guest().getShort(arg);
+    return v.domain().hypervisor().domain(domid) == null ? -Errno.ESRCH : -Errno.EPERM;
+  }
+}

@@ -1,0 +1,123 @@
+package dev.domus.kernel.hypercall;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.domain.VcpuContext;
+import dev.domus.kernel.domain.VcpuInfoPage;
+
+/** vcpu_op (24) and set_timer_op (15) (xen-pv-abi.md, 11.2 and 11.3). */
+final class VcpuOp implements Hypercall {
+  private static final long MIN_PERIOD_NANOS = 1_000_000;
+  private static final long FAR_FUTURE_NANOS = 1L << 50;
+  private static final long LONG_TIMEOUT_NANOS = 100_000_000;
+  private static final int ONLY_FUTURE = 1;
+
+  @Override
+  public long call(Vcpu v, long command, long id, long arg, long a4, long a5) {
+    Vcpu target = id >= 0 && id <= Integer.MAX_VALUE ? v.domain().vcpu((int) id) : null;
+    if (target == null) {
+      return -Errno.ENOENT;
+    }
+    return switch ((int) command) {
+      case 0 -> VcpuContext.initialise(v, target, arg);
+      case 1 -> up(target);
+      case 2 -> down(v, target);
+      case 3 -> target.online() ? 1 : 0;
+      case 4 -> {
+        target.runstate().copyTo(v, arg);
+        yield 0;
+      }
+      case 5 -> target.runstate().register(v, v.guest().getLong(arg));
+      case 6 -> setPeriodicTimer(v, target, arg);
+      case 7 -> stopPeriodicTimer(v, target);
+      case 8 -> setSingleShotTimer(v, target, arg);
+      case 9 -> stopSingleShotTimer(v, target);
+      case 10 -> VcpuInfoPage.register(v, target, arg);
+      case 11 -> sendNmi(target);
+      case 12 -> -Errno.EINVAL;
+      case 13 -> registerTimeArea(v, target, arg);
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private static long up(Vcpu target) {
+    if (!target.initialised()) {
+      return -Errno.EINVAL;
+    }
+    if (!target.online()) {
+      target.up();
+    }
+    return 0;
+  }
+
+  private static long down(Vcpu v, Vcpu target) {
+    if (target.online()) {
+      target.down();
+      if (v.domain().onlineVcpus() == 0) {
+        v.domain().shutdown(DomainInfo.POWEROFF);
+      }
+    }
+    return 0;
+  }
+
+  private static long setPeriodicTimer(Vcpu v, Vcpu target, long arg) {
+    long period = v.guest().getLong(arg);
+    if (period < MIN_PERIOD_NANOS || target != v) {
+      return -Errno.EINVAL;
+    }
+    v.timers().setPeriod(period);
+    return 0;
+  }
+
+  private static long stopPeriodicTimer(Vcpu v, Vcpu target) {
+    target.timers().setPeriod(0);
+    return 0;
+  }
+
+  private static long setSingleShotTimer(Vcpu v, Vcpu target, long arg) {
+    if (target != v) {
+      return -Errno.EINVAL;
+    }
+    long deadline = v.guest().getLong(arg);
+    int flags = v.guest().getInt(arg + 8);
+    if ((flags & ONLY_FUTURE) != 0 && deadline < v.domain().hypervisor().clock().systemNanos()) {
+      return -Errno.ETIME;
+    }
+    v.timers().armSingleShot(deadline);
+    return 0;
+  }
+
+  private static long stopSingleShotTimer(Vcpu v, Vcpu target) {
+    if (target != v) {
+      return -Errno.EINVAL;
+    }
+    v.timers().disarmSingleShot();
+    return 0;
+  }
+
+  private static long sendNmi(Vcpu target) {
+    target.traps().raiseNmi();
+    target.notifyUpcall();
+    return 0;
+  }
+
+  private static long registerTimeArea(Vcpu v, Vcpu target, long arg) {
+    long va = v.guest().getLong(arg);
+    if (target != v) {
+      return -Errno.EINVAL;
+    }
+    return v.writeTimeArea(va);
+  }
+
+  static long setTimerOp(Vcpu v, long timeout, long a2, long a3, long a4, long a5) {
+    if (timeout == 0) {
+      v.timers().disarmSingleShot();
+      return 0;
+    }
+    long now = v.domain().hypervisor().clock().systemNanos();
+    boolean nonsense = timeout < 0 || timeout - now > FAR_FUTURE_NANOS;
+    v.timers().armSingleShot(nonsense ? now + LONG_TIMEOUT_NANOS : timeout);
+    return 0;
+  }
+}

@@ -1,0 +1,89 @@
+package dev.domus.kernel.time;
+
+import dev.domus.kernel.domain.Vcpu;
+
+/**
+ * The timers of one vCPU (xen-pv-abi.md, 11.2 and 11.3): the single-shot timer, the periodic timer,
+ * and the timeout of SCHEDOP_poll.
+ *
+ * <p>Expiry of the first two is VIRQ_TIMER. The single-shot timer and the poll timeout wake a
+ * sleeping vCPU and therefore live in the {@link TimerQueue}. The periodic timer, 100 Hz until the
+ * guest stops it, only ticks while the vCPU runs, as on Xen; the run loop looks at it when it looks
+ * at the clock.
+ *
+ * <p>All methods but the actions are called by the vCPU's own thread.
+ */
+public final class VcpuTimers {
+  private static final int VIRQ_TIMER = 0;
+  private static final long DEFAULT_PERIOD_NANOS = 10_000_000;
+
+  private final Vcpu vcpu;
+  private final TimerQueue queue;
+  private final TimerQueue.Timer singleShot;
+  private final TimerQueue.Timer pollTimeout;
+  private long periodNanos = DEFAULT_PERIOD_NANOS;
+  private long nextTick;
+
+  /** Makes the timers of a vCPU, disarmed, with the periodic timer at its default. */
+  public VcpuTimers(Vcpu vcpu, TimerQueue queue) {
+    this.vcpu = vcpu;
+    this.queue = queue;
+    singleShot = new TimerQueue.Timer(this::expire);
+    pollTimeout = new TimerQueue.Timer(vcpu::wake);
+  }
+
+  private void expire() {
+    vcpu.domain().events().raiseVirq(VIRQ_TIMER, vcpu.id());
+  }
+
+  /**
+   * Arms the single-shot timer.
+   *
+   * @param systemNanos absolute system time
+   */
+  public void armSingleShot(long systemNanos) {
+    queue.arm(singleShot, vcpu.domain().hypervisor().clock().toHostNanos(systemNanos));
+  }
+
+  /** Disarms the single-shot timer. */
+  public void disarmSingleShot() {
+    queue.disarm(singleShot);
+  }
+
+  /** Wakes the vCPU from a poll at an absolute system time. */
+  public void armPollTimeout(long systemNanos) {
+    queue.arm(pollTimeout, vcpu.domain().hypervisor().clock().toHostNanos(systemNanos));
+  }
+
+  /** Disarms the poll timeout. */
+  public void disarmPollTimeout() {
+    queue.disarm(pollTimeout);
+  }
+
+  /** Sets the period of the periodic timer, or stops it with 0. */
+  public void setPeriod(long nanos) {
+    periodNanos = nanos;
+    nextTick = System.nanoTime() + nanos;
+  }
+
+  /** The vCPU begins a slice. */
+  public void scheduledIn() {
+    if (periodNanos != 0) {
+      poll(System.nanoTime());
+    }
+  }
+
+  /** Ticks if the period has passed. */
+  public void poll(long hostNanos) {
+    if (periodNanos != 0 && hostNanos - nextTick >= 0) {
+      nextTick = hostNanos + periodNanos;
+      expire();
+    }
+  }
+
+  /** Disarms everything for good. */
+  public void close() {
+    queue.disarm(singleShot);
+    queue.disarm(pollTimeout);
+  }
+}

@@ -1,0 +1,24 @@
+package dev.domus.kernel.trap;
+
+/** The vm_assist types of a 64-bit guest (xen-pv-abi.md, 14). */
+public final class VmAssist {
+  /** Assist type. */
+  public static final int FOUR_GB_SEGMENTS = 0,
+      FOUR_GB_SEGMENTS_NOTIFY = 1,
+      WRITABLE_PAGETABLES = 2;
+
+  /** Assist type. */
+  public static final int PAE_EXTENDED_CR3 = 3,
+      ARCHITECTURAL_IOPL = 4,
+      RUNSTATE_UPDATE_FLAG = 5,
+      M2P_STRICT = 32;
+
+  private static final long VALID = 0x3F | 1L << M2P_STRICT;
+
+  private VmAssist() {}
+
+  /** Says whether a type exists for 64-bit guests. */
+  public static boolean exists(long type) {
+    return type >= 0 && type < 64 && (VALID >>> type & 1) != 0;
+  }
+}

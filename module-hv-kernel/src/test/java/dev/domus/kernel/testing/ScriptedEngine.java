@@ -1,0 +1,158 @@
+package dev.domus.kernel.testing;
+
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.engine.EngineMachine;
+import dev.domus.kernel.engine.EngineVcpu;
+import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.VcpuEngine;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+
+/**
+ * An engine whose guests execute what a test tells them: a step changes registers and says by which
+ * exit the vCPU leaves guest mode. The step's future is completed when the vCPU is next in guest
+ * mode, that is, with the state that the hypervisor left behind.
+ */
+public final class ScriptedEngine implements Engine {
+  private final List<ScriptedVcpu> vcpus = new CopyOnWriteArrayList<>();
+
+  /** The vCPUs in the order in which they were made. */
+  public ScriptedVcpu vcpu(int index) {
+    return vcpus.get(index);
+  }
+
+  @Override
+  public String name() {
+    return "scripted";
+  }
+
+  @Override
+  public String description() {
+    return "executes what a test says";
+  }
+
+  @Override
+  public Optional<String> unusableBecause() {
+    return Optional.empty();
+  }
+
+  @Override
+  public VcpuEngine attach(EngineMachine machine, EngineVcpu vcpu) {
+    ScriptedVcpu scripted = new ScriptedVcpu(vcpu.state());
+    vcpus.add(scripted);
+    return scripted;
+  }
+
+  private record Step(Function<CpuState, Exit> action, CompletableFuture<CpuState> done) {}
+
+  /** One vCPU's script. */
+  public static final class ScriptedVcpu implements VcpuEngine {
+    private static final long INSTRUCTIONS_A_PAUSE = 20_000;
+
+    private final CpuState state;
+    private final LinkedBlockingQueue<Step> steps = new LinkedBlockingQueue<>();
+    private CompletableFuture<CpuState> previous;
+    private volatile boolean kicked;
+    private volatile int flushes;
+
+    ScriptedVcpu(CpuState state) {
+      this.state = state;
+    }
+
+    /** Hands the vCPU its next step. */
+    public CompletableFuture<CpuState> submit(Function<CpuState, Exit> action) {
+      CompletableFuture<CpuState> done = new CompletableFuture<>();
+      steps.add(new Step(action, done));
+      return done;
+    }
+
+    /** Executes a step and waits until the vCPU is in guest mode again. */
+    public CpuState step(Function<CpuState, Exit> action) {
+      return submit(action).orTimeout(20, TimeUnit.SECONDS).join();
+    }
+
+    /** Makes a hypercall and returns its result. */
+    public long hypercall(int number, long... arguments) {
+      return step(s -> syscall(s, number, arguments)).gpr[CpuState.RAX];
+    }
+
+    /** Registers and exit of a hypercall. */
+    public static Exit syscall(CpuState s, int number, long... arguments) {
+      int[] registers = {CpuState.RDI, CpuState.RSI, CpuState.RDX, CpuState.R10, CpuState.R8};
+      s.gpr[CpuState.RAX] = number;
+      for (int i = 0; i < arguments.length; i++) {
+        s.gpr[registers[i]] = arguments[i];
+      }
+      s.rip += 2;
+      s.gpr[CpuState.RCX] = s.rip;
+      s.gpr[CpuState.R11] = s.rflags;
+      return Exit.SYSCALL;
+    }
+
+    /** Registers and exit of an exception. */
+    public static Exit exception(CpuState s, int vector, int errorCode, long address) {
+      s.exitVector = vector;
+      s.exitErrorCode = errorCode;
+      s.exitAddress = address;
+      return Exit.EXCEPTION;
+    }
+
+    /** How often all translations were dropped. */
+    public int flushes() {
+      return flushes;
+    }
+
+    @Override
+    public Exit run(long budget) {
+      if (previous != null) {
+        previous.complete(state);
+        previous = null;
+      }
+      if (kicked) {
+        kicked = false;
+        return Exit.KICKED;
+      }
+      Step next;
+      try {
+        next = steps.poll(1, TimeUnit.MILLISECONDS);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+      state.retired += next == null ? INSTRUCTIONS_A_PAUSE : 1;
+      if (next == null) {
+        return Exit.BUDGET;
+      }
+      Exit exit = next.action.apply(state);
+      previous = next.done;
+      return exit;
+    }
+
+    @Override
+    public void kick() {
+      kicked = true;
+    }
+
+    @Override
+    public void flushAll() {
+      flushes++;
+    }
+
+    @Override
+    public void flushPage(long va) {
+      flushes++;
+    }
+
+    @Override
+    public void close() {
+      if (previous != null) {
+        previous.complete(state);
+      }
+    }
+  }
+}

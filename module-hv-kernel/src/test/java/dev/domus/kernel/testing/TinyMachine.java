@@ -1,0 +1,102 @@
+package dev.domus.kernel.testing;
+
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.dispatch.Dispatcher;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domctl.DomainControl;
+import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.memory.Window;
+import dev.domus.memory.paging.Pte;
+import java.util.Map;
+import java.util.UUID;
+
+/**
+ * A small machine for tests, without plugins: one pool, and guests of {@value #GUEST_PAGES} pages
+ * whose vCPUs are scripted.
+ *
+ * <p>A guest's pages are mapped from virtual address 0 on, page n at {@code n << 12}: writable, but
+ * for the tables.
+ *
+ * <pre>
+ *   pfn 0 L4   1 L3   2 L2   3 L1   4 … 15 ordinary pages, the kernel's stack growing down from the end of page 15
+ * </pre>
+ */
+public final class TinyMachine implements AutoCloseable {
+  /** Pages of a guest. */
+  public static final int GUEST_PAGES = 32;
+
+  /** Initial stack pointer of a guest. */
+  public static final long STACK = 16 << 12;
+
+  /** Entry point of a guest. */
+  public static final long ENTRY = 4 << 12;
+
+  private static final long TABLE = Pte.P | Pte.W | Pte.U | Pte.A | Pte.D;
+  private static final int FIRST_ORDINARY_PAGE = 4;
+
+  private final Hypervisor hypervisor;
+  private final Control control;
+  private final ScriptedEngine engine = new ScriptedEngine();
+
+  /** Starts the machine with a scheduler and a number of pCPUs. */
+  public TinyMachine(SchedulerFactory scheduler, int pcpus) {
+    Dispatcher dispatcher = new Dispatcher();
+    dispatcher.createPool("pool0", pcpus, scheduler, Map.of());
+    hypervisor = new Hypervisor(64L << 20, new HypercallTable(), dispatcher);
+    control =
+        new DomainControl(
+            hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
+  }
+
+  /** The hypervisor. */
+  public Hypervisor hypervisor() {
+    return hypervisor;
+  }
+
+  /** Domain 0's control interface. */
+  public Control control() {
+    return control;
+  }
+
+  /** The engine. */
+  public ScriptedEngine engine() {
+    return engine;
+  }
+
+  /** Builds a guest and leaves it paused. */
+  public Domain build(int vcpus) {
+    int domid =
+        control.createDomain(
+            new DomainSpec(UUID.randomUUID(), GUEST_PAGES, vcpus, engine.name(), "pool0", 256, 0));
+    control.populate(domid, 0, GUEST_PAGES);
+    try (Window window = control.mapForeign(domid, 0, GUEST_PAGES, true)) {
+      for (int level = 4; level > 1; level--) {
+        int table = 4 - level;
+        window.putLong((long) table << 12, Pte.of(control.mfn(domid, table + 1), TABLE));
+      }
+      for (int pfn = 0; pfn < GUEST_PAGES; pfn++) {
+        long flags = Pte.P | Pte.U | Pte.A | (pfn < FIRST_ORDINARY_PAGE ? 0 : Pte.W);
+        window.putLong((3L << 12) + 8L * pfn, Pte.of(control.mfn(domid, pfn), flags));
+      }
+    }
+    control.pinTable(domid, 4, control.mfn(domid, 0));
+    control.setStart(domid, new VcpuStart(ENTRY, STACK, 5 << 12, control.mfn(domid, 0)));
+    return hypervisor.domain(domid);
+  }
+
+  /** Builds a guest with one vCPU and lets it run. */
+  public Domain start() {
+    Domain domain = build(1);
+    control.unpause(domain.domid());
+    return domain;
+  }
+
+  @Override
+  public void close() {
+    hypervisor.close();
+  }
+}

@@ -1,0 +1,280 @@
+package dev.domus.kernel.trap;
+
+import static dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu.exception;
+import static dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu.syscall;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.dispatch.Await;
+import dev.domus.kernel.dispatch.TestSchedulers;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
+import dev.domus.kernel.testing.TinyMachine;
+import java.lang.foreign.ValueLayout;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The frames that a guest kernel finds on its stack, against section 8 of the ABI. */
+class TrapTest {
+  private static final long HANDLER = 0x8000, USER_STACK = 14 << 12, KERNEL_STACK = 12 << 12;
+  private static final long SCRATCH = 6 << 12;
+  private static final int USER_CS = 0xE033, USER_SS = 0xE02B;
+
+  private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1);
+  private Domain domain;
+  private Vcpu vcpu;
+  private ScriptedVcpu guest;
+
+  @BeforeEach
+  void start() {
+    domain = machine.start();
+    vcpu = domain.vcpu(0);
+    guest = machine.engine().vcpu(0);
+  }
+
+  @AfterEach
+  void close() {
+    machine.close();
+  }
+
+  private void registerTrap(int vector, int flags, long handler) {
+    guest.step(s -> {
+      vcpu.guest().putLong(SCRATCH, vector | flags << 8 | 0xE033L << 16);
+      vcpu.guest().putLong(SCRATCH + 8, handler);
+      vcpu.guest().putLong(SCRATCH + 16, 0);
+      vcpu.guest().putLong(SCRATCH + 24, 0);
+      return syscall(s, HypercallNumber.SET_TRAP_TABLE, SCRATCH);
+    });
+    assertEquals(0, vcpu.state().gpr[CpuState.RAX]);
+  }
+
+  private void registerCallback(int type, long handler) {
+    guest.step(s -> {
+      vcpu.guest().putLong(SCRATCH, type);
+      vcpu.guest().putLong(SCRATCH + 8, handler);
+      return syscall(s, HypercallNumber.CALLBACK_OP, 0, SCRATCH);
+    });
+    assertEquals(0, vcpu.state().gpr[CpuState.RAX]);
+  }
+
+  private long stack(int word) {
+    return vcpu.guest().getLong(vcpu.state().gpr[CpuState.RSP] + 8L * word);
+  }
+
+  private void enterUser(long rip) {
+    guest.step(s -> {
+      vcpu.guest().putLong(SCRATCH, vcpu.kernelTable());
+      vcpu.setUserTable(vcpu.kernelTable()); // the same table serves both, as some kernels have it
+      vcpu.traps().setKernelStack(USER_SS, KERNEL_STACK);
+      return Exit.BUDGET;
+    });
+    iret(rip, USER_CS, 0x202, USER_STACK, USER_SS, 0);
+    assertTrue(!vcpu.kernelMode());
+  }
+
+  private void iret(long rip, long cs, long rflags, long rsp, long ss, long flags) {
+    guest.step(s -> {
+      long[] frame = {0xA1, 0xB2, 0xC3, flags, rip, cs, rflags, rsp, ss};
+      long at = KERNEL_STACK - 8L * frame.length;
+      for (int i = 0; i < frame.length; i++) {
+        vcpu.guest().putLong(at + 8L * i, frame[i]);
+      }
+      s.gpr[CpuState.RSP] = at;
+      return syscall(s, HypercallNumber.IRET);
+    });
+  }
+
+  @Test
+  void aFaultInTheKernelPushesErrorCodeAndClearsTheRplOfCs() {
+    registerTrap(Vector.GP, TrapState.MASK_EVENTS, HANDLER);
+    vcpu.setUpcallMask(0);
+    CpuState s =
+        guest.step(c -> {
+          c.gpr[CpuState.RCX] = 0x1111;
+          c.gpr[CpuState.R11] = 0x2222;
+          c.gpr[CpuState.RSP] = TinyMachine.STACK - 8; // to be aligned down
+          c.rip = 0x4321;
+          c.rflags = CpuState.RFLAGS_ALWAYS | CpuState.CF | CpuState.DF | CpuState.NT;
+          return exception(c, Vector.GP, 0x18, 0);
+        });
+    assertEquals(HANDLER, s.rip);
+    assertEquals(TinyMachine.STACK - 16 - 64, s.gpr[CpuState.RSP]);
+    assertEquals(0x1111, stack(0), "RCX");
+    assertEquals(0x2222, stack(1), "R11");
+    assertEquals(0x18, stack(2), "error code");
+    assertEquals(0x4321, stack(3), "RIP");
+    assertEquals(0xE030, stack(4), "CS without RPL; the mask was 0");
+    assertEquals(
+        CpuState.RFLAGS_ALWAYS | CpuState.CF | CpuState.DF | CpuState.NT,
+        stack(5),
+        "RFLAGS, IF on");
+    assertEquals(TinyMachine.STACK - 8, stack(6), "RSP");
+    assertEquals(0xE02B, stack(7), "SS");
+    assertEquals(1, vcpu.upcallMask(), "the gate masks events");
+    assertEquals(0, s.rflags & CpuState.NT, "NT is cleared on entry");
+    assertEquals(CpuState.DF, s.rflags & CpuState.DF, "DF is not");
+  }
+
+  @Test
+  void theSavedFlagsShowTheVirtualInterruptFlag() {
+    registerTrap(Vector.UD, 0, HANDLER);
+    vcpu.setUpcallMask(1);
+    guest.step(c -> exception(c, Vector.UD, 0, 0));
+    assertEquals(0, stack(4) & CpuState.IF, "IF is off, the mask being 1");
+    assertEquals(1, stack(3) >>> 32 & 0xFF, "the old mask beside CS");
+    assertEquals(1, vcpu.upcallMask(), "a gate without the mask bit leaves the mask");
+  }
+
+  @Test
+  void aPageFaultSetsBothCr2AndHidesTheUserBitFromTheKernel() {
+    registerTrap(Vector.PF, 0, HANDLER);
+    guest.step(c -> exception(c, Vector.PF, 0x1F, 0xDEAD000));
+    assertEquals(0x13, stack(2), "write, present and fetch stay; user and reserved go");
+    long cr2 =
+        machine
+            .hypervisor()
+            .memory()
+            .get(ValueLayout.JAVA_LONG, vcpu.vcpuInfo() + SharedInfoLayout.CR2);
+    assertEquals(0xDEAD000, cr2);
+  }
+
+  @Test
+  void aFaultInUserModeIsTakenOnTheKernelStackWithTheUserBit() {
+    registerTrap(Vector.PF, 0, HANDLER);
+    enterUser(0x7000);
+    CpuState s = guest.step(c -> exception(c, Vector.PF, 0x4, 0x5555000));
+    assertTrue(vcpu.kernelMode());
+    assertEquals(KERNEL_STACK - 64, s.gpr[CpuState.RSP]);
+    assertEquals(4, stack(2));
+    assertEquals(0x7000, stack(3));
+    assertEquals(USER_CS, stack(4) & 0xFFFF, "CS keeps RPL 3");
+    assertEquals(USER_STACK, stack(6));
+  }
+
+  @Test
+  void iretRestoresRcxAndR11UnlessItReturnsFromASystemCall() {
+    iret(0x7770, 0xE030, 0x246, TinyMachine.STACK, 0xE02B, 0);
+    CpuState s = vcpu.state();
+    assertTrue(vcpu.kernelMode());
+    assertEquals(0x7770, s.rip);
+    assertEquals(0xE033, s.cs);
+    assertEquals(0xA1, s.gpr[CpuState.RAX]);
+    assertEquals(0xB2, s.gpr[CpuState.R11]);
+    assertEquals(0xC3, s.gpr[CpuState.RCX]);
+    assertEquals(0, vcpu.upcallMask(), "IF in the frame opens events");
+    iret(0x7770, 0xE030, 0x46, TinyMachine.STACK, 0xE02B, 0x100);
+    assertEquals(0x7770, s.gpr[CpuState.RCX]);
+    assertEquals(0x246, s.gpr[CpuState.R11], "IF is always on in the real flags");
+    assertEquals(1, vcpu.upcallMask());
+  }
+
+  @Test
+  void gsBasesAreExchangedBetweenKernelAndUser() {
+    guest.step(c -> {
+      c.gsBase = 0x1000;
+      vcpu.setInactiveGsBase(0x2000);
+      return Exit.BUDGET;
+    });
+    enterUser(0x7000);
+    assertEquals(0x2000, vcpu.state().gsBase);
+    registeredSyscallReturnsToKernelGs();
+  }
+
+  private void registeredSyscallReturnsToKernelGs() {
+    vcpu.traps().setCallback(TrapState.CALLBACK_SYSCALL, HANDLER, true);
+    CpuState s = guest.step(c -> syscall(c, 42));
+    assertEquals(0x1000, s.gsBase);
+    assertEquals(HANDLER, s.rip);
+    assertEquals(42, s.gpr[CpuState.RAX], "the system call's number is the guest's");
+    assertEquals(s.gpr[CpuState.RCX], stack(0));
+    assertEquals(stack(0), stack(2), "RIP is what SYSCALL left in RCX");
+    assertEquals(0xE033, stack(3) & 0xFFFF);
+  }
+
+  @Test
+  void aSystemCallWithoutCallbackIsAnInvalidOpcodeAtTheSyscall() {
+    registerTrap(Vector.UD, 0, HANDLER);
+    enterUser(0x7000);
+    guest.step(c -> syscall(c, 42));
+    assertEquals(0x7000, stack(2));
+  }
+
+  @Test
+  void intNGoesThroughTheVirtualGateIfItsDplPermits() {
+    registerTrap(0x80, 3, HANDLER);
+    enterUser(0x7000);
+    guest.step(c -> exception(c, Vector.GP, 0x80 << 3 | 2, 0));
+    assertEquals(0x7002, stack(2), "RIP after the INT");
+    assertEquals(HANDLER, vcpu.state().rip);
+  }
+
+  @Test
+  void intNThroughAGateOfTooLowDplIsAGeneralProtectionFaultAtTheInt() {
+    registerTrap(Vector.GP, 0, HANDLER);
+    registerTrap(0x21, 0, HANDLER + 0x100);
+    enterUser(0x7000);
+    guest.step(c -> exception(c, Vector.GP, 0x21 << 3 | 2, 0));
+    assertEquals(HANDLER, vcpu.state().rip);
+    assertEquals(0x21 << 3 | 2, stack(2));
+    assertEquals(0x7000, stack(3));
+  }
+
+  @Test
+  void deviceNotAvailableClearsTheTaskSwitchedBit() {
+    registerTrap(Vector.NM, 0, HANDLER);
+    assertEquals(0, guest.hypercall(HypercallNumber.FPU_TASKSWITCH, 1));
+    assertEquals(CpuState.CR0_TS, vcpu.state().cr0 & CpuState.CR0_TS);
+    CpuState s = guest.step(c -> exception(c, Vector.NM, 0, 0));
+    assertEquals(0, s.cr0 & CpuState.CR0_TS);
+  }
+
+  @Test
+  void anEventIsDeliveredOnceAndMasksFurtherOnes() {
+    registerCallback(TrapState.CALLBACK_EVENT, HANDLER);
+    int port = domain.events().bindIpi(0);
+    vcpu.setUpcallMask(1);
+    assertEquals(0, domain.events().send(port));
+    long before = guest.step(c -> Exit.BUDGET).rip;
+    assertEquals(before, vcpu.state().rip, "masked: nothing happens");
+    CpuState s =
+        guest.step(c -> {
+          vcpu.setUpcallMask(0);
+          return Exit.BUDGET;
+        });
+    assertEquals(HANDLER, s.rip);
+    assertEquals(before, stack(2));
+    assertEquals(1, vcpu.upcallMask());
+  }
+
+  @Test
+  void anExceptionWithoutHandlerCrashesTheDomainWithAReport() {
+    guest.submit(c -> exception(c, Vector.PF, 6, 0x123456789000L));
+    Await.until("it has crashed", () -> domain.info().state() == DomainInfo.State.SHUTDOWN);
+    assertEquals(DomainInfo.CRASH, domain.info().shutdownReason());
+    String report = domain.crashReport();
+    assertTrue(report.contains("unhandled #PF"), report);
+    assertTrue(report.contains("0x0000123456789000"), report);
+    assertTrue(report.contains("L4["), report);
+    assertTrue(report.contains("Code:"), report);
+  }
+
+  @Test
+  void aFrameThatCannotBeWrittenCrashesOnlyThatDomain() {
+    Domain other = machine.start();
+    registerTrap(Vector.UD, 0, HANDLER);
+    guest.submit(c -> {
+      c.gpr[CpuState.RSP] = 0xFFFF_8000_0000_1000L; // the hypervisor's range
+      return exception(c, Vector.UD, 0, 0);
+    });
+    Await.until("it has crashed", () -> domain.shutdownReason() == DomainInfo.CRASH);
+    assertEquals(4 << 16 | 17, machine.engine().vcpu(1).hypercall(HypercallNumber.XEN_VERSION, 0));
+    assertEquals(-1, other.shutdownReason());
+  }
+}
