@@ -43,7 +43,18 @@ public final class SwapDemo {
 
   private static final List<Integer> WEIGHTS = List.of(256, 512);
 
-  private static final List<Integer> EQUAL = List.of(1, 1);
+  /**
+   * What is expected of a scheduler.
+   *
+   * @param name its name
+   * @param rule what it goes by, for people
+   * @param weights what shares should come of it
+   */
+  private record Policy(String name, String rule, List<Integer> weights) {}
+
+  private static final Policy CREDIT = new Policy(BY_WEIGHT, "weight", WEIGHTS);
+
+  private static final Policy ROUND_ROBIN = new Policy(BY_TURNS, "turns", List.of(1, 1));
 
   private static final long SETTLE_MILLIS = 500,
       LONG_MEASURE_MILLIS = 4000,
@@ -91,11 +102,11 @@ public final class SwapDemo {
       Control control = first.control();
       guests.forEach(Guest::unpause);
       Thread.sleep(SETTLE_MILLIS);
-      measure(guests, BY_WEIGHT, WEIGHTS, LONG_MEASURE_MILLIS);
+      measure(guests, CREDIT, LONG_MEASURE_MILLIS);
       swap(control, BY_WEIGHT, BY_TURNS);
-      measure(guests, BY_TURNS, EQUAL, LONG_MEASURE_MILLIS);
+      measure(guests, ROUND_ROBIN, LONG_MEASURE_MILLIS);
       swap(control, BY_TURNS, BY_WEIGHT);
-      measure(guests, BY_WEIGHT, WEIGHTS, SHORT_MEASURE_MILLIS);
+      measure(guests, CREDIT, SHORT_MEASURE_MILLIS);
       awaitEnd(guests);
       firstConsole.drain();
       secondConsole.drain();
@@ -128,19 +139,14 @@ public final class SwapDemo {
     stage.guestLine(guest, NAMES.get(guest), line);
   }
 
-  private void measure(List<Guest> guests, String scheduler, List<Integer> weights, long millis)
-      throws InterruptedException {
+  private void measure(List<Guest> guests, Policy policy, long millis) throws InterruptedException {
     Shares.Sample before = Shares.Sample.of(guests);
     Thread.sleep(millis);
     Shares shares = before.until(Shares.Sample.of(guests));
-    stage.heading(
-        "CPU time under \""
-            + scheduler
-            + "\", which goes by "
-            + (weights == EQUAL ? "turns" : "weight"));
-    shares.show(stage, NAMES, weights);
-    if (!shares.areAsBy(weights)) {
-      fail("shares under \"" + scheduler + "\"");
+    stage.heading("CPU time under \"" + policy.name + "\", which goes by " + policy.rule);
+    shares.show(stage, NAMES, policy.weights);
+    if (!shares.areAsBy(policy.weights)) {
+      fail("shares under \"" + policy.name + "\"");
     }
   }
 
