@@ -168,10 +168,8 @@ final class MoveOps {
       long found;
       if (!rm.isMemory()) {
         found = rm.load(c);
-        if (found == expected) {
+        if (found == expected) { // else the register stays, upper half included
           rm.store(c, value);
-        } else {
-          rm.store(c, found); // a 32-bit destination has its upper half cleared either way
         }
       } else if (locked) {
         found = lockedExchange(c, rm.address(c), expected, value);

@@ -142,8 +142,8 @@ final class Shifts {
     if (n <= bits) {
       z = (n == 64 ? 0 : x << n) | y >>> bits - n;
       cf = x >>> bits - n & 1;
-    } else { // words only; undefined, processors rotate through the triple a:b:a
-      z = y << n - bits | x >>> 2 * bits - n;
+    } else { // words only; undefined, and AMD's processors shift the triple a:b:b
+      z = y << n - bits | y >>> 2 * bits - n;
       cf = y >>> 2 * bits - n & 1;
     }
     z = z << sh >> sh;
@@ -166,7 +166,7 @@ final class Shifts {
       z = (n == 64 ? 0 : x >>> n) | (n == bits && bits == 64 ? y : y << bits - n);
       cf = x >>> n - 1 & 1;
     } else {
-      z = y >>> n - bits | x << 2 * bits - n;
+      z = y >>> n - bits | y << 2 * bits - n;
       cf = y >>> n - bits - 1 & 1;
     }
     z = z << sh >> sh;
