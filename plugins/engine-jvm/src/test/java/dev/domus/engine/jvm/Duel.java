@@ -11,8 +11,8 @@ import java.util.HexFormat;
 import java.util.Random;
 
 /**
- * The same instruction with the same registers and memory on the host's processor and on the engine, and the comparison of
- * what comes out.
+ * The same instruction with the same registers and memory on the host's processor and on the
+ * engine, and the comparison of what comes out.
  */
 final class Duel {
   /** Offsets in the scratch area: where the stack pointer starts, where operands are. */
@@ -70,7 +70,11 @@ final class Duel {
       before[n] = equal ? same : value(random);
     }
     before[CpuState.RSP] = host.scratchAddress() + STACK + 8 * random.nextInt(4);
-    before[CpuState.RBX] = host.scratchAddress() + OPERANDS + random.nextInt(3) * 8 + (random.nextInt(4) == 0 ? random.nextInt(8) : 0);
+    before[CpuState.RBX] =
+        host.scratchAddress()
+            + OPERANDS
+            + random.nextInt(3) * 8
+            + (random.nextInt(4) == 0 ? random.nextInt(8) : 0);
     before[CpuState.R9] = random.nextInt(8);
     before[16] = random.nextLong() & STATUS | CpuState.RFLAGS_ALWAYS;
     MemorySegment scratch = host.scratch();
@@ -78,7 +82,10 @@ final class Duel {
       scratch.set(JAVA_LONG_UNALIGNED, STACK_FROM + n, random.nextLong());
     }
     for (int n = 0; n < OPERANDS_BYTES; n += 8) {
-      scratch.set(JAVA_LONG_UNALIGNED, OPERANDS_FROM + n, equal && random.nextBoolean() ? same : value(random));
+      scratch.set(
+          JAVA_LONG_UNALIGNED,
+          OPERANDS_FROM + n,
+          equal && random.nextBoolean() ? same : value(random));
     }
   }
 
@@ -103,7 +110,8 @@ final class Duel {
   Exit engine() {
     MemorySegment scratch = host.scratch();
     MemorySegment.copy(scratch, STACK_FROM, machine.memory(), scratchMa + STACK_FROM, STACK_BYTES);
-    MemorySegment.copy(scratch, OPERANDS_FROM, machine.memory(), scratchMa + OPERANDS_FROM, OPERANDS_BYTES);
+    MemorySegment.copy(
+        scratch, OPERANDS_FROM, machine.memory(), scratchMa + OPERANDS_FROM, OPERANDS_BYTES);
     CpuState s = vcpu.state;
     System.arraycopy(before, 0, s.gpr, 0, 16);
     s.rflags = before[16];
@@ -128,12 +136,22 @@ final class Duel {
     host.execute(nativeAfter);
     for (int n = 0; n < 16; n++) {
       if (nativeAfter[n] != s.gpr[n]) {
-        return describe("register " + n + " host=" + Long.toHexString(nativeAfter[n]) + " engine=" + Long.toHexString(s.gpr[n]));
+        return describe(
+            "register "
+                + n
+                + " host="
+                + Long.toHexString(nativeAfter[n])
+                + " engine="
+                + Long.toHexString(s.gpr[n]));
       }
     }
     long flagMask = (STATUS | CpuState.DF) & ~undefinedFlags;
     if (((nativeAfter[16] ^ s.rflags) & flagMask) != 0) {
-      return describe("flags host=" + Long.toHexString(nativeAfter[16] & flagMask) + " engine=" + Long.toHexString(s.rflags & flagMask));
+      return describe(
+          "flags host="
+              + Long.toHexString(nativeAfter[16] & flagMask)
+              + " engine="
+              + Long.toHexString(s.rflags & flagMask));
     }
     if (s.rip != CODE + instruction.length + 1) {
       return describe("rip=" + Long.toHexString(s.rip));
@@ -145,16 +163,30 @@ final class Duel {
   private String compareMemory(int from, int bytes) {
     MemorySegment scratch = host.scratch().asSlice(from, bytes);
     long at = scratch.mismatch(machine.memory().asSlice(scratchMa + from, bytes));
-    return at < 0 ? null : describe("memory at scratch+" + Long.toHexString(from + at)
-        + " host=" + Integer.toHexString(scratch.get(JAVA_BYTE, at) & 0xFF)
-        + " engine=" + Integer.toHexString(machine.memory().get(JAVA_BYTE, scratchMa + from + at) & 0xFF));
+    return at < 0
+        ? null
+        : describe(
+            "memory at scratch+"
+                + Long.toHexString(from + at)
+                + " host="
+                + Integer.toHexString(scratch.get(JAVA_BYTE, at) & 0xFF)
+                + " engine="
+                + Integer.toHexString(
+                    machine.memory().get(JAVA_BYTE, scratchMa + from + at) & 0xFF));
   }
 
   String describe(String what) {
-    StringBuilder text = new StringBuilder(HexFormat.ofDelimiter(" ").formatHex(instruction)).append(": ").append(what).append(" [");
+    StringBuilder text =
+        new StringBuilder(HexFormat.ofDelimiter(" ").formatHex(instruction))
+            .append(": ")
+            .append(what)
+            .append(" [");
     for (int n = 0; n < 17; n++) {
       text.append(' ').append(Long.toHexString(before[n]));
     }
-    return text.append(" scratch=").append(Long.toHexString(host.scratchAddress())).append(']').toString();
+    return text.append(" scratch=")
+        .append(Long.toHexString(host.scratchAddress()))
+        .append(']')
+        .toString();
   }
 }

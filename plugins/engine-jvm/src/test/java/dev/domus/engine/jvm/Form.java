@@ -15,7 +15,15 @@ import java.util.Random;
  * @param immediate bytes of the immediate
  * @param undefined RFLAGS bits that the manual leaves undefined
  */
-record Form(String name, int prefix, int[] opcode, int size, int digit, Operands operands, int immediate, long undefined) {
+record Form(
+    String name,
+    int prefix,
+    int[] opcode,
+    int size,
+    int digit,
+    Operands operands,
+    int immediate,
+    long undefined) {
   /** What ModRM.rm may be. */
   enum Operands {
     NONE,
@@ -27,7 +35,10 @@ record Form(String name, int prefix, int[] opcode, int size, int digit, Operands
 
   static final int CF = 1, PF = 4, AF = 16, ZF = 64, SF = 128, OF = 2048;
 
-  /** The general register that holds the address of the memory operand (plus a displacement), and its index register. */
+  /**
+   * The general register that holds the address of the memory operand (plus a displacement), and
+   * its index register.
+   */
   static final int BASE = 3, INDEX = 9;
 
   Form undefined(long mask) {
@@ -46,7 +57,11 @@ record Form(String name, int prefix, int[] opcode, int size, int digit, Operands
     boolean memory = operands == Operands.MEMORY;
     int mode = random.nextInt(4);
     boolean sib = memory && mode >= 2;
-    int rex = (size == 8 ? 8 : 0) | (digit < 0 && operands != Operands.NONE && operands != Operands.IN_OPCODE ? reg >> 3 << 2 : 0);
+    int rex =
+        (size == 8 ? 8 : 0)
+            | (digit < 0 && operands != Operands.NONE && operands != Operands.IN_OPCODE
+                ? reg >> 3 << 2
+                : 0);
     if (memory) {
       rex |= sib ? 2 : 0; // index r9
     } else if (operands != Operands.NONE) {
@@ -54,7 +69,8 @@ record Form(String name, int prefix, int[] opcode, int size, int digit, Operands
     }
     boolean needsRex = rex != 0 || byteRegisters && random.nextBoolean();
     if (!needsRex && size == 1 && !wideRegisters) {
-      // without REX, 4 to 7 are AH to BH: all fine, but BH may not change while BX holds the address
+      // without REX, 4 to 7 are AH to BH: all fine, but BH may not change while BX holds the
+      // address
       if (memory && (reg & 7) == 7 && digit < 0) {
         reg &= ~4;
       }

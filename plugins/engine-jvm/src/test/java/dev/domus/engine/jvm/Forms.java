@@ -11,7 +11,10 @@ import dev.domus.engine.jvm.Form.Operands;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The integer instructions that the host is asked about, with the flags that the manuals leave undefined for each. */
+/**
+ * The integer instructions that the host is asked about, with the flags that the manuals leave
+ * undefined for each.
+ */
 final class Forms {
   private static final int[] ALL_SIZES = {1, 2, 4, 8};
   private static final int[] WIDE_SIZES = {2, 4, 8};
@@ -36,8 +39,17 @@ final class Forms {
     return bytes;
   }
 
-  /** With a register and with a memory operand, in each size; the opcode's low bit says byte or not. */
-  private void both(String name, int prefix, int[] sizes, int digit, int immediate, long undefined, int... opcode) {
+  /**
+   * With a register and with a memory operand, in each size; the opcode's low bit says byte or not.
+   */
+  private void both(
+      String name,
+      int prefix,
+      int[] sizes,
+      int digit,
+      int immediate,
+      long undefined,
+      int... opcode) {
     for (int size : sizes) {
       int[] bytes = opcode.clone();
       if (sizes == ALL_SIZES) {
@@ -167,7 +179,16 @@ final class Forms {
       both("bt imm" + n, 0, WIDE_SIZES, 4 + n, 1, undefined, 0x0F, 0xBA);
       if (n > 0) {
         for (int size : WIDE_SIZES) {
-          forms.add(new Form("lock bt" + n, 0xF0, op(0x0F, opcodes[n]), size, -1, Operands.MEMORY, 0, undefined));
+          forms.add(
+              new Form(
+                  "lock bt" + n,
+                  0xF0,
+                  op(0x0F, opcodes[n]),
+                  size,
+                  -1,
+                  Operands.MEMORY,
+                  0,
+                  undefined));
         }
       }
     }
@@ -210,7 +231,9 @@ final class Forms {
     for (int op : new int[] {0xA4, 0xA6, 0xAA, 0xAC, 0xAE}) {
       for (int prefix : new int[] {0, 0xF3, 0xF2}) {
         for (int size : ALL_SIZES) {
-          forms.add(new Form("string", prefix, op(op | (size == 1 ? 0 : 1)), size, -1, Operands.NONE, 0, 0));
+          forms.add(
+              new Form(
+                  "string", prefix, op(op | (size == 1 ? 0 : 1)), size, -1, Operands.NONE, 0, 0));
         }
       }
     }

@@ -21,7 +21,8 @@ import java.lang.invoke.MethodHandle;
  *   page 8 to 23  memory that the instruction may use; RSP must point into it, for a signal may arrive at any time
  * </pre>
  *
- * <p>Nothing here catches faults: an instruction that faults kills the JVM. Who calls must know that it does not.
+ * <p>Nothing here catches faults: an instruction that faults kills the JVM. Who calls must know
+ * that it does not.
  */
 final class HostCpu {
   static final int SCRATCH = 8 * 4096;
@@ -37,13 +38,18 @@ final class HostCpu {
   private final MethodHandle call;
   private final int instructionAt;
 
-  @SuppressWarnings("restricted") // mmap of executable memory: the point of this class; BYTES is what was mapped
+  @SuppressWarnings(
+      "restricted") // mmap of executable memory: the point of this class; BYTES is what was mapped
   HostCpu() {
     Linker linker = Linker.nativeLinker();
     try {
-      MethodHandle mmap = linker.downcallHandle(linker.defaultLookup().find("mmap").orElseThrow(),
-          FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-      MemorySegment raw = (MemorySegment) mmap.invokeExact(MemorySegment.NULL, (long) BYTES, 7, 0x22, -1, 0L);
+      MethodHandle mmap =
+          linker.downcallHandle(
+              linker.defaultLookup().find("mmap").orElseThrow(),
+              FunctionDescriptor.of(
+                  ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+      MemorySegment raw =
+          (MemorySegment) mmap.invokeExact(MemorySegment.NULL, (long) BYTES, 7, 0x22, -1, 0L);
       if (raw.address() == -1) {
         throw new IllegalStateException("no executable memory: mmap failed");
       }
@@ -57,7 +63,8 @@ final class HostCpu {
 
   /** Whether this host can be the oracle. */
   static boolean isPossible() {
-    return System.getProperty("os.arch").equals("amd64") && System.getProperty("os.name").equals("Linux");
+    return System.getProperty("os.arch").equals("amd64")
+        && System.getProperty("os.name").equals("Linux");
   }
 
   long scratchAddress() {
@@ -75,7 +82,9 @@ final class HostCpu {
 
   private int assemble() {
     ByteArrayOutputStream code = new ByteArrayOutputStream();
-    emit(code, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x9C); // push rbx rbp r12-r15, pushf
+    emit(
+        code, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57,
+        0x9C); // push rbx rbp r12-r15, pushf
     emit(code, 0x48, 0x83, 0xEC, 0x08); // sub rsp, 8: room for MXCSR and FCW
     emit(code, 0x0F, 0xAE, 0x1C, 0x24); // stmxcsr [rsp]
     emit(code, 0xD9, 0x7C, 0x24, 0x04); // fnstcw [rsp + 4]
@@ -126,7 +135,10 @@ final class HostCpu {
     }
   }
 
-  /** Executes it: the arrays hold the state before, then the state after. {@code regs[16]} is RFLAGS. */
+  /**
+   * Executes it: the arrays hold the state before, then the state after. {@code regs[16]} is
+   * RFLAGS.
+   */
   void execute(long[] regs) {
     MemorySegment.copy(regs, 0, area, JAVA_LONG_UNALIGNED, IMAGE, 17);
     try {

@@ -37,7 +37,8 @@ class HostOracleTest {
 
   @BeforeEach
   void needsAnX86Host() {
-    Assumptions.assumeTrue(HostCpu.isPossible(), "the oracle is an x86-64 Linux host, and this is none");
+    Assumptions.assumeTrue(
+        HostCpu.isPossible(), "the oracle is an x86-64 Linux host, and this is none");
     duel = new Duel();
   }
 
@@ -50,9 +51,18 @@ class HostOracleTest {
         failures.putIfAbsent(form.name() + "/" + form.size() + "/" + form.operands(), failure);
       }
     }
-    System.out.println("host oracle: integer forms=" + Forms.integer().size() + " cases=" + duel.cases);
-    assertTrue(failures.isEmpty(), () -> failures.size() + " forms differ:\n" + String.join("\n", failures.entrySet().stream()
-        .map(e -> e.getKey() + ": " + e.getValue()).toList()));
+    System.out.println(
+        "host oracle: integer forms=" + Forms.integer().size() + " cases=" + duel.cases);
+    assertTrue(
+        failures.isEmpty(),
+        () ->
+            failures.size()
+                + " forms differ:\n"
+                + String.join(
+                    "\n",
+                    failures.entrySet().stream()
+                        .map(e -> e.getKey() + ": " + e.getValue())
+                        .toList()));
   }
 
   private String duel(Form form) {
@@ -64,7 +74,8 @@ class HostOracleTest {
         if (isUndefined(form)) {
           continue;
         }
-        String difference = form.name().endsWith("div") ? division(form) : duel.compare(undefined(form));
+        String difference =
+            form.name().endsWith("div") ? division(form) : duel.compare(undefined(form));
         if (difference != null) {
           return difference;
         }
@@ -95,7 +106,9 @@ class HostOracleTest {
         }
       }
       default -> {
-        if (form.name().contains("bt") && form.operands() == Operands.MEMORY && form.immediate() == 0) {
+        if (form.name().contains("bt")
+            && form.operands() == Operands.MEMORY
+            && form.immediate() == 0) {
           for (int n = 0; n < 16; n++) {
             if (n != CpuState.RSP && n != Form.BASE && n != Form.INDEX) {
               r[n] = random.nextInt(2000) - 1000;
@@ -106,9 +119,14 @@ class HostOracleTest {
     }
   }
 
-  /** Words shifted by more than their size by SHLD and SHRD: the engine follows AMD's processors. */
+  /**
+   * Words shifted by more than their size by SHLD and SHRD: the engine follows AMD's processors.
+   */
   private boolean isUndefined(Form form) {
-    return !HOST_IS_AMD && form.size() == 2 && form.name().matches("sh[lr]d.*") && undefined(form) == Duel.STATUS;
+    return !HOST_IS_AMD
+        && form.size() == 2
+        && form.name().matches("sh[lr]d.*")
+        && undefined(form) == Duel.STATUS;
   }
 
   /** Flags that the manual leaves undefined; for shifts that depends on the count. */
@@ -120,9 +138,14 @@ class HostOracleTest {
       return form.undefined();
     }
     int bits = 8 * form.size();
-    int count = name.endsWith(" 1") ? 1
-        : (int) (name.endsWith("cl") ? duel.before[CpuState.RCX] : duel.instruction[duel.instruction.length - 1])
-            & (bits == 64 ? 63 : 31);
+    int count =
+        name.endsWith(" 1")
+            ? 1
+            : (int)
+                    (name.endsWith("cl")
+                        ? duel.before[CpuState.RCX]
+                        : duel.instruction[duel.instruction.length - 1])
+                & (bits == 64 ? 63 : 31);
     if (count == 0) {
       return 0;
     }
@@ -152,8 +175,11 @@ class HostOracleTest {
     }
     if (faulted) {
       CpuState s = duel.vcpu.state;
-      boolean untouched = s.rip == 0x10000 && (s.rflags & Duel.STATUS) == (duel.before[16] & Duel.STATUS)
-          && s.gpr[0] == duel.before[0] && s.gpr[2] == duel.before[2];
+      boolean untouched =
+          s.rip == 0x10000
+              && (s.rflags & Duel.STATUS) == (duel.before[16] & Duel.STATUS)
+              && s.gpr[0] == duel.before[0]
+              && s.gpr[2] == duel.before[2];
       return untouched ? null : duel.describe("#DE has changed something");
     }
     return duel.compare(form.undefined());
@@ -165,18 +191,23 @@ class HostOracleTest {
     if (divisor.signum() == 0) {
       return false;
     }
-    BigInteger dividend = size == 1 ? big(r[0], 2, signed)
-        : big(r[2], size, signed).shiftLeft(8 * size).or(big(r[0], size, false));
+    BigInteger dividend =
+        size == 1
+            ? big(r[0], 2, signed)
+            : big(r[2], size, signed).shiftLeft(8 * size).or(big(r[0], size, false));
     BigInteger quotient = dividend.divide(divisor);
     int bits = 8 * size;
     BigInteger limit = BigInteger.ONE.shiftLeft(signed ? bits - 1 : bits);
-    return quotient.compareTo(limit) < 0 && quotient.compareTo(signed ? limit.negate() : BigInteger.ZERO) >= 0;
+    return quotient.compareTo(limit) < 0
+        && quotient.compareTo(signed ? limit.negate() : BigInteger.ZERO) >= 0;
   }
 
   private static BigInteger big(long value, int size, boolean signed) {
     int sh = 64 - 8 * size;
-    return signed ? BigInteger.valueOf(value << sh >> sh)
-        : BigInteger.valueOf(value << sh >>> sh).and(BigInteger.ONE.shiftLeft(8 * size).subtract(BigInteger.ONE));
+    return signed
+        ? BigInteger.valueOf(value << sh >> sh)
+        : BigInteger.valueOf(value << sh >>> sh)
+            .and(BigInteger.ONE.shiftLeft(8 * size).subtract(BigInteger.ONE));
   }
 
   /** Finds the operand by decoding by hand what {@link Form} encodes. */
@@ -217,10 +248,19 @@ class HostOracleTest {
   @Test
   void bitManipulationInstructionsDoWhatTheHostDoes() {
     int[][] encodings = { // map, pp, opcode, digit or -1, undefined flags, immediate bytes
-      {2, 0, 0xF2, -1, Form.AF | Form.PF, 0}, {2, 0, 0xF3, 1, Form.AF | Form.PF, 0}, {2, 0, 0xF3, 2, Form.AF | Form.PF, 0},
-      {2, 0, 0xF3, 3, Form.AF | Form.PF, 0}, {2, 0, 0xF5, -1, Form.AF | Form.PF, 0}, {2, 2, 0xF5, -1, 0, 0},
-      {2, 3, 0xF5, -1, 0, 0}, {2, 3, 0xF6, -1, 0, 0}, {2, 0, 0xF7, -1, Form.AF | Form.SF | Form.PF, 0},
-      {2, 1, 0xF7, -1, 0, 0}, {2, 2, 0xF7, -1, 0, 0}, {2, 3, 0xF7, -1, 0, 0}, {3, 3, 0xF0, -1, 0, 1},
+      {2, 0, 0xF2, -1, Form.AF | Form.PF, 0},
+      {2, 0, 0xF3, 1, Form.AF | Form.PF, 0},
+      {2, 0, 0xF3, 2, Form.AF | Form.PF, 0},
+      {2, 0, 0xF3, 3, Form.AF | Form.PF, 0},
+      {2, 0, 0xF5, -1, Form.AF | Form.PF, 0},
+      {2, 2, 0xF5, -1, 0, 0},
+      {2, 3, 0xF5, -1, 0, 0},
+      {2, 3, 0xF6, -1, 0, 0},
+      {2, 0, 0xF7, -1, Form.AF | Form.SF | Form.PF, 0},
+      {2, 1, 0xF7, -1, 0, 0},
+      {2, 2, 0xF7, -1, 0, 0},
+      {2, 3, 0xF7, -1, 0, 0},
+      {3, 3, 0xF0, -1, 0, 1},
     };
     List<String> failures = new ArrayList<>();
     for (int[] e : encodings) {
@@ -248,7 +288,14 @@ class HostOracleTest {
     int rm = memory ? Form.BASE : other();
     int p1 = (reg < 8 ? 0x80 : 0) | 0x40 | (rm < 8 ? 0x20 : 0) | e[0];
     int p2 = w << 7 | (~v & 15) << 3 | e[1];
-    byte[] b = {(byte) 0xC4, (byte) p1, (byte) p2, (byte) e[2], (byte) ((memory ? 0 : 0xC0) | (reg & 7) << 3 | rm & 7), 0};
+    byte[] b = {
+      (byte) 0xC4,
+      (byte) p1,
+      (byte) p2,
+      (byte) e[2],
+      (byte) ((memory ? 0 : 0xC0) | (reg & 7) << 3 | rm & 7),
+      0
+    };
     if (e[5] == 0) {
       return java.util.Arrays.copyOf(b, 5);
     }
