@@ -206,6 +206,16 @@ public final class PluginHost implements Host {
     }
   }
 
+  /** The class loader of a plugin in use. */
+  Optional<ClassLoader> loader(String id) {
+    lock.lock();
+    try {
+      return Optional.ofNullable(plugins.getPluginClassLoader(id));
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Loads all plugins, if that was not done, and asks them what they are. */
   private Parts parts() {
     lock.lock();

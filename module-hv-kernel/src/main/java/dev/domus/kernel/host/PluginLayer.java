@@ -71,7 +71,7 @@ record PluginLayer(PluginFolder folder, ModuleLayer layer) {
         | IllegalArgumentException
         | SecurityException unfit) {
       throw new BrokenPlugin(
-          "its modules do not fit together (%s); remove or rename what is there twice"
+          "its modules do not fit together (%s); build it against this version of Domus, and keep no package twice"
               .formatted(Faults.reason(unfit)),
           unfit);
     }
