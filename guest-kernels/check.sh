@@ -6,6 +6,7 @@
 # another toolchain makes other bits, and that says nothing about the images.
 set -eu
 cd "$(dirname "$0")"
+unset MAKEFLAGS MAKELEVEL # of the make that may have called this
 
 skip() {
     echo "guest-kernels: SKIPPED: $1"

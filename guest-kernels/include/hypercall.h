@@ -68,6 +68,15 @@ static inline s64 hv_set_trap_table(const struct trap_info *table) {
     return hypercall1(HC_SET_TRAP_TABLE, (u64)table);
 }
 
+/* frames: the mfns of the pages of the table, 512 descriptors each */
+static inline s64 hv_set_gdt(const u64 *frames, u32 descriptors) {
+    return hypercall2(HC_SET_GDT, (u64)frames, descriptors);
+}
+
+static inline s64 hv_set_segment_base(u32 which, u64 base) {
+    return hypercall2(HC_SET_SEGMENT_BASE, which, base);
+}
+
 static inline s64 hv_callback_op(u32 cmd, const struct callback_register *callback) {
     return hypercall2(HC_CALLBACK_OP, cmd, (u64)callback);
 }
@@ -100,6 +109,10 @@ static inline s64 hv_sched_op(u32 cmd, const void *op) {
 
 static inline s64 hv_vcpu_op(u32 cmd, u32 vcpu, void *op) {
     return hypercall3(HC_VCPU_OP, cmd, vcpu, (u64)op);
+}
+
+static inline s64 hv_physdev_op(u32 cmd, void *op) {
+    return hypercall2(HC_PHYSDEV_OP, cmd, (u64)op);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------------------------- */

@@ -30,8 +30,8 @@ u64 va_to_mfn(const void *va);
 void *page_alloc(void);
 void page_free(void *page);
 
-/* The level-1 entry that maps va, or 0 when a table on the way is missing. */
-u64 mm_pte(const void *va);
+/* The level-1 entry that maps va, to read; NULL when a table on the way is missing. */
+const u64 *mm_slot(const void *va);
 
 /* Replaces the level-1 entry of va, whose tables must exist. 0 or a negative errno. */
 s64 mm_set_pte(const void *va, u64 pte);
@@ -52,9 +52,9 @@ static inline u64 make_pte(u64 mfn, u64 flags) {
 }
 
 /*
- * Starts a page-table page: it is mapped read-only, so that the hypervisor will take it as one. Fill it first.
- * Returns its frame.
+ * Takes the write permission from a page, so that the hypervisor will accept it as a page table or a descriptor table.
+ * Fill it first. Returns its frame.
  */
-u64 mm_make_table(void *page);
+u64 mm_make_read_only(void *page);
 
 #endif

@@ -55,12 +55,25 @@ void traps_init(void);
 /* vector: 0..255 or VECTOR_SYSCALL; NULL restores "print and crash". */
 void trap_set_handler(unsigned vector, trap_handler handler);
 
-/* Whether INT vector is allowed: 0 never, 1 from the kernel, 3 from user mode too (xen-pv-abi.md, 8.5). */
-void trap_set_dpl(unsigned vector, unsigned dpl);
+/*
+ * dpl: whether INT vector is allowed: 0 never, 1 from the kernel, 3 from user mode too (xen-pv-abi.md, 8.5).
+ * mask_events: whether the handler starts with events off. As set up at start: 0 (3 for INT3 and INT 4), true.
+ */
+void trap_set_gate(unsigned vector, unsigned dpl, bool mask_events);
 
 static inline bool frame_from_user(const struct frame *frame) {
     return (frame->cs & 3) == 3;
 }
+
+/*
+ * Goes where the frame says, in kernel mode (cs = FLAT_CS_KERNEL_FRAME) or in user mode (cs = FLAT_CS); its IF decides
+ * whether events are on there. The frame must lie on the current stack, with nothing that matters below it, and
+ * events must be off: the stack pointer runs through it.
+ */
+NORETURN void frame_resume(const struct frame *frame);
+
+/* Prints a frame that nobody wants to handle, and crashes the domain. */
+NORETURN void trap_die(const struct frame *frame);
 
 /* The faulting address of the last page fault; valid until the next one, so read it first. */
 u64 trap_cr2(void);

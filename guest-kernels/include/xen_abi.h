@@ -120,10 +120,13 @@ enum hypercall {
     HC_GRANT_TABLE_OP = 20,
     HC_IRET = 23,
     HC_VCPU_OP = 24,
+    HC_SET_SEGMENT_BASE = 25,
     HC_MMUEXT_OP = 26,
     HC_SCHED_OP = 29,
     HC_CALLBACK_OP = 30,
     HC_EVENT_CHANNEL_OP = 32,
+    HC_PHYSDEV_OP = 33,
+    HC_UNKNOWN = 63, /* numbers end at 55 */
 };
 
 /* ---- 4.2: errno values that kernels here compare with (results are negative) ------------------------------------- */
@@ -187,6 +190,14 @@ ASSERT_SIZE(struct mmuext_op, 24);
 #define FLAT_SS 0xe02b
 #define FLAT_CS_KERNEL_FRAME (FLAT_CS & ~3)
 
+#define RFLAGS_FIXED 0x2ul
+#define RFLAGS_TF 0x100ul
+#define RFLAGS_IF 0x200ul
+#define RFLAGS_DF 0x400ul
+#define RFLAGS_IOPL 0x3000ul
+#define RFLAGS_NT 0x4000ul
+#define RFLAGS_AC 0x40000ul
+
 #define TRAP_DPL(dpl) (dpl)
 #define TRAP_MASK_EVENTS 4
 
@@ -210,6 +221,10 @@ struct callback_register {
     u64 address;
 };
 ASSERT_SIZE(struct callback_register, 16);
+
+enum { SEGBASE_FS, SEGBASE_GS_USER, SEGBASE_GS_KERNEL };
+
+#define PHYSDEVOP_SET_IOPL 6 /* argument: u32 iopl */
 
 /* ---- 10: event channels ---------------------------------------------------------------------------------------- */
 

@@ -36,6 +36,7 @@ trap_entries:
     vector = vector + 1
     .endr
 
+/* The callbacks have frames without an error code too (8.4, 8.6). */
     .globl event_entry
 event_entry:
     push $VECTOR_EVENT
@@ -95,7 +96,12 @@ save_rest:
     cld                             /* the hypervisor leaves DF as it was */
     mov %rsp, %rdi                  /* 16-byte aligned: the hypervisor aligned the frame, and struct frame is 176 bytes */
     call trap_dispatch
+    mov %rsp, %rdi
 
+/* frame_resume(frame): goes on with what a frame says, here or in user mode. See traps.h. */
+    .globl frame_resume
+frame_resume:
+    mov %rdi, %rsp
     pop %r15
     pop %r14
     pop %r13

@@ -39,18 +39,16 @@ static u64 *slot(u64 *table, const void *va, unsigned level) {
     return &table[(u64)va >> (PAGE_SHIFT + 9 * (level - 1)) & 511];
 }
 
-u64 mm_pte(const void *va) {
+const u64 *mm_slot(const void *va) {
     u64 *table = (u64 *)start_info->pt_base;
-    for (unsigned level = 4;; level--) {
+    for (unsigned level = 4; level > 1; level--) {
         u64 entry = *slot(table, va, level);
-        if (level == 1) {
-            return entry;
-        }
         if (!(entry & PTE_P)) {
-            return 0;
+            return NULL;
         }
         table = table_va(entry);
     }
+    return slot(table, va, 1);
 }
 
 s64 mm_set_pte(const void *va, u64 pte) {
@@ -61,7 +59,7 @@ void mm_map_foreign(void *va, u64 machine_address) {
     must_succeed("update_va_mapping", mm_set_pte(va, machine_address | PTE_KERNEL_RW));
 }
 
-u64 mm_make_table(void *page) {
+u64 mm_make_read_only(void *page) {
     u64 mfn = va_to_mfn(page);
     must_succeed("update_va_mapping", mm_set_pte(page, make_pte(mfn, PTE_KERNEL_RO)));
     return mfn;
@@ -79,7 +77,7 @@ s64 mm_map(const void *va, u64 pte) {
         if (!(*entry & PTE_P)) {
             struct mmu_update update = {
                 .ptr = slot_address(entry) | MMU_NORMAL_PT_UPDATE,
-                .val = make_pte(mm_make_table(page_alloc()), PTE_TABLE),
+                .val = make_pte(mm_make_read_only(page_alloc()), PTE_TABLE),
             };
             s64 result = hv_mmu_update(&update, 1);
             if (result < 0) {

@@ -20,10 +20,17 @@ void trap_set_handler(unsigned vector, trap_handler handler) {
     handlers[vector] = handler;
 }
 
-void trap_set_dpl(unsigned vector, unsigned dpl) {
-    struct trap_info table[2] = {
-        {.vector = vector, .flags = TRAP_DPL(dpl) | TRAP_MASK_EVENTS, .cs = FLAT_CS, .address = (u64)trap_entries[vector]},
+static struct trap_info gate(unsigned vector, unsigned dpl, bool mask_events) {
+    return (struct trap_info){
+        .vector = (u8)vector,
+        .flags = (u8)(TRAP_DPL(dpl) | (mask_events ? TRAP_MASK_EVENTS : 0)),
+        .cs = FLAT_CS,
+        .address = (u64)trap_entries[vector],
     };
+}
+
+void trap_set_gate(unsigned vector, unsigned dpl, bool mask_events) {
+    struct trap_info table[2] = {gate(vector, dpl, mask_events)}; /* the zeroed second ends it */
     must_succeed("set_trap_table", hv_set_trap_table(table));
 }
 
@@ -37,10 +44,7 @@ void traps_init(void) {
     static struct trap_info table[TRAP_VECTORS + 1];
 
     for (unsigned v = 0; v < TRAP_VECTORS; v++) {
-        /* INT3 and INT 4 are what a debugger and compiled code use, from anywhere. */
-        unsigned dpl = v == TRAP_BP || v == TRAP_OF ? 3 : 0;
-        table[v] = (struct trap_info){
-            .vector = v, .flags = TRAP_DPL(dpl) | TRAP_MASK_EVENTS, .cs = FLAT_CS, .address = (u64)trap_entries[v]};
+        table[v] = gate(v, v == TRAP_BP || v == TRAP_OF ? 3 : 0, true);
     }
     must_succeed("set_trap_table", hv_set_trap_table(table));
 
@@ -49,7 +53,7 @@ void traps_init(void) {
     register_callback(CALLBACKTYPE_SYSCALL, CALLBACKF_MASK_EVENTS, syscall_entry);
 }
 
-static NORETURN void die_of(const struct frame *f) {
+void trap_die(const struct frame *f) {
     u64 cr2 = trap_cr2();
     printf("\nunhandled trap %lu, error code 0x%lx, in %s mode\n", f->vector, f->error_code,
            frame_from_user(f) ? "user" : "kernel");
@@ -73,7 +77,7 @@ void trap_dispatch(struct frame *frame) {
     }
     trap_handler handler = handlers[frame->vector];
     if (handler == NULL) {
-        die_of(frame);
+        trap_die(frame);
     }
     handler(frame);
 }
