@@ -113,7 +113,7 @@ public final class MemoryOp implements Hypercall {
   private static boolean decrease(Vcpu v, long at, int order) {
     long first = v.guest().getLong(at);
     for (long mfn = first; mfn - first < 1L << order; mfn++) {
-      if (!v.domain().mmu().giveBackUnpinned(mfn)) {
+      if (!v.domain().mmu().giveBackUnused(mfn)) {
         return false;
       }
     }

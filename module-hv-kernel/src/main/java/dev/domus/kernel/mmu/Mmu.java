@@ -199,9 +199,17 @@ public final class Mmu {
     return dropped;
   }
 
-  /** Gives a frame up as a guest's balloon does: one that is pinned as a page table is refused. */
-  public boolean giveBackUnpinned(long mfn) {
-    return frames.exists(mfn) && !frames.isPinned(mfn) && giveBack(mfn);
+  /**
+   * Gives a frame up as a guest's balloon does: one that anything still refers to is refused
+   * (xen-pv-abi.md, 13).
+   *
+   * @return whether it was the domain's, allocated and unused
+   */
+  public boolean giveBackUnused(long mfn) {
+    return frames.exists(mfn)
+        && frames.references(mfn) == 1
+        && frames.typeCount(mfn) == 0
+        && giveBack(mfn);
   }
 
   private void forgetPfn(long mfn) {

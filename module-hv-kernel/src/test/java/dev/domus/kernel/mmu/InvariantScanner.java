@@ -1,0 +1,238 @@
+package dev.domus.kernel.mmu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.paging.Pte;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * Compares the whole frame table with what page tables, pins, base pointers, descriptor tables and
+ * other holders refer to, and checks what isolation rests on: nothing is writable and a table,
+ * nothing is mapped that the mapper neither owns nor was granted, no TLB knows more than the tables
+ * allow. It shares no code with what it checks.
+ */
+final class InvariantScanner {
+  /**
+   * A reference that somebody outside the MMU holds: a grant that is not (or no longer) in a page
+   * table, a window.
+   */
+  record Holder(long mfn, boolean writable) {}
+
+  private final TestMachine m;
+  private final FrameTable frames;
+  private final long[] references = new long[TestMachine.FRAMES];
+  private final long[] types = new long[TestMachine.FRAMES];
+  private final int[] linear = new int[TestMachine.FRAMES];
+  private final boolean[][] mapped;
+
+  /** Frames that a domain may map though it does not own them. */
+  final List<long[]> grants = new ArrayList<>();
+
+  final List<Holder> holders = new ArrayList<>();
+
+  InvariantScanner(TestMachine machine) {
+    m = machine;
+    frames = machine.frames;
+    mapped = new boolean[16][TestMachine.FRAMES];
+  }
+
+  void grant(int mapper, long mfn) {
+    grants.add(new long[] {mapper, mfn});
+  }
+
+  boolean isGranted(int mapper, long mfn) {
+    return grants.stream().anyMatch(g -> g[0] == mapper && g[1] == mfn);
+  }
+
+  void scan() {
+    java.util.Arrays.fill(references, 0);
+    java.util.Arrays.fill(types, 0);
+    java.util.Arrays.fill(linear, 0);
+    for (boolean[] each : mapped) {
+      java.util.Arrays.fill(each, false);
+    }
+    long owned = 0;
+    for (int mfn = 1; mfn < TestMachine.FRAMES; mfn++) {
+      int owner = frames.owner(mfn);
+      if (owner != FrameTable.NOBODY && owner != FrameTable.HYPERVISOR) {
+        owned++;
+      }
+      if (frames.isAllocated(mfn)) {
+        references[mfn]++;
+        if (frames.isSpecial(mfn)) {
+          types[mfn]++;
+        }
+      }
+      if (frames.isPinned(mfn)) {
+        hold(mfn);
+      }
+      int type = frames.type(mfn);
+      if (type >= FrameTable.L1 && type <= FrameTable.L4 && frames.typeCount(mfn) > 0) {
+        assertTrue(frames.isInUseAs(mfn, type), at(mfn, "busy for ever"));
+        table(mfn, type, owner);
+      }
+      if (type == FrameTable.SEGDESC && frames.typeCount(mfn) > 0) {
+        descriptors(mfn);
+      }
+    }
+    for (TestDomain d : m.domains) {
+      domain(d);
+    }
+    for (Holder holder : holders) {
+      references[(int) holder.mfn]++;
+      types[(int) holder.mfn] += holder.writable ? 1 : 0;
+    }
+    compare();
+    assertEquals(
+        m.allocator.managedFrames(),
+        m.allocator.freeFrames() + owned + hypervisorFrames(),
+        "every frame is free or somebody's");
+    for (TestDomain d : m.domains) {
+      for (TestVcpu v : d.vcpus) {
+        tlb(d, v);
+      }
+    }
+  }
+
+  private long hypervisorFrames() {
+    long count = 0;
+    for (long mfn = m.m2p.endFrame(); mfn < TestMachine.FRAMES; mfn++) {
+      count += frames.owner(mfn) == FrameTable.HYPERVISOR ? 1 : 0;
+    }
+    return count;
+  }
+
+  private void hold(long mfn) {
+    references[(int) mfn]++;
+    types[(int) mfn]++;
+  }
+
+  private void table(long table, int level, int owner) {
+    for (int i = 0; i < 512; i++) {
+      long entry = m.entry(table, i);
+      if (level == 4 && i >= 256 && i <= 271) {
+        assertTrue(
+            i == 256 ? entry == 0 || entry == m.machine.m2pMap().slotEntry() : entry == 0,
+            at(table, "reserved slot changed"));
+        continue;
+      }
+      if ((entry & Pte.P) == 0) {
+        continue;
+      }
+      int target = (int) Pte.mfn(entry);
+      assertTrue((entry & Pte.U) != 0, at(table, "entry without U"));
+      assertEquals(
+          0,
+          entry & (Pte.PS | Pte.PCD | Pte.PWT | (level > 1 ? Pte.G : 0)),
+          at(table, "forbidden bits"));
+      if (level == 1) {
+        leaf(table, entry, target, owner);
+        continue;
+      }
+      if (target == table) {
+        assertEquals(0, entry & Pte.W, at(table, "writable self-reference"));
+        continue;
+      }
+      assertEquals(owner, frames.owner(target), at(target, "table of a stranger"));
+      hold(target);
+      if (frames.isInUseAs(target, level)) {
+        assertEquals(0, entry & Pte.W, at(table, "writable linear entry"));
+        linear[(int) table]++;
+        linear[target]--;
+      } else {
+        assertTrue(frames.isInUseAs(target, level - 1), at(target, "wrong level below"));
+      }
+    }
+  }
+
+  private void leaf(long table, long entry, int target, int owner) {
+    references[target]++;
+    if (owner < mapped.length) {
+      mapped[owner][target] = true;
+    }
+    assertTrue(
+        frames.owner(target) == owner || isGranted(owner, target),
+        at(target, "mapped by a stranger"));
+    if ((entry & Pte.W) != 0) {
+      types[target]++;
+      assertEquals(FrameTable.WRITABLE, frames.type(target), at(target, "mapped writable"));
+    }
+  }
+
+  private void descriptors(long mfn) {
+    for (int i = 0; i < 512; i++) {
+      long d = m.entry(mfn, i);
+      boolean present = (d >>> 47 & 1) != 0;
+      int dpl = (int) (d >>> 45) & 3;
+      if (present && (d >>> 44 & 1) != 0) {
+        assertEquals(3, dpl, at(mfn, "segment with DPL below 3"));
+      } else if (present && (d >>> 40 & 15) != 0) {
+        assertTrue((d >>> 40 & 15) == 12 && dpl == 0, at(mfn, "system descriptor"));
+      }
+    }
+  }
+
+  private void domain(TestDomain d) {
+    for (TestVcpu v : d.vcpus) {
+      if (v.kernelTable() >= 0) {
+        hold(v.kernelTable());
+        assertTrue(frames.isInUseAs(v.kernelTable(), FrameTable.L4), at(v.kernelTable(), "base"));
+      }
+      if (v.userTable() >= 0) {
+        hold(v.userTable());
+        assertTrue(frames.isInUseAs(v.userTable(), FrameTable.L4), at(v.userTable(), "base"));
+      }
+      DescriptorTables t = d.mmu.descriptors(v.id());
+      for (int i = 0; i < t.gdtFrameCount(); i++) {
+        hold(t.gdtFrame(i));
+        assertTrue(frames.isInUseAs(t.gdtFrame(i), FrameTable.SEGDESC), at(t.gdtFrame(i), "GDT"));
+      }
+      for (int i = 0; i < t.ldtPageCount(); i++) {
+        if (t.ldtFrame(i) >= 0) {
+          hold(t.ldtFrame(i));
+          assertTrue(frames.isInUseAs(t.ldtFrame(i), FrameTable.SEGDESC), at(t.ldtFrame(i), "LDT"));
+        }
+      }
+    }
+  }
+
+  private void compare() {
+    for (int mfn = 1; mfn < TestMachine.FRAMES; mfn++) {
+      assertEquals(references[mfn], frames.references(mfn), at(mfn, "general references"));
+      assertEquals(types[mfn], frames.typeCount(mfn), at(mfn, "type references"));
+      assertEquals(linear[mfn], frames.linearCount(mfn), at(mfn, "linear count"));
+      if (references[mfn] == 0) {
+        assertEquals(FrameTable.NOBODY, frames.owner(mfn), at(mfn, "lost frame"));
+      }
+    }
+  }
+
+  private void tlb(TestDomain d, TestVcpu v) {
+    for (TestVcpu.Translation t : v.translations) {
+      boolean m2p = t.mfn() < m.m2p.endFrame() || frames.owner(t.mfn()) == FrameTable.HYPERVISOR;
+      if (m2p) {
+        assertTrue(!t.writable(), at(t.mfn(), "M2P writable"));
+        continue;
+      }
+      assertTrue(
+          frames.owner(t.mfn()) == d.domid || mapped[d.domid][(int) t.mfn()],
+          at(t.mfn(), "d" + d.domid + "'s TLB still has a stranger's frame"));
+      if (t.writable() && frames.typeCount(t.mfn()) > 0) {
+        assertEquals(
+            FrameTable.WRITABLE, frames.type(t.mfn()), at(t.mfn(), "a TLB can still write this"));
+      }
+    }
+    v.tables.forEach((table, type) ->
+        assertTrue(
+            frames.owner(table) == d.domid && frames.isInUseAs(table, type),
+            at(table, "a walk may still be in it as L" + type)));
+  }
+
+  private Supplier<String> at(long mfn, String what) {
+    return () -> what + ": " + frames.describe(mfn);
+  }
+}

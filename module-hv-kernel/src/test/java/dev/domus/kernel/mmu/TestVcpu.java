@@ -1,0 +1,98 @@
+package dev.domus.kernel.mmu;
+
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.paging.PageWalk;
+import dev.domus.memory.paging.Pte;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A vCPU that is only a TLB: it keeps every translation that it ever made, and every table that it
+ * went through, until it is told to forget them. So what it holds is the worst that a real
+ * processor may hold.
+ */
+final class TestVcpu implements AddressSpaces {
+  record Translation(long va, long mfn, boolean writable) {}
+
+  private final TestDomain domain;
+  private final int id;
+  private long kernelTable = -1;
+  private long userTable = -1;
+  private long cr3 = -1;
+
+  final List<Translation> translations = new ArrayList<>();
+
+  /** Tables that a walk may still be in, and as what they were in use then. */
+  final Map<Long, Integer> tables = new HashMap<>();
+
+  int flushes;
+
+  TestVcpu(TestDomain domain, int id) {
+    this.domain = domain;
+    this.id = id;
+  }
+
+  @Override
+  public int id() {
+    return id;
+  }
+
+  @Override
+  public long kernelTable() {
+    return kernelTable;
+  }
+
+  @Override
+  public long userTable() {
+    return userTable;
+  }
+
+  @Override
+  public void setKernelTable(long mfn) {
+    kernelTable = mfn;
+    load(mfn);
+  }
+
+  @Override
+  public void setUserTable(long mfn) {
+    userTable = mfn;
+  }
+
+  private void load(long mfn) {
+    cr3 = mfn;
+    flush();
+  }
+
+  void flush() {
+    translations.clear();
+    tables.clear();
+    flushes++;
+  }
+
+  /**
+   * Accesses an address as the guest's code would; returns the machine address or −1 for a fault.
+   */
+  long access(long va, boolean write) {
+    if (cr3 < 0) {
+      return -1;
+    }
+    int access = PageWalk.USER | (write ? PageWalk.WRITE : 0);
+    long translation = PageWalk.walk(domain.machine.segment, cr3 << 12, va, access);
+    if (translation < 0) {
+      return -1;
+    }
+    FrameTable frames = domain.machine.frames;
+    long table = cr3;
+    for (int level = 4; level >= 1; level--) {
+      if (frames.owner(table) == domain.domid) {
+        tables.put(table, frames.type(table));
+      }
+      table = Pte.mfn(domain.machine.entry(table, Pte.index(va, level)));
+    }
+    long mfn = PageWalk.frameAddress(translation) >>> 12;
+    translations.add(new Translation(va & -4096, mfn, (translation & PageWalk.MAY_WRITE) != 0));
+    return (mfn << 12) + (va & 4095);
+  }
+}
