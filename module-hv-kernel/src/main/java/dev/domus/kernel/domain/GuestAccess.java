@@ -3,7 +3,6 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.paging.PageWalk;
-import dev.domus.memory.paging.Pte;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -17,6 +16,11 @@ import java.lang.foreign.ValueLayout;
  * each byte once, so a check of what it returned cannot be undone by another vCPU. A failing access
  * throws {@link GuestFault#EFAULT}; a store that crosses pages is checked on all of them first, so
  * that it happens wholly or not at all.
+ *
+ * <p><b>Stale translations.</b> A frame may be freed as soon as every vCPU of the domain has given
+ * up its translations, and another vCPU may ask for that at any moment. What is translated here is
+ * therefore used between {@link Vcpu#beginAccess} and {@link Vcpu#endAccess}, which for that time
+ * make the vCPU one whose flush has to be waited for.
  *
  * <p>Called by the pCPU thread that runs the vCPU.
  */
@@ -50,83 +54,68 @@ public final class GuestAccess {
 
   /** Reads one byte, zero-extended. */
   public int getByte(long va) {
-    check(va, 1);
-    return memory.get(ValueLayout.JAVA_BYTE, translate(va, 0)) & 0xFF;
+    return (int) load(va, 1);
   }
 
   /** Reads two bytes, zero-extended. */
   public int getShort(long va) {
-    check(va, 2);
-    return crosses(va, 2) ? (int) gather(va, 2) : memory.get(SHORT, translate(va, 0)) & 0xFFFF;
+    return (int) load(va, 2);
   }
 
   /** Reads four bytes. */
   public int getInt(long va) {
-    check(va, 4);
-    return crosses(va, 4) ? (int) gather(va, 4) : memory.get(INT, translate(va, 0));
+    return (int) load(va, 4);
   }
 
   /** Reads eight bytes. */
   public long getLong(long va) {
-    check(va, 8);
-    return crosses(va, 8) ? gather(va, 8) : memory.get(LONG, translate(va, 0));
+    return load(va, 8);
   }
 
   /** Writes the low two bytes. */
   public void putShort(long va, int value) {
-    check(va, 2);
-    if (crosses(va, 2)) {
-      scatter(va, value, 2);
-    } else {
-      long ma = translate(va, PageWalk.WRITE);
-      memory.set(SHORT, ma, (short) value);
-      codeFrames.written(ma >>> 12);
-    }
+    store(va, value, 2);
   }
 
   /** Writes four bytes. */
   public void putInt(long va, int value) {
-    check(va, 4);
-    if (crosses(va, 4)) {
-      scatter(va, value, 4);
-    } else {
-      long ma = translate(va, PageWalk.WRITE);
-      memory.set(INT, ma, value);
-      codeFrames.written(ma >>> 12);
-    }
+    store(va, value, 4);
   }
 
   /** Writes eight bytes. */
   public void putLong(long va, long value) {
-    check(va, 8);
-    if (crosses(va, 8)) {
-      scatter(va, value, 8);
-    } else {
-      long ma = translate(va, PageWalk.WRITE);
-      memory.set(LONG, ma, value);
-      codeFrames.written(ma >>> 12);
-    }
+    store(va, value, 8);
   }
 
   /** Copies from the guest. */
   public void read(long va, MemorySegment target, long offset, int length) {
     check(va, length);
-    for (int done = 0; done < length; ) {
-      int chunk = chunk(va + done, length - done);
-      MemorySegment.copy(memory, translate(va + done, 0), target, offset + done, chunk);
-      done += chunk;
+    vcpu.beginAccess();
+    try {
+      for (int done = 0; done < length; ) {
+        int chunk = chunk(va + done, length - done);
+        MemorySegment.copy(memory, translate(va + done, 0), target, offset + done, chunk);
+        done += chunk;
+      }
+    } finally {
+      vcpu.endAccess();
     }
   }
 
   /** Copies to the guest, wholly or not at all. */
   public void write(long va, MemorySegment source, long offset, int length) {
     requireWritable(va, length);
-    for (int done = 0; done < length; ) {
-      int chunk = chunk(va + done, length - done);
-      long ma = translate(va + done, PageWalk.WRITE);
-      MemorySegment.copy(source, offset + done, memory, ma, chunk);
-      codeFrames.written(ma >>> 12);
-      done += chunk;
+    vcpu.beginAccess();
+    try {
+      for (int done = 0; done < length; ) {
+        int chunk = chunk(va + done, length - done);
+        long ma = translate(va + done, PageWalk.WRITE);
+        MemorySegment.copy(source, offset + done, memory, ma, chunk);
+        codeFrames.written(ma >>> 12);
+        done += chunk;
+      }
+    } finally {
+      vcpu.endAccess();
     }
   }
 
@@ -178,26 +167,61 @@ public final class GuestAccess {
     return (int) Math.min(left, 0x1000 - (va & 0xFFF));
   }
 
+  private long load(long va, int length) {
+    check(va, length);
+    vcpu.beginAccess();
+    try {
+      if (crosses(va, length)) {
+        return gather(va, length);
+      }
+      long ma = translate(va, 0);
+      return switch (length) {
+        case 1 -> memory.get(ValueLayout.JAVA_BYTE, ma) & 0xFF;
+        case 2 -> memory.get(SHORT, ma) & 0xFFFF;
+        case 4 -> memory.get(INT, ma);
+        default -> memory.get(LONG, ma);
+      };
+    } finally {
+      vcpu.endAccess();
+    }
+  }
+
   private long gather(long va, int length) {
     long value = 0;
     for (int i = 0; i < length; i++) {
       long b = memory.get(ValueLayout.JAVA_BYTE, translate(va + i, 0)) & 0xFF;
       value |= b << 8 * i;
     }
-    return value;
+    return length == 4 ? (int) value : value;
+  }
+
+  private void store(long va, long value, int length) {
+    check(va, length);
+    vcpu.beginAccess();
+    try {
+      if (crosses(va, length)) {
+        scatter(va, value, length);
+        return;
+      }
+      long ma = translate(va, PageWalk.WRITE);
+      switch (length) {
+        case 2 -> memory.set(SHORT, ma, (short) value);
+        case 4 -> memory.set(INT, ma, (int) value);
+        default -> memory.set(LONG, ma, value);
+      }
+      codeFrames.written(ma >>> 12);
+    } finally {
+      vcpu.endAccess();
+    }
   }
 
   private void scatter(long va, long value, int length) {
-    requireWritable(va, length);
+    translate(va, PageWalk.WRITE);
+    translate(va + length - 1, PageWalk.WRITE);
     for (int i = 0; i < length; i++) {
       long ma = translate(va + i, PageWalk.WRITE);
       memory.set(ValueLayout.JAVA_BYTE, ma, (byte) (value >>> 8 * i));
       codeFrames.written(ma >>> 12);
     }
-  }
-
-  /** Machine address of a page-table walk's L4 entry for an address, for crash reports. */
-  long rootEntryAddress(long va) {
-    return (vcpu.state().cr3 & Pte.ADDRESS_MASK) + 8L * Pte.index(va, 4);
   }
 }

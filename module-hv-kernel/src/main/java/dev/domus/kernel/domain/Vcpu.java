@@ -75,6 +75,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   private final Domain domain;
+  private final boolean smp;
   private final int id;
   private final String label;
   private final CpuState state = new CpuState();
@@ -117,6 +118,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   Vcpu(Domain domain, int id, Engine engine) {
     this.domain = domain;
     this.id = id;
+    smp = domain.spec().vcpus() > 1;
     label = "d" + domain.domid() + "v" + id;
     memory = domain.hypervisor().memory();
     guest = new GuestAccess(this, memory, domain.hypervisor().codeFrames());
@@ -431,6 +433,24 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     }
   }
 
+  /**
+   * The hypervisor is about to use a translation on the guest's behalf: from now until {@link
+   * #endAccess} a flush waits for this vCPU as if it were in guest mode. A domain with one vCPU has
+   * nobody who could flush meanwhile.
+   */
+  void beginAccess() {
+    if (smp) {
+      inGuest = true;
+    }
+  }
+
+  /** The translation is no longer used. */
+  void endAccess() {
+    if (smp) {
+      inGuest = false;
+    }
+  }
+
   /** Says whether the guest is in its kernel. */
   public boolean kernelMode() {
     return kernelMode;
@@ -553,7 +573,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   @Override
   public void codeWatched(long mfn) {
-    if (domain.vcpus() > 1) {
+    if (smp) {
       inGuest = false; // so that two vCPUs which decode at once do not wait for each other
       domain.flushOthers(this);
       inGuest = true;
