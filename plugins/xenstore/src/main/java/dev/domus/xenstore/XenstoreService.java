@@ -1,0 +1,96 @@
+package dev.domus.xenstore;
+
+import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.service.EventPort;
+import dev.domus.kernel.service.HypercallException;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.StoreConnection;
+import dev.domus.kernel.service.StoreService;
+import dev.domus.xenstore.ring.RingServer;
+import dev.domus.xenstore.store.IntroducedDomain;
+import dev.domus.xenstore.store.Store;
+import java.lang.System.Logger.Level;
+import java.util.Optional;
+
+/**
+ * The xenstore service of one machine: an empty store when it starts.
+ *
+ * <p>As xenstored does, it listens to VIRQ_DOM_EXC and looks at the domains that it has been told
+ * of: one that has shut down is announced by {@code @releaseDomain}, one that is gone is released.
+ * That needs a privileged domain; elsewhere the toolstack's RELEASE has to do.
+ */
+public final class XenstoreService implements Service, StoreService {
+  private static final System.Logger LOG = System.getLogger(XenstoreService.class.getName());
+
+  private Store store = new Store();
+  private Runnable stop = () -> {};
+
+  /** Made by the plugin host. */
+  public XenstoreService() {}
+
+  @Override
+  public String name() {
+    return "xenstore";
+  }
+
+  @Override
+  public int order() {
+    return 0;
+  }
+
+  @Override
+  public synchronized void start(ServiceDomain domain) {
+    Store fresh = new Store();
+    RingServer rings = new RingServer(fresh, domain.hypercalls());
+    rings.start();
+    Optional<EventPort> exceptions = watchDomains(domain, fresh, rings);
+    store = fresh;
+    domain.services().publish(StoreService.class, this);
+    stop =
+        () -> {
+          domain.services().withdraw(StoreService.class, this);
+          exceptions.ifPresent(EventPort::close);
+          rings.close();
+        };
+  }
+
+  @Override
+  public synchronized void stop() {
+    stop.run();
+    stop = () -> {};
+  }
+
+  @Override
+  public synchronized StoreConnection connect(int domid) {
+    return new LocalConnection(store, domid);
+  }
+
+  private static Optional<EventPort> watchDomains(
+      ServiceDomain domain, Store store, RingServer rings) {
+    try {
+      Control control = domain.hypercalls().control();
+      Runnable look = () -> look(control, store);
+      return Optional.of(domain.hypercalls().bindVirq(Virq.DOM_EXC, () -> rings.submit(look)));
+    } catch (HypercallException refused) {
+      LOG.log(
+          Level.WARNING,
+          "xenstore will not learn by itself of domains that end, only by RELEASE: "
+              + refused.getMessage());
+      return Optional.empty();
+    }
+  }
+
+  private static void look(Control control, Store store) {
+    for (IntroducedDomain introduced : store.introduced()) {
+      Optional<DomainInfo.State> state = control.domain(introduced.domid()).map(DomainInfo::state);
+      if (state.isEmpty() || state.get() == DomainInfo.State.DYING) {
+        store.gone(introduced);
+      } else if (state.get() == DomainInfo.State.SHUTDOWN) {
+        store.hasShutDown(introduced);
+      }
+    }
+  }
+}
