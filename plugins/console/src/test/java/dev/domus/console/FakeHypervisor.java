@@ -1,0 +1,261 @@
+package dev.domus.console;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.service.EventPort;
+import dev.domus.kernel.service.GrantMapping;
+import dev.domus.kernel.service.HypercallException;
+import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.Services;
+import dev.domus.memory.CodeFrames;
+import dev.domus.memory.Window;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.reflect.Proxy;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * A hypervisor as far as the console backend sees one: guests are a page of memory and a port each,
+ * and handlers run on one event thread, as a service domain's do.
+ */
+public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services, AutoCloseable {
+  private static final int FRAMES = 1024;
+
+  private final MemorySegment memory = Arena.ofAuto().allocate(FRAMES * 4096L, 4096);
+  private final CodeFrames codeFrames = new CodeFrames(FRAMES);
+  private final ExecutorService eventThread =
+      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("events").factory());
+  private final Map<Class<?>, Object> services = new ConcurrentHashMap<>();
+  private final Map<Integer, Guest> guests = new ConcurrentHashMap<>();
+  private final AtomicInteger mapped = new AtomicInteger();
+  private final AtomicInteger lastMfn = new AtomicInteger();
+  private volatile Runnable domainException = () -> {};
+
+  /** A guest: its ring page, and the semaphore that counts events sent to it. */
+  public final class Guest {
+    private final int domid;
+    private final Window page;
+    private final long mfn;
+    private final UUID uuid = UUID.randomUUID();
+    private final Semaphore events = new Semaphore(0);
+    private volatile Optional<FakePort> remote = Optional.empty();
+    private volatile DomainInfo.State state = DomainInfo.State.RUNNING;
+
+    private Guest(int domid) {
+      this.domid = domid;
+      mfn = lastMfn.incrementAndGet();
+      page = Window.of(memory, codeFrames, true, () -> {}, mfn);
+    }
+
+    /** Its domain id. */
+    public int domid() {
+      return domid;
+    }
+
+    /** Its ring page as it sees it. */
+    public Window page() {
+      return page;
+    }
+
+    /** Counts events that it was sent. */
+    public Semaphore events() {
+      return events;
+    }
+
+    /** Sends on its port. */
+    public void send() {
+      remote.ifPresent(FakePort::notified);
+    }
+
+    /** Changes what the hypervisor says of it, and tells domain 0. */
+    public void state(DomainInfo.State changed) {
+      state = changed;
+      eventThread.execute(domainException);
+    }
+
+    /** Takes it away, and tells domain 0. */
+    public void destroy() {
+      guests.remove(domid);
+      eventThread.execute(domainException);
+    }
+  }
+
+  /** Makes a guest, port 1 of which is its console port. */
+  public Guest guest(int domid) {
+    Guest guest = new Guest(domid);
+    guests.put(domid, guest);
+    return guest;
+  }
+
+  /** How many grants are mapped. */
+  public int mapped() {
+    return mapped.get();
+  }
+
+  // ---- ServiceDomain ----
+
+  @Override
+  public int domid() {
+    return 0;
+  }
+
+  @Override
+  public Hypercalls hypercalls() {
+    return this;
+  }
+
+  @Override
+  public Services services() {
+    return this;
+  }
+
+  @Override
+  public <T> void publish(Class<T> type, T service) {
+    services.put(type, service);
+  }
+
+  @Override
+  public <T> void withdraw(Class<T> type, T service) {
+    services.remove(type, service);
+  }
+
+  @Override
+  public <T> Optional<T> find(Class<T> type) {
+    return Optional.ofNullable(type.cast(services.get(type)));
+  }
+
+  // ---- Hypercalls ----
+
+  @Override
+  public EventPort allocUnbound(int remoteDomid, Runnable handler) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public EventPort bindInterdomain(int remoteDomid, int remotePort, Runnable handler) {
+    Guest guest = guest(remoteDomid, "bind");
+    if (remotePort != 1) {
+      throw new HypercallException(Errno.EINVAL, "no such port: port=" + remotePort);
+    }
+    FakePort port = new FakePort(guest, handler);
+    guest.remote = Optional.of(port);
+    port.notified();
+    return port;
+  }
+
+  @Override
+  public EventPort bindVirq(int virq, Runnable handler) {
+    domainException = handler;
+    return new FakePort(new Guest(0), handler);
+  }
+
+  @Override
+  public GrantMapping mapGrant(int domid, int ref, boolean writable) {
+    Guest guest = guest(domid, "map");
+    if (ref != 0) {
+      throw new HypercallException(Errno.EPERM, "not granted: ref=" + ref);
+    }
+    mapped.incrementAndGet();
+    Window window = Window.of(memory, codeFrames, writable, mapped::decrementAndGet, guest.mfn);
+    return new GrantMapping() {
+      private final AtomicBoolean closed = new AtomicBoolean();
+
+      @Override
+      public Window window() {
+        return window;
+      }
+
+      @Override
+      public void close() {
+        if (closed.compareAndSet(false, true)) {
+          window.revoke();
+          window.close();
+        }
+      }
+    };
+  }
+
+  private Guest guest(int domid, String what) {
+    Guest guest = guests.get(domid);
+    if (guest == null) {
+      throw new HypercallException(Errno.ESRCH, "no such domain to " + what + ": domid=" + domid);
+    }
+    return guest;
+  }
+
+  /** Of the control interface the backend asks one thing: what has become of a domain. */
+  @Override
+  public Control control() {
+    return (Control)
+        Proxy.newProxyInstance(
+            Control.class.getClassLoader(),
+            new Class<?>[] {Control.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("domain")) {
+                return Optional.ofNullable(guests.get((Integer) arguments[0]))
+                    .map(FakeHypervisor::info);
+              }
+              throw new UnsupportedOperationException(method.getName());
+            });
+  }
+
+  private static DomainInfo info(Guest guest) {
+    return new DomainInfo(
+        guest.domid, guest.uuid, guest.state, -1, 1, 1, 1, 1, "pool", 256, 0, 0, 0, 0);
+  }
+
+  @Override
+  public void close() {
+    eventThread.shutdownNow();
+  }
+
+  private final class FakePort implements EventPort {
+    private final Guest guest;
+    private final Runnable handler;
+    private final AtomicBoolean pending = new AtomicBoolean();
+    private volatile boolean closed;
+
+    FakePort(Guest guest, Runnable handler) {
+      this.guest = guest;
+      this.handler = handler;
+    }
+
+    void notified() {
+      if (pending.compareAndSet(false, true)) {
+        eventThread.execute(() -> {
+          pending.set(false);
+          if (!closed) {
+            handler.run();
+          }
+        });
+      }
+    }
+
+    @Override
+    public int port() {
+      return 7;
+    }
+
+    @Override
+    public void send() {
+      if (!closed) {
+        guest.events.release();
+      }
+    }
+
+    @Override
+    public void close() {
+      closed = true;
+    }
+  }
+}
