@@ -1,31 +1,43 @@
 package dev.domus.toolstack.demo;
 
 import dev.domus.toolstack.life.Guest;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * How guests shared the CPU over a stretch of time.
  *
  * @param wallNanos how long it was
+ * @param hostNanos CPU time that the host gave this process meanwhile, JIT compiler and all; as
+ *     much as {@code wallNanos} where the host does not tell
  * @param cpuNanos what each guest had of it
  */
-record Shares(long wallNanos, List<Long> cpuNanos) {
+record Shares(long wallNanos, long hostNanos, List<Long> cpuNanos) {
   /**
    * By how much, in percentage points, a share over a few seconds may miss what the scheduler aims
-   * at. Schedulers hand out time slices of some ten milliseconds, so a guest may be a few of them
-   * ahead at either end.
+   * at: less than half of what lies between 1 : 2 and 1 : 1. Slices are some ten milliseconds, so
+   * on a host with time to spare it is a tenth of that.
    */
-  private static final double TOLERANCE = 5;
+  private static final double TOLERANCE = 7.5;
+
+  /**
+   * A pCPU is a host thread, and its time goes by the clock. Where the host takes it away for
+   * longer than slices are, chance decides in whose slice that falls. Less than this part of the
+   * clock's time, and shares say more about the host than about the scheduler.
+   */
+  private static final double HOST_SHARE_NEEDED = 0.8;
 
   private static final double NANOS_A_SECOND = 1e9;
 
   /** The CPU time of guests at one moment. */
-  record Sample(long nanoTime, List<Long> cpuNanos) {
+  record Sample(long nanoTime, Optional<Duration> hostTime, List<Long> cpuNanos) {
     static Sample of(List<Guest> guests) {
       long now = System.nanoTime();
-      return new Sample(now, guests.stream().map(guest -> guest.info().cpuNanos()).toList());
+      Optional<Duration> host = ProcessHandle.current().info().totalCpuDuration();
+      return new Sample(now, host, guests.stream().map(guest -> guest.info().cpuNanos()).toList());
     }
 
     /** What has happened since. */
@@ -34,7 +46,12 @@ record Shares(long wallNanos, List<Long> cpuNanos) {
       for (int i = 0; i < cpuNanos.size(); i++) {
         used.add(later.cpuNanos.get(i) - cpuNanos.get(i));
       }
-      return new Shares(later.nanoTime - nanoTime, used);
+      long wall = later.nanoTime - nanoTime;
+      return new Shares(wall, hostNanosUntil(later).orElse(wall), used);
+    }
+
+    private Optional<Long> hostNanosUntil(Sample later) {
+      return later.hostTime.flatMap(end -> hostTime.map(start -> end.minus(start).toNanos()));
     }
   }
 
@@ -61,6 +78,16 @@ record Shares(long wallNanos, List<Long> cpuNanos) {
       }
     }
     return total() > 0;
+  }
+
+  /** Whether the host had so little time for us that shares mean little. */
+  boolean hostWasOverloaded() {
+    return hostNanos < HOST_SHARE_NEEDED * wallNanos;
+  }
+
+  /** How much of the clock's time the host gave us, in percent. */
+  double hostPercent() {
+    return 100.0 * hostNanos / wallNanos;
   }
 
   /** Prints a line for each guest. */

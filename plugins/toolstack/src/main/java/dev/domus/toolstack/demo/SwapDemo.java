@@ -147,6 +147,13 @@ public final class SwapDemo {
     shares.show(stage, NAMES, policy.weights);
     if (!shares.areAsBy(policy.weights)) {
       fail("shares under \"" + policy.name + "\"");
+      if (shares.hostWasOverloaded()) {
+        stage.line(
+            String.format(
+                Locale.ROOT,
+                "  The host is overloaded: it gave the pCPU's thread no more than %.0f %% of the time, in pieces longer than slices. Repeat it when the host is less busy.",
+                shares.hostPercent()));
+      }
     }
   }
 

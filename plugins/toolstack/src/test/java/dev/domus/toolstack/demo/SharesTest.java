@@ -15,7 +15,8 @@ class SharesTest {
 
   @Test
   void sharesAreOfWhatTheGuestsHadNotOfTheTimeThatWentBy() {
-    Shares shares = new Shares(4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L));
+    Shares shares =
+        new Shares(4_000_000_000L, 4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L));
     assertEquals(33.3, shares.percent(0), 0.1);
     assertTrue(shares.areAsBy(ONE_TO_TWO));
     assertFalse(shares.areAsBy(EQUAL));
@@ -23,19 +24,25 @@ class SharesTest {
 
   @Test
   void aFewSlicesMoreOrLessAreNoFault() {
-    assertTrue(new Shares(100, List.of(46L, 54L)).areAsBy(EQUAL));
-    assertFalse(new Shares(100, List.of(44L, 56L)).areAsBy(EQUAL));
+    assertTrue(new Shares(100, 100, List.of(43L, 57L)).areAsBy(EQUAL));
+    assertFalse(new Shares(100, 100, List.of(42L, 58L)).areAsBy(EQUAL));
   }
 
   @Test
   void guestsThatHadNothingWereNotServedByWeight() {
-    assertFalse(new Shares(100, List.of(0L, 0L)).areAsBy(EQUAL));
+    assertFalse(new Shares(100, 100, List.of(0L, 0L)).areAsBy(EQUAL));
+  }
+
+  @Test
+  void aHostThatHasNoTimeForUsIsNoticed() {
+    assertTrue(new Shares(100, 79, List.of(40L, 60L)).hostWasOverloaded());
+    assertFalse(new Shares(100, 81, List.of(40L, 60L)).hostWasOverloaded());
   }
 
   @Test
   void theTableShowsWhatWasAndWhatShouldHaveBeen() {
     StringWriter out = new StringWriter();
-    new Shares(4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L))
+    new Shares(4_000_000_000L, 4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L))
         .show(new Stage(new PrintWriter(out), false), List.of("spin1", "spin2"), ONE_TO_TWO);
     assertEquals(
         """
