@@ -77,7 +77,7 @@ final class Swap {
 
   void arrive(Pcpu cpu, long nowNanos) {
     inside++;
-    arrivedNanos[cpu.index] = nowNanos;
+    arrivedNanos[cpu.index] = Math.max(requestedNanos, nowNanos);
   }
 
   void leave(Pcpu cpu, long nowNanos) {

@@ -60,7 +60,7 @@ package dev.domus.kernel.sched;
  *
  * <p>A scheduler that does one of these is put off the pool: the kernel's built-in round-robin
  * takes over at once, guests go on, and a fault report names the scheduler and what it did. It gets
- * no call after that, except {@code close}.
+ * no call after that.
  *
  * <h2>Swap</h2>
  *
@@ -70,8 +70,8 @@ package dev.domus.kernel.sched;
  * queue built by {@code insert} goes on fairly. What is handed over is in the unit: weight, cap,
  * affinity, run time so far, runnable or not, and the standing that {@code export} wrote. If the
  * incoming scheduler throws or hangs, the slots are put back and the outgoing one goes on as if
- * nothing had been: {@code export} must therefore change nothing in the scheduler itself. After the
- * swap the outgoing one is closed.
+ * nothing had been: {@code export} must therefore leave it able to go on. After the swap the
+ * outgoing one is closed.
  */
 public interface Scheduler extends AutoCloseable {
   /**
@@ -116,7 +116,7 @@ public interface Scheduler extends AutoCloseable {
 
   /**
    * Writes what the next scheduler should know into {@link SchedUnit#standingNanos(long)}, which is
-   * 0 before. Changes nothing else.
+   * 0 before. The scheduler may have to go on after it.
    */
   default void export(SchedUnit unit, long nowNanos) {}
 

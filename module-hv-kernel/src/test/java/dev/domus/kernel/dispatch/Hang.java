@@ -1,0 +1,22 @@
+package dev.domus.kernel.dispatch;
+
+import java.util.concurrent.CountDownLatch;
+
+/** Where code hangs until the test is over; an interrupt does not help. */
+final class Hang {
+  private final CountDownLatch end = new CountDownLatch(1);
+
+  void here() {
+    while (end.getCount() != 0) {
+      try {
+        end.await();
+      } catch (InterruptedException e) {
+        // that is how bad it is
+      }
+    }
+  }
+
+  void end() {
+    end.countDown();
+  }
+}
