@@ -1,2 +1,5 @@
-/** The credit scheduler: proportional share with weights and caps. */
+/**
+ * The credit scheduler: shares in proportion to weights, and caps. Start at {@link
+ * dev.domus.sched.credit.Credit}; the arithmetic is in {@link dev.domus.sched.credit.Accounting}.
+ */
 package dev.domus.sched.credit;
