@@ -508,8 +508,9 @@ final class Seat implements SchedPool {
 
   /** Puts the scheduler off the pool, for a reason. With the lock. */
   private void fault(SchedulerFault.Kind kind, String detail, Throwable thrownOrNull, long now) {
-    report(factory, kind, detail + TOOK_OVER, thrownOrNull, now);
+    SchedulerFactory culprit = factory;
     takeOver(now);
+    report(culprit, kind, detail + TOOK_OVER, thrownOrNull, now); // who hears of it sees it done
   }
 
   private void report(
