@@ -225,6 +225,11 @@ final class Seat implements SchedPool {
 
   private void beginsToWait(DispatchUnit unit, long now) {
     unit.queuedAtNanos = now;
+    forgiveWait(unit);
+  }
+
+  /** The time that a unit has waited counts from now. */
+  private void forgiveWait(DispatchUnit unit) {
     unit.waitingSinceDelivered = deliveredNanos;
     unit.idleTicks = 0;
   }
@@ -494,6 +499,7 @@ final class Seat implements SchedPool {
     s.succeed(scheduler, units);
     scheduler = s.incoming;
     factory = s.factory;
+    units.forEach(this::forgiveWait); // it answers for what it does itself
     askAll();
   }
 
@@ -539,6 +545,7 @@ final class Seat implements SchedPool {
     factory = LastResort.FACTORY;
     for (DispatchUnit unit : pool.unitsByWaiting()) {
       unit.restoreData(null);
+      forgiveWait(unit);
       successor.insert(unit, now);
     }
     askAll();
@@ -548,6 +555,7 @@ final class Seat implements SchedPool {
   private void askAll() {
     for (Pcpu cpu : cpus) {
       cpu.tickled = true;
+      cpu.toldToIdle = false;
       cpu.kick();
     }
   }
