@@ -1,0 +1,120 @@
+package dev.domus.e2e;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code domus run}: what guests print, and the exit statuses that the help promises. */
+@Timeout(180)
+class RunTest {
+  @TempDir private Path directory;
+
+  @Test
+  void helloPrintsAndPowersOffWithStatus0() throws Exception {
+    try (DomusProcess domus = DomusProcess.start("run", "--kernel", DomusProcess.guest("hello"))) {
+      domus.endInput();
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.out().contains("hello"), domus::transcript);
+    }
+  }
+
+  @Test
+  void spinRunsAsLongAsItWasToldAndStatisticsAreOnStandardError() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("spin"), "--cmdline", "seconds=2", "--stats")) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.out().contains("spin: total t=2."), domus::transcript);
+      assertTrue(domus.out().contains("checksum="), domus::transcript);
+      assertTrue(domus.err().contains(" MIPS"), domus::transcript);
+      assertFalse(domus.out().contains(" MIPS"), domus::transcript);
+    }
+  }
+
+  @Test
+  void aGuestThatCrashesGivesStatus3AndAReport() throws Exception {
+    try (DomusProcess domus = DomusProcess.start("run", "--kernel", TinyKernel.crash(directory))) {
+      assertEquals(3, domus.await(60), domus::transcript);
+      for (String part :
+          List.of(
+              "crash.elf crashed",
+              "#UD",
+              "<0000000000100000>",
+              "<0f> 0b",
+              "Page-table path",
+              "L4[",
+              "rsp")) {
+        assertTrue(domus.err().contains(part), () -> "missing: " + part + domus.transcript());
+      }
+      assertEquals("", domus.out());
+    }
+  }
+
+  @Test
+  void aHypercallThatThereIsNotIsNamedAtTheEnd() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 0))) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertEquals("domus: answered -ENOSYS: tmem_op (1)", domus.err().strip(), domus::transcript);
+    }
+  }
+
+  @Test
+  void aRebootEndsTheRunWithStatus0AndAWord() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 1))) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.err().contains("asked to be rebooted"), domus::transcript);
+    }
+  }
+
+  @Test
+  void aGuestThatShutsDownAsCrashedGivesStatus3() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 3))) {
+      assertEquals(3, domus.await(60), domus::transcript);
+    }
+  }
+
+  @Test
+  void aGuestThatOverstaysItsTimeIsEndedWithStatus124() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start("run", "--kernel", TinyKernel.loop(directory), "--timeout", "1")) {
+      assertEquals(124, domus.await(60), domus::transcript);
+    }
+  }
+
+  @Test
+  void sigtermEndsTheRunAsItEndsAnyProcess() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("spin"), "--cmdline", "period_ms=100")) {
+      domus.awaitOutput("spin: t=", 60);
+      domus.terminate();
+      assertEquals(143, domus.await(30), domus::transcript);
+    }
+  }
+
+  @Test
+  void badImagesAreAnsweredInOneLineWithStatus2() throws Exception {
+    Path text = Files.writeString(directory.resolve("notes.txt"), "this is no kernel");
+    try (DomusProcess domus = DomusProcess.start("run", "--kernel", text)) {
+      assertEquals(2, domus.await(60), domus::transcript);
+      assertEquals(1, domus.err().lines().count(), domus::transcript);
+      assertTrue(
+          domus.err().startsWith("domus: " + text + ": is not an ELF file"), domus::transcript);
+    }
+    try (DomusProcess domus =
+        DomusProcess.start("run", "--kernel", DomusProcess.guest("hello"), "--memory", "1M")) {
+      assertEquals(2, domus.await(60), domus::transcript);
+      assertTrue(domus.err().contains("does not fit into 1 MiB of memory"), domus::transcript);
+    }
+  }
+}
