@@ -123,7 +123,9 @@ public final class GuestAccess {
   public void requireWritable(long va, long length) {
     check(va, length);
     for (long at = va; at - va < length; at = (at | 0xFFF) + 1) {
-      translate(at, PageWalk.WRITE);
+      if (walk(at, PageWalk.WRITE) < 0) {
+        throw GuestFault.EFAULT;
+      }
     }
   }
 
@@ -131,18 +133,27 @@ public final class GuestAccess {
   public void requireReadable(long va, long length) {
     check(va, length);
     for (long at = va; at - va < length; at = (at | 0xFFF) + 1) {
-      translate(at, 0);
+      if (walk(at, 0) < 0) {
+        throw GuestFault.EFAULT;
+      }
     }
   }
 
   /**
-   * Translates an address without faulting.
+   * Translates an address without faulting. The walk itself is an access too: it reads tables and
+   * marks entries. The answer says what was mapped; it may be stale when this returns, and nothing
+   * may be read or written by it.
    *
    * @param access as in {@link PageWalk#walk}
    * @return as {@link PageWalk#walk}: a translation or a fault
    */
   public long walk(long va, int access) {
-    return PageWalk.walk(memory, vcpu.state().cr3, va, access);
+    vcpu.beginAccess();
+    try {
+      return PageWalk.walk(memory, vcpu.state().cr3, va, access);
+    } finally {
+      vcpu.endAccess();
+    }
   }
 
   private static void check(long va, long length) {
@@ -151,8 +162,9 @@ public final class GuestAccess {
     }
   }
 
+  /** Between {@link Vcpu#beginAccess} and {@link Vcpu#endAccess}, and good until then. */
   private long translate(long va, int access) {
-    long translation = walk(va, access);
+    long translation = PageWalk.walk(memory, vcpu.state().cr3, va, access);
     if (translation < 0) {
       throw GuestFault.EFAULT;
     }

@@ -8,6 +8,7 @@ import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.MachineToPhys;
 
 /**
  * memory_op (12) for PV guests (xen-pv-abi.md, 13). The low six bits of RDI are the command; the
@@ -21,7 +22,8 @@ public final class MemoryOp implements Hypercall {
   private static final int COMMAND_BITS = 6;
   private static final int INCREASE_RESERVATION = 0, DECREASE_RESERVATION = 1, MAXIMUM_RAM_PAGE = 2;
   private static final int CURRENT_RESERVATION = 3, MAXIMUM_RESERVATION = 4, MACHPHYS_MFN_LIST = 5;
-  private static final int POPULATE_PHYSMAP = 6, MACHINE_MEMORY_MAP = 10, MACHPHYS_MAPPING = 12;
+  private static final int POPULATE_PHYSMAP = 6, MACHINE_MEMORY_MAP = 10, EXCHANGE = 11;
+  private static final int MACHPHYS_MAPPING = 12;
   private static final int SET_MEMORY_MAP = 13,
       MAXIMUM_GPFN = 14,
       SET_POD_TARGET = 16,
@@ -30,6 +32,7 @@ public final class MemoryOp implements Hypercall {
   private static final long M2P_START = 0xFFFF8000_00000000L, M2P_END = 0xFFFF8040_00000000L;
   private static final long M2P_LAST_MFN = (1L << 35) - 1;
   private static final int PREEMPTION_CHECK = 64;
+  private static final int FRAMES_OF_2_MIB = 512;
 
   /** Makes the table entry. */
   public MemoryOp() {}
@@ -42,9 +45,10 @@ public final class MemoryOp implements Hypercall {
           reservation(v, command, commandAndStart >>> COMMAND_BITS, arg);
       case MAXIMUM_RAM_PAGE -> v.domain().hypervisor().frames();
       case CURRENT_RESERVATION, MAXIMUM_RESERVATION, MAXIMUM_GPFN -> pages(v, command, arg);
+      case EXCHANGE -> MemoryExchange.call(v, commandAndStart, arg);
       case MACHPHYS_MAPPING -> machphysMapping(v, arg);
-      case MACHPHYS_MFN_LIST, MACHINE_MEMORY_MAP, SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET ->
-          -Errno.EPERM;
+      case MACHPHYS_MFN_LIST -> machphysMfnList(v, arg);
+      case MACHINE_MEMORY_MAP, SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET -> -Errno.EPERM;
       case CLAIM_PAGES, ACQUIRE_RESOURCE -> -Errno.EPERM;
       default -> -Errno.ENOSYS;
     };
@@ -149,6 +153,20 @@ public final class MemoryOp implements Hypercall {
       case MAXIMUM_RESERVATION -> mmu.maxPages();
       default -> mmu.maxPages() - 1;
     };
+  }
+
+  /** The frames that hold the M2P, one of each 2 MiB: u32 max@0, u64 list@8, u32 count@16 out. */
+  private static long machphysMfnList(Vcpu v, long arg) {
+    long max = v.guest().getInt(arg) & 0xFFFF_FFFFL;
+    long list = v.guest().getLong(arg + 8);
+    MachineToPhys m2p = v.domain().mmu().machine().m2p();
+    int count = 0;
+    for (long mfn = m2p.firstFrame(); mfn < m2p.endFrame() && count < max; mfn += FRAMES_OF_2_MIB) {
+      v.guest().putLong(list + 8L * count, mfn);
+      count++;
+    }
+    v.guest().putInt(arg + 16, count);
+    return 0;
   }
 
   private static long machphysMapping(Vcpu v, long arg) {

@@ -37,6 +37,9 @@ final class Batch {
   static long run(
       Vcpu v, long array, long count, long done, int size, int target, Request request) {
     long total = count & 0x7FFF_FFFFL;
+    if (!GuestRange.isOk(array, total * size)) { // all of it, before any effect (XSA-212)
+      return -Errno.EFAULT;
+    }
     long before = (count & PREEMPTED) != 0 && done != 0 ? v.guest().getInt(done) & 0xFFFF_FFFFL : 0;
     if (done != 0) {
       v.guest().requireWritable(done, 4);

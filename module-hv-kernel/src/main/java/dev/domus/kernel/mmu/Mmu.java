@@ -212,6 +212,63 @@ public final class Mmu {
         && giveBack(mfn);
   }
 
+  /**
+   * Exchanges frames of the domain's that nothing refers to for as many fresh, zeroed ones, all or
+   * none (xen-pv-abi.md, 13, exchange).
+   *
+   * @param old the frames to give up; any numbers
+   * @param order order of the blocks that the fresh frames come in
+   * @param fresh receives the first frame of each block
+   * @return 0, −EINVAL if a frame is not the domain's or in use, −ENOMEM
+   */
+  public int exchange(long[] old, int order, long[] fresh) {
+    lock.lock();
+    try {
+      for (int i = 0; i < old.length; i++) {
+        if (dying || !machine.steal(this, old[i])) {
+          unsteal(old, i);
+          return -EINVAL;
+        }
+      }
+      pages.addAndGet(old.length);
+      owned.addAndGet(old.length);
+      for (int i = 0; i < fresh.length; i++) {
+        fresh[i] = machine.allocate(this, order);
+        if (fresh[i] == MachineFrames.NONE) {
+          freeBlocks(fresh, i, order);
+          int missing = fresh.length - i << order;
+          pages.addAndGet(-missing);
+          owned.addAndGet(-missing);
+          unsteal(old, old.length);
+          return -ENOMEM;
+        }
+      }
+      for (long mfn : old) {
+        forgetPfn(mfn);
+        machine.freeStolen(this, mfn);
+      }
+      pages.addAndGet(-old.length);
+      owned.addAndGet(-old.length);
+      return 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void unsteal(long[] stolen, int count) {
+    for (int i = 0; i < count; i++) {
+      machine.unsteal(this, stolen[i]);
+    }
+  }
+
+  private void freeBlocks(long[] blocks, int count, int order) {
+    for (int i = 0; i < count; i++) {
+      for (long mfn = blocks[i]; mfn < blocks[i] + (1L << order); mfn++) {
+        giveBack(mfn);
+      }
+    }
+  }
+
   private void forgetPfn(long mfn) {
     long pfn = machine.m2p().pfn(mfn);
     if (p2m.mfn(pfn) == mfn) {

@@ -9,7 +9,7 @@ import dev.domus.kernel.hypercall.Hypercall;
  */
 public final class UpdateVaMapping implements Hypercall {
   private static final int FLUSH_TYPE = 3, TLB_FLUSH = 1, INVLPG = 2;
-  private static final long LOCAL = 0;
+  private static final long LOCAL = 0, ALL = 4;
 
   private final boolean otherDomain;
 
@@ -32,6 +32,11 @@ public final class UpdateVaMapping implements Hypercall {
     int target = otherDomain ? Batch.owner(v, (int) domid & 0xFFFF) : v.domain().domid();
     if (target < 0) {
       return target;
+    }
+    long set = flags & ~FLUSH_TYPE;
+    if ((flags & FLUSH_TYPE) != 0 && set != LOCAL && set != ALL) {
+      v.guest()
+          .requireReadable(set, 8); // before the first effect: afterwards it could only be ignored
     }
     int error = v.domain().mmu().entries().updateMapping(v, va, entry, target);
     if (error == 0) {

@@ -65,7 +65,7 @@ final class TestVcpu implements AddressSpaces {
     flush();
   }
 
-  void flush() {
+  synchronized void flush() {
     translations.clear();
     tables.clear();
     flushes++;
@@ -74,7 +74,7 @@ final class TestVcpu implements AddressSpaces {
   /**
    * Accesses an address as the guest's code would; returns the machine address or −1 for a fault.
    */
-  long access(long va, boolean write) {
+  synchronized long access(long va, boolean write) {
     if (cr3 < 0) {
       return -1;
     }
@@ -94,5 +94,56 @@ final class TestVcpu implements AddressSpaces {
     long mfn = PageWalk.frameAddress(translation) >>> 12;
     translations.add(new Translation(va & -4096, mfn, (translation & PageWalk.MAY_WRITE) != 0));
     return (mfn << 12) + (va & 4095);
+  }
+
+  /**
+   * Translates while others change the tables: each entry is read once, and all of it happens under
+   * the lock that a flush needs, as a real walk does.
+   */
+  synchronized void observe(long va) {
+    long table = cr3;
+    boolean writable = true;
+    for (int level = 4; level >= 1 && table >= 0; level--) {
+      if (domain.machine.frames.owner(table) == domain.domid) {
+        tables.put(table, domain.machine.frames.type(table));
+      }
+      long entry = domain.machine.entry(table, Pte.index(va, level));
+      if ((entry & Pte.P) == 0) {
+        return;
+      }
+      writable &= (entry & Pte.W) != 0;
+      table = Pte.mfn(entry);
+    }
+    if (table >= 0) {
+      translations.add(new Translation(va & -4096, table, writable));
+    }
+  }
+
+  /**
+   * What must hold at any moment for translations that have not been flushed. Returns a complaint
+   * or null.
+   */
+  synchronized String complaint() {
+    FrameTable frames = domain.machine.frames;
+    for (Translation t : translations) {
+      boolean foreign = frames.owner(t.mfn) != domain.domid;
+      if (foreign && frames.references(t.mfn) == 0) {
+        return "a TLB has a frame that nothing holds: " + frames.describe(t.mfn);
+      }
+      int type = frames.type(t.mfn);
+      if (t.writable && type != FrameTable.WRITABLE && frames.isInUseAs(t.mfn, type)) {
+        return "a TLB can write a table: " + frames.describe(t.mfn);
+      }
+    }
+    for (Map.Entry<Long, Integer> e : tables.entrySet()) {
+      boolean still =
+          frames.owner(e.getKey()) == domain.domid
+              && frames.type(e.getKey()) == e.getValue()
+              && frames.typeCount(e.getKey()) > 0;
+      if (!still) {
+        return "a walk may still be in L" + e.getValue() + ": " + frames.describe(e.getKey());
+      }
+    }
+    return null;
   }
 }
