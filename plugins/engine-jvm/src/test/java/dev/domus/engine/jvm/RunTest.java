@@ -55,24 +55,27 @@ class RunTest {
   @Test
   void aKickStopsAnEndlessLoopSoon() throws InterruptedException {
     machine.code(CODE, 0xEB, 0xFE);
-    long[] kickedAt = new long[1];
-    Thread kicker =
-        new Thread(() -> {
-          try {
-            Thread.sleep(300);
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-          kickedAt[0] = System.nanoTime();
-          vcpu.engine.kick();
-        });
-    kicker.start();
-    assertEquals(Exit.KICKED, vcpu.engine.run(Long.MAX_VALUE));
-    long returnedAt = System.nanoTime();
-    kicker.join();
-    long micros = (returnedAt - kickedAt[0]) / 1000;
+    long best = Long.MAX_VALUE;
+    for (int n = 0; n < 20; n++) {
+      long[] kickedAt = new long[1];
+      Thread kicker =
+          new Thread(() -> {
+            long until = System.nanoTime() + 10_000_000;
+            while (System.nanoTime() < until) {
+              Thread.onSpinWait();
+            }
+            kickedAt[0] = System.nanoTime();
+            vcpu.engine.kick();
+          });
+      kicker.start();
+      assertEquals(Exit.KICKED, vcpu.engine.run(Long.MAX_VALUE));
+      long returnedAt = System.nanoTime();
+      kicker.join();
+      best = Math.min(best, returnedAt - kickedAt[0]);
+    }
     assertTrue(
-        micros < 100_000, "returned after micros=" + micros); // generous: the machine may be busy
+        best < 200_000,
+        "best of 20 nanos=" + best); // the host may be busy: the best shows what the engine does
   }
 
   @Test

@@ -35,10 +35,16 @@ import java.util.function.Function;
 public final class Interpreter implements VcpuEngine {
   private static final long DR7_ENABLES = 0xFF;
 
+  /** DR6.BS. */
+  private static final long SINGLE_STEP = 1 << 14;
+
   private final Cpu c;
   private final CodeCache code;
   private final CpuState state;
   private final GuestFault fault = new GuestFault();
+
+  /** Data breakpoints hit by a MOV to SS: reported after the instruction that follows it. */
+  private long heldHits;
 
   /**
    * Makes the interpreter of one vCPU.
@@ -135,8 +141,7 @@ public final class Interpreter implements VcpuEngine {
 
   private Exit step() {
     boolean trap = (c.system & CpuState.TF) != 0;
-    boolean shadow = state.ssShadow;
-    if ((c.system & CpuState.RF) == 0 && !shadow) {
+    if ((c.system & CpuState.RF) == 0 && !state.ssShadow) {
       long hit = instructionBreakpoints(c.rip);
       if (hit != 0) {
         return debug(hit);
@@ -147,53 +152,40 @@ public final class Interpreter implements VcpuEngine {
     state.ssShadow = false;
     c.system &= ~CpuState.RF;
     Op op = null;
-    Exit exit = null;
-    boolean restart = false;
     try {
       Block b = code.find(c, c.rip);
-      if (b.ops.length > 0) {
-        op = b.ops[0];
-        long page = c.r[Insn.PAGE];
-        op.execute(c);
-        c.rip = page + op.next;
-      } else {
-        op = b.end;
-        Block following = b.end.follow(c);
-        if (following != null) {
-          c.rip = c.r[Insn.PAGE] + following.at;
-        }
-        exit = c.exit;
-      }
+      op = b.ops.length > 0 ? b.ops[0] : b.end;
+      executeOne(b, op);
+      c.remaining = budget - 1;
     } catch (GuestFault f) {
-      exit = faulted(f, op);
-      restart = true;
+      boolean iterated = c.remaining <= 0;
+      c.remaining = iterated ? budget - 1 : budget;
+      if (f.vector != GuestFault.STOP || !iterated) {
+        c.mem.takeBreakpointHits();
+        return faulted(f, op);
+      }
     }
-    boolean iterated = restart && c.remaining <= 0;
-    boolean retiredNothing = restart && !iterated;
-    c.remaining = retiredNothing ? budget : budget - 1;
-    if (restart && exit != null) {
-      c.mem.takeBreakpointHits();
-      c.system |= 0;
-      return exit;
-    }
-    long hits = c.mem.takeBreakpointHits();
+    heldHits |= c.mem.takeBreakpointHits();
     if (state.ssShadow) {
-      state.exitDebugStatus |= 0;
-      pendingHits |= hits; // held off over the next instruction
-      return exit;
+      return c.exit;
     }
-    hits |= pendingHits;
-    pendingHits = 0;
-    if (exit != null || retiredNothing) {
-      return exit;
-    }
-    if (trap) {
-      hits |= 1 << 14;
-    }
-    return hits != 0 ? debug(hits) : null;
+    long hits = heldHits | (trap ? SINGLE_STEP : 0);
+    heldHits = 0;
+    return c.exit != null || hits == 0 ? c.exit : debug(hits);
   }
 
-  private long pendingHits;
+  private void executeOne(Block b, Op op) {
+    if (op == b.end) {
+      Block following = b.end.follow(c);
+      if (following != null) {
+        c.rip = c.r[Insn.PAGE] + following.at;
+      }
+    } else {
+      long page = c.r[Insn.PAGE];
+      op.execute(c);
+      c.rip = page + op.next;
+    }
+  }
 
   private Exit debug(long status) {
     state.exitVector = GuestFault.DB;

@@ -62,6 +62,10 @@ record Extended(int signExponent, long significand) {
     return exponent() != 0 && significand >= 0;
   }
 
+  boolean isDenormal() {
+    return exponent() == 0 && significand != 0;
+  }
+
   Extended negate() {
     return new Extended(signExponent ^ 0x8000, significand);
   }
@@ -158,6 +162,10 @@ record Extended(int signExponent, long significand) {
     long high = significand << shift;
     long low = 0;
     boolean tiny = e <= 0;
+    boolean tinyAfterRounding =
+        tiny
+            && !(e == 0
+                && roundsToNextExponent(X87.roundingControl(f), negative(), high, 0, precision));
     if (tiny) {
       int by = Math.min(1 - e, 66);
       low = by < 64 ? high << 64 - by : by == 64 ? high : 1;
@@ -172,7 +180,7 @@ record Extended(int signExponent, long significand) {
       kept++;
     }
     if (inexact) {
-      X87.raise(f, tiny ? X87.PE | X87.UE : X87.PE);
+      X87.raise(f, tinyAfterRounding ? X87.PE | X87.UE : X87.PE);
     }
     if (tiny) {
       return sign | kept; // a carry into the integer bit makes the exponent 1 by itself
@@ -284,6 +292,8 @@ record Extended(int signExponent, long significand) {
     int rc = X87.roundingControl(f);
     int e = exponent;
     boolean tiny = e <= 0;
+    boolean tinyAfterRounding =
+        tiny && !(e == 0 && roundsToNextExponent(rc, negative, high, low, precision));
     if (tiny) {
       int by = Math.min(1 - e, 127);
       if (by < 64) {
@@ -315,7 +325,7 @@ record Extended(int signExponent, long significand) {
       e = 1;
     }
     if (inexact) {
-      X87.raise(f, tiny ? X87.PE | X87.UE : X87.PE);
+      X87.raise(f, tinyAfterRounding ? X87.PE | X87.UE : X87.PE);
     }
     if (e >= SPECIAL) {
       X87.raise(f, X87.OE | X87.PE);
@@ -324,6 +334,15 @@ record Extended(int signExponent, long significand) {
           : signed(negative, SPECIAL - 1, -1L << drop);
     }
     return signed(negative, e, z);
+  }
+
+  /** Whether rounding alone, with no bound on exponents, carries all the way up. */
+  private static boolean roundsToNextExponent(
+      int rc, boolean negative, long high, long low, int precision) {
+    int drop = 64 - precision;
+    long rest = drop == 0 ? low : high << 64 - drop | (low != 0 ? 1 : 0);
+    long kept = high >>> drop;
+    return kept == -1L >>> drop && roundsUp(rc, negative, kept, rest, 0);
   }
 
   // ---- arithmetic ----

@@ -51,8 +51,11 @@ final class StringOp extends Op {
     }
     long[] r = c.r;
     boolean compares = kind == CMPS || kind == SCAS;
+    if ((r[RCX] & mask) == 0) {
+      return;
+    }
     boolean bulk = (kind == MOVS || kind == STOS) && (c.system & CpuState.DF) == 0;
-    while ((r[RCX] & mask) != 0) {
+    while (true) {
       long done = bulk && (r[RCX] & mask) >= BULK && c.remaining > BULK ? inPage(c) : 0;
       if (done == 0) {
         once(c);
@@ -60,10 +63,11 @@ final class StringOp extends Op {
       }
       Registers.set(r, RCX, addressSize, r[RCX] - done);
       c.remaining -= done;
-      if (compares && (c.res == 0) != (repeat == 0xF3)) {
+      if ((r[RCX] & mask) == 0 || compares && (c.res == 0) != (repeat == 0xF3)) {
+        c.remaining++; // the block charges one for the instruction as such
         return;
       }
-      if (c.mustPause() && (r[RCX] & mask) != 0) {
+      if (c.mustPause()) {
         throw c.stop();
       }
     }

@@ -84,7 +84,9 @@ final class X87Environment {
     c.mem.probeWrite(va, 8);
     c.mem.probeWrite(va + 8, 2);
     Extended a = X87.get(f, 0);
-    long value = a.toInteger(f, 8, X87.roundingControl(f));
+    FpuState rounding = new FpuState();
+    rounding.fcw = f.fcw;
+    long value = a.toInteger(rounding, 8, X87.roundingControl(f));
     BigInteger limit = BigInteger.TEN.pow(18);
     if (BigInteger.valueOf(value).abs().compareTo(limit) >= 0) {
       X87.raise(f, X87.IE);
@@ -92,6 +94,7 @@ final class X87Environment {
       c.mem.storeWord(va + 8, 0xFFFF);
       return;
     }
+    X87.raise(f, rounding.fsw & X87.PE);
     long rest = Math.abs(value);
     for (int n = 0; n < 9; n++) {
       c.mem.storeByte(va + n, rest % 10 | rest / 10 % 10 << 4);

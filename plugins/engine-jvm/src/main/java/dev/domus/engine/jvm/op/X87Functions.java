@@ -2,7 +2,6 @@ package dev.domus.engine.jvm.op;
 
 import dev.domus.engine.jvm.op.X87Op.Action;
 import dev.domus.kernel.engine.FpuState;
-import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.function.DoubleBinaryOperator;
 import java.util.function.DoubleUnaryOperator;
@@ -140,6 +139,11 @@ final class X87Functions {
   }
 
   private static void extract(FpuState f) {
+    if (!X87.isEmpty(f, 7)) { // no room for the second result: neither is given
+      X87.set(f, 0, Extended.INDEFINITE);
+      X87.push(f, Extended.INDEFINITE);
+      return;
+    }
     Extended a = X87.get(f, 0);
     f.fsw &= ~X87.C1;
     if (a.isNan() || a.isUnsupported()) {
@@ -162,10 +166,11 @@ final class X87Functions {
   }
 
   private static void scale(FpuState f) {
+    boolean underflow = X87.isEmpty(f, 0) || X87.isEmpty(f, 1);
     Extended a = X87.get(f, 0);
     Extended b = X87.get(f, 1);
     f.fsw &= ~X87.C1;
-    Extended nan = Extended.nanOf(f, a, b);
+    Extended nan = underflow ? Extended.INDEFINITE : Extended.nanOf(f, a, b);
     if (nan != null) {
       X87.set(f, 0, nan);
       return;
@@ -200,9 +205,14 @@ final class X87Functions {
    * the quotient's low bits.
    */
   private static void remainder(FpuState f, boolean nearest) {
+    boolean underflow = X87.isEmpty(f, 0) || X87.isEmpty(f, 1);
     Extended a = X87.get(f, 0);
     Extended b = X87.get(f, 1);
     X87.conditions(f, 0);
+    if (underflow) {
+      X87.set(f, 0, Extended.INDEFINITE);
+      return;
+    }
     Extended nan = Extended.nanOf(f, a, b);
     if (nan != null) {
       X87.set(f, 0, nan);
@@ -216,14 +226,15 @@ final class X87Functions {
     if (a.isZero() || b.isInfinite()) {
       return;
     }
-    BigDecimal x = exact(a.absolute());
-    BigDecimal y = exact(b.absolute());
-    BigDecimal[] parts = x.divideAndRemainder(y);
-    BigInteger quotient = parts[0].toBigInteger();
-    BigDecimal rest = parts[1];
+    int e = Math.min(scaleOf(a), scaleOf(b));
+    BigInteger x = integer(a, e);
+    BigInteger y = integer(b, e);
+    BigInteger[] parts = x.divideAndRemainder(y);
+    BigInteger quotient = parts[0];
+    BigInteger rest = parts[1];
     boolean negate = false;
     if (nearest) {
-      int half = rest.add(rest).compareTo(y);
+      int half = rest.shiftLeft(1).compareTo(y);
       if (half > 0 || half == 0 && quotient.testBit(0)) {
         rest = y.subtract(rest);
         negate = true;
@@ -239,32 +250,23 @@ final class X87Functions {
     X87.set(
         f,
         0,
-        rest.signum() == 0 ? new Extended(a.signExponent() & 0x8000, 0) : pack(rest, negative));
+        rest.signum() == 0 ? new Extended(a.signExponent() & 0x8000, 0) : pack(rest, e, negative));
   }
 
-  private static BigDecimal exact(Extended a) {
-    BigDecimal significand = new BigDecimal(new BigInteger(Long.toUnsignedString(a.significand())));
-    int e = Math.max(a.exponent(), 1) - Extended.BIAS - 63;
-    BigDecimal power = new BigDecimal(BigInteger.ONE.shiftLeft(Math.abs(e)));
-    return e >= 0 ? significand.multiply(power) : significand.divide(power);
+  /** The power of two that the significand's lowest bit stands for. */
+  private static int scaleOf(Extended a) {
+    return Math.max(a.exponent(), 1) - Extended.BIAS - 63;
+  }
+
+  private static BigInteger integer(Extended a, int e) {
+    return new BigInteger(Long.toUnsignedString(a.significand())).shiftLeft(scaleOf(a) - e);
   }
 
   /** A remainder has no more significant bits than its operands, so it is exact. */
-  private static Extended pack(BigDecimal value, boolean negative) {
-    int e = 0;
-    BigDecimal two = BigDecimal.TWO;
-    BigDecimal limit = new BigDecimal(BigInteger.ONE.shiftLeft(64));
-    BigDecimal v = value;
-    while (v.compareTo(limit) >= 0) {
-      v = v.divide(two);
-      e++;
-    }
-    while (v.multiply(two).compareTo(limit) < 0 && e > -Extended.BIAS - 62) {
-      v = v.multiply(two);
-      e--;
-    }
-    long significand = v.toBigInteger().longValue();
-    int exponent = significand < 0 ? e + 63 + Extended.BIAS : 0;
+  private static Extended pack(BigInteger value, int e, boolean negative) {
+    int lowest = Math.max(e + value.bitLength() - 64, 1 - Extended.BIAS - 63);
+    long significand = value.shiftRight(lowest - e).longValue();
+    int exponent = significand < 0 ? lowest + 63 + Extended.BIAS : 0;
     return new Extended(exponent | (negative ? 0x8000 : 0), significand);
   }
 }

@@ -51,10 +51,26 @@ final class X87Lowering {
           };
       default ->
           (c, f, va) -> {
+            if (X87.isEmpty(f, 0)) {
+              operand.from(c, new FpuState(), va); // it may fault; but it is not looked at further
+              X87.set(f, 0, X87.get(f, 0));
+              return;
+            }
             Extended b = operand.from(c, f, va);
             X87.set(f, 0, calculate(f, digit, X87.get(f, 0), b));
           };
     };
+  }
+
+  /**
+   * ST(to) := ST(0) operation ST(from). An empty register gives the indefinite, whatever else there
+   * is.
+   */
+  private static void calculate(FpuState f, int digit, int to, int from) {
+    boolean underflow = X87.isEmpty(f, 0) || X87.isEmpty(f, from);
+    Extended a = X87.get(f, 0);
+    Extended b = X87.get(f, from);
+    X87.set(f, to, underflow ? Extended.INDEFINITE : calculate(f, digit, a, b));
   }
 
   /**
@@ -189,6 +205,9 @@ final class X87Lowering {
   private static final int UNORDERED = 2;
 
   private static int order(FpuState f, Extended a, Extended b, boolean signalQuiet) {
+    if (a.isDenormal() || b.isDenormal()) {
+      X87.raise(f, X87.DE);
+    }
     if (a.isNan() || b.isNan() || a.isUnsupported() || b.isUnsupported()) {
       if (signalQuiet
           || a.isSignalling()
@@ -223,7 +242,7 @@ final class X87Lowering {
       case 0xD8 ->
           digit == 2 || digit == 3
               ? compareRegister(n, true, digit - 2)
-              : (c, f, va) -> X87.set(f, 0, calculate(f, digit, X87.get(f, 0), X87.get(f, n)));
+              : (c, f, va) -> calculate(f, digit, 0, n);
       case 0xDC ->
           digit == 2 || digit == 3
               ? compareRegister(n, true, digit - 2)
@@ -273,9 +292,8 @@ final class X87Lowering {
    * ST(n).
    */
   private static Action toRegister(int digit, int n, boolean pop) {
-    int operation = digit >= 4 ? digit : digit;
     return (c, f, va) -> {
-      X87.set(f, n, calculate(f, operation, X87.get(f, 0), X87.get(f, n)));
+      calculate(f, digit, n, n);
       popIf(f, pop);
     };
   }
@@ -284,11 +302,22 @@ final class X87Lowering {
   private static Action move(int digit, int n, boolean wanted) {
     int[] codes = {2, 4, 6, 10};
     return (c, f, va) -> {
-      Extended value = X87.get(f, n);
-      if (c.condition(codes[digit]) == wanted) {
+      boolean underflow = X87.isEmpty(f, 0) || X87.isEmpty(f, n);
+      Extended other = X87.get(f, n);
+      X87.get(f, 0);
+      Extended value = underflow ? Extended.INDEFINITE : other;
+      if (underflow || c.condition(codes[digit]) == wanted) {
         X87.set(f, 0, value);
       }
     };
+  }
+
+  /** FCHS and FABS. */
+  private static void changeSign(FpuState f, boolean absolute) {
+    boolean empty = X87.isEmpty(f, 0);
+    Extended a = X87.get(f, 0);
+    f.fsw &= ~X87.C1;
+    X87.set(f, 0, empty ? a : absolute ? a.absolute() : a.negate());
   }
 
   private static Action registerDB(Insn insn, int digit, int n) {
@@ -322,8 +351,8 @@ final class X87Lowering {
           n == 7 ? null : (c, f, va) -> push(f, X87Functions.constant(n, X87.roundingControl(f)));
       case 4 ->
           switch (n) {
-            case 0 -> (c, f, va) -> X87.set(f, 0, X87.get(f, 0).negate());
-            case 1 -> (c, f, va) -> X87.set(f, 0, X87.get(f, 0).absolute());
+            case 0 -> (c, f, va) -> changeSign(f, false);
+            case 1 -> (c, f, va) -> changeSign(f, true);
             case 4 -> (c, f, va) -> compare(f, Extended.ZERO, true);
             case 5 -> (c, f, va) -> X87Functions.examine(f);
             default -> null;
