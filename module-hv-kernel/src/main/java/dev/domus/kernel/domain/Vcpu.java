@@ -110,7 +110,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private volatile int polledCount;
   private SliceEnd sliceEnd;
   private long sliceDeadline;
-  private long continuationFirst, continuationSecond;
+  private long continuationFirst, continuationSecond, continuationThird;
+  private boolean continuesThird;
 
   private volatile int signals;
   private volatile boolean inGuest;
@@ -264,6 +265,14 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public void continuation(long first, long second) {
     continuationFirst = first;
     continuationSecond = second;
+    continuesThird = false;
+  }
+
+  /** Leaves the first three arguments of the rest of a hypercall that answers {@code CONTINUE}. */
+  public void continuation(long first, long second, long third) {
+    continuation(first, second);
+    continuationThird = third;
+    continuesThird = true;
   }
 
   /** First argument of a continued hypercall. */
@@ -274,6 +283,15 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** Second argument of a continued hypercall. */
   public long continuationSecond() {
     return continuationSecond;
+  }
+
+  /**
+   * Third argument of a continued hypercall.
+   *
+   * @param before what it was before: hypercalls with fewer arguments leave it alone
+   */
+  public long continuationThird(long before) {
+    return continuesThird ? continuationThird : before;
   }
 
   /** Ends the slice after the present hypercall; called by the vCPU's own thread. */

@@ -4,10 +4,8 @@ import static dev.domus.kernel.abi.GrantOpLayout.*;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
-import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
-import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.mmu.GrantEntries;
 import java.util.Optional;
@@ -18,18 +16,16 @@ import java.util.Optional;
  *
  * <h2>Faults and long arrays</h2>
  *
- * <p>The whole array has to be readable and writable before the first element is looked at, so that
- * nothing is mapped whose handle could not be told. A long array is done in stretches of {@link
- * #STRETCH} elements: after each the argument registers are made to describe the rest and RIP is
- * set back to the SYSCALL, so that the vCPU takes its events, and others their turn, before it goes
- * on (xen-pv-abi.md, 4.1). Inside a multicall there are no registers to describe the rest with, and
- * the array is done in one go.
+ * <p>The whole array has to lie where a guest may point to before the first element is looked at
+ * (XSA-212), and each stretch of {@link #STRETCH} elements has to be writable before anything in it
+ * is done, so that nothing is mapped whose handle could not be told. Between two stretches a vCPU
+ * whose slice is over is preempted: the arguments are made to describe the rest, and it makes the
+ * call again when it next runs (xen-pv-abi.md, 4.1).
  */
 public final class GrantTableOp implements Hypercall {
   /** Elements between two chances to be preempted: some ten microseconds. */
   private static final int STRETCH = 64;
 
-  private static final int SYSCALL_BYTES = 2;
   private static final int FRAME_BYTES = 4096;
   private static final int CACHE_CLEAN = 1, CACHE_INVALIDATE = 2, CACHE_SOURCE_IS_REF = 1 << 31;
 
@@ -62,7 +58,7 @@ public final class GrantTableOp implements Hypercall {
       case GET_STATUS_FRAMES -> elements == 1 ? getStatusFrames(v, array) : -Errno.EINVAL;
       case GET_VERSION -> getVersion(v, array);
       case SWAP_GRANT_REF -> batch(v, SWAP_GRANT_REF, array, elements, SWAP_SIZE);
-      case CACHE_FLUSH -> cacheFlush(v, array, elements);
+      case CACHE_FLUSH -> batch(v, CACHE_FLUSH, array, elements, FLUSH_SIZE);
       default -> -Errno.ENOSYS; // dump_table among them
     };
   }
@@ -70,15 +66,31 @@ public final class GrantTableOp implements Hypercall {
   // ---- operations on arrays ----
 
   private long batch(Vcpu v, int command, long array, int count, int size) {
-    int stretch = v.inMulticall() ? count : Math.min(count, STRETCH);
-    v.guest().requireWritable(array, (long) stretch * size);
-    for (int i = 0; i < stretch; i++) {
-      element(v, command, array + (long) i * size);
+    if (!GuestAccess.addressOk(array, (long) count * size)) {
+      return -Errno.EFAULT;
     }
-    return stretch == count ? 0 : continueWith(v, array + (long) stretch * size, count - stretch);
+    for (int i = 0; i < count; i++) {
+      long at = array + (long) i * size;
+      if (i % STRETCH == 0) {
+        if (i != 0 && v.mustPreempt()) {
+          v.continuation(command, at, count - i);
+          return CONTINUE;
+        }
+        v.guest().requireWritable(at, (long) Math.min(STRETCH, count - i) * size);
+      }
+      int error = element(v, command, at);
+      if (error != 0) {
+        return -error;
+      }
+    }
+    return 0;
   }
 
-  private void element(Vcpu v, int command, long at) {
+  /**
+   * Carries one element out and stores its status; returns an error number that ends the batch, or
+   * 0.
+   */
+  private int element(Vcpu v, int command, long at) {
     switch (command) {
       case MAP_GRANT_REF -> map(v, at);
       case UNMAP_GRANT_REF -> unmap(v, at);
@@ -86,17 +98,12 @@ public final class GrantTableOp implements Hypercall {
       case COPY -> copy(v, at);
       case UNMAP_AND_REPLACE -> unmapAndReplace(v, at);
       case SWAP_GRANT_REF -> swap(v, at);
+      case CACHE_FLUSH -> {
+        return cacheFlush(v.guest(), at);
+      }
       default -> throw new AssertionError("command=" + command);
     }
-  }
-
-  /** Makes the vCPU execute its SYSCALL again, for the rest of the array. */
-  private static long continueWith(Vcpu v, long array, int count) {
-    CpuState state = v.state();
-    state.gpr[CpuState.RSI] = array;
-    state.gpr[CpuState.RDX] = count;
-    state.rip -= SYSCALL_BYTES;
-    return HypercallNumber.GRANT_TABLE_OP; // goes to RAX, where the number was
+    return 0;
   }
 
   private void map(Vcpu v, long at) {
@@ -236,19 +243,6 @@ public final class GrantTableOp implements Hypercall {
    * A domain without devices has no cache to keep coherent: well-formed requests are refused, those
    * for nothing succeed.
    */
-  private static long cacheFlush(Vcpu v, long array, int count) {
-    int stretch = v.inMulticall() ? count : Math.min(count, STRETCH);
-    for (int i = 0; i < stretch; i++) {
-      int error = cacheFlush(v.guest(), array + (long) i * FLUSH_SIZE);
-      if (error != 0) {
-        return -error;
-      }
-    }
-    return stretch == count
-        ? 0
-        : continueWith(v, array + (long) stretch * FLUSH_SIZE, count - stretch);
-  }
-
   private static int cacheFlush(GuestAccess guest, long at) {
     int offset = guest.getShort(at + FLUSH_OFFSET);
     int length = guest.getShort(at + FLUSH_LENGTH);

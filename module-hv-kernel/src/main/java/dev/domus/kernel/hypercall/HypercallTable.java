@@ -79,6 +79,7 @@ public final class HypercallTable {
     if (result == Hypercall.CONTINUE) {
       gpr[RDI] = v.continuationFirst();
       gpr[RSI] = v.continuationSecond();
+      gpr[RDX] = v.continuationThird(gpr[RDX]);
       v.state().rip -= SYSCALL_LENGTH; // RAX still holds the number
     } else if (number != HypercallNumber.IRET) {
       gpr[RAX] = result;

@@ -53,6 +53,8 @@ final class Multicall implements Hypercall {
       if (result == CONTINUE) {
         v.guest().putLong(arguments, v.continuationFirst());
         v.guest().putLong(arguments + 8, v.continuationSecond());
+        long third = v.guest().getLong(arguments + 16);
+        v.guest().putLong(arguments + 16, v.continuationThird(third));
         v.continuation(entry, count - i);
         return CONTINUE;
       }

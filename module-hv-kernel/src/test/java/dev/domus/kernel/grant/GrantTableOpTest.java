@@ -231,19 +231,22 @@ class GrantTableOpTest {
   }
 
   @Test
-  void longArraysAreDoneInStretchesWithTheRegistersDescribingTheRest() {
+  void aLongArrayIsContinuedWhenTheVcpuIsPreempted() {
     int count = 100;
     for (int i = 0; i < count; i++) {
       putCopy(i, TARGET, 4 * i, 4);
     }
     CpuState first =
-        guest.step(s ->
-            ScriptedVcpu.syscall(
-                s, HypercallNumber.GRANT_TABLE_OP, GrantOpLayout.COPY, ARG, count));
+        guest.step(s -> {
+          mapper.vcpu(0).preempt();
+          return ScriptedVcpu.syscall(
+              s, HypercallNumber.GRANT_TABLE_OP, GrantOpLayout.COPY, ARG, count);
+        });
     long rip = first.rip;
     assertEquals(HypercallNumber.GRANT_TABLE_OP, first.gpr[CpuState.RAX]);
-    assertEquals(36, first.gpr[CpuState.RDX]);
+    assertEquals(GrantOpLayout.COPY, first.gpr[CpuState.RDI]);
     assertEquals(ARG + 64 * GrantOpLayout.COPY_SIZE, first.gpr[CpuState.RSI]);
+    assertEquals(36, first.gpr[CpuState.RDX]);
     assertEquals(0, memory.getInt(TARGET + 4 * 64));
     CpuState second =
         guest.step(s ->
