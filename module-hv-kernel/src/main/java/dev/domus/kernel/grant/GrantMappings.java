@@ -191,12 +191,13 @@ public final class GrantMappings {
   void teardown() {
     for (int handle = 0; handle < track.limit(); handle++) {
       Mapping mapping = track.find(handle);
-      int state = mapping.claim();
+      int state = mapping.end();
+      boolean writable = mapping.writable(state);
       if ((state & Mapping.HOST) != 0) {
-        mapping.granter.unpin(mapping.ref, mapping.writable(state));
+        mapping.granter.unpin(mapping.ref, writable);
       }
-      if (state != 0) {
-        finish(mapping, handle, state & ~Mapping.HOST, state & Mapping.DEVICE);
+      if ((state & Mapping.DEVICE) != 0) {
+        mapping.granter.release(mapping.ref, mapping.mfn, writable);
       }
     }
   }

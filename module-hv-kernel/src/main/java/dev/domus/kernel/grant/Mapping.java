@@ -45,6 +45,14 @@ final class Mapping {
     return claimed ? seen : 0;
   }
 
+  /**
+   * Ends the mapping, whoever has it, when nobody can use it any more; returns its state, 0 if it
+   * was not live.
+   */
+  int end() {
+    return (int) STATE.getAndSet(this, 0) & ~BUSY;
+  }
+
   boolean writable(int claimed) {
     return (claimed & READONLY) == 0;
   }
