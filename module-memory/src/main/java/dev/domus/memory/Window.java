@@ -16,12 +16,25 @@ import java.util.concurrent.locks.LockSupport;
  * own would cost 20 µs to close (platform-facts.md, FFM costs).
  *
  * <p><b>Life.</b> The maker (the kernel) has taken references on the frames. The window counts its
- * users: {@link #share} adds one, {@link #close} takes one away, and when the last is out the
- * release callback runs, once, and puts the references. {@link #revoke} makes every later access
- * throw {@link WindowRevokedException} but does not put references: an access that had passed its
- * check may still be storing, and must find the frame still there. So destroying a mapping is
+ * users: {@link #share} adds one, {@link #close} takes one away. It also counts accesses under way.
+ * When both counts are zero the release callback runs, once, and puts the references. {@link
+ * #revoke} makes every later access throw {@link WindowRevokedException}; an access that had passed
+ * its check may still be storing, and finds the frame still there. So destroying a mapping is
  * <i>revoke, {@link #awaitReleased}</i>, and frames of a user that never closes stay referenced
  * rather than become somebody else's.
+ *
+ * <pre>
+ *   state   63           32 31           0
+ *          +---------------+--------------+
+ *          |     users     |   accesses   |    0 while dead: released
+ *          +---------------+--------------+
+ * </pre>
+ *
+ * <p>An access adds 1 to the state and then looks at {@code dead}; whoever ends a window sets
+ * {@code dead} and then looks at the state. Both are volatile, so either the access sees that it is
+ * too late or the ending sees the access. That costs an access two atomic additions, some 10 ns;
+ * without them, closing a window in one thread while another uses it would let a store through to
+ * the frame's next owner.
  *
  * <p><b>Orders.</b> Plain accessors promise nothing to other threads and may be unaligned or cross
  * a frame. Acquire, release and compare-and-set accessors work on naturally aligned offsets, which
@@ -44,11 +57,13 @@ public final class Window implements AutoCloseable {
   private static final VarHandle ALIGNED_LONG =
       ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
-  private static final VarHandle USERS;
+  private static final VarHandle STATE;
+  private static final VarHandle RELEASED;
 
   static {
     try {
-      USERS = MethodHandles.lookup().findVarHandle(Window.class, "users", int.class);
+      STATE = MethodHandles.lookup().findVarHandle(Window.class, "state", long.class);
+      RELEASED = MethodHandles.lookup().findVarHandle(Window.class, "released", boolean.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }
@@ -56,7 +71,7 @@ public final class Window implements AutoCloseable {
 
   private static final int FRAME = MachineMemory.FRAME_BYTES;
   private static final int IN_FRAME = FRAME - 1;
-  private static final int RELEASED = 0;
+  private static final long ONE_USER = 1L << 32;
 
   private final MemorySegment memory;
   private final CodeFrames codeFrames;
@@ -66,7 +81,9 @@ public final class Window implements AutoCloseable {
   private final boolean writable;
   private final Runnable release;
   private volatile boolean dead;
-  private volatile int users = 1;
+  private volatile boolean released;
+  private volatile boolean gone;
+  private volatile long state = ONE_USER;
 
   /**
    * Makes a window over frames that the caller holds references on, with one user.
@@ -139,18 +156,18 @@ public final class Window implements AutoCloseable {
   // ---- life ----
 
   /**
-   * Adds a user, who has to close the window too.
+   * Adds a user, who has to close the window too. Called by one who is a user.
    *
    * @return this
    * @throws WindowRevokedException if it is too late
    */
   public Window share() {
     while (true) {
-      int count = users;
-      if (count == RELEASED || dead) {
+      long now = state;
+      if (now < ONE_USER || dead) {
         throw new WindowRevokedException(size);
       }
-      if (USERS.compareAndSet(this, count, Math.addExact(count, 1))) {
+      if (STATE.compareAndSet(this, now, Math.addExact(now, ONE_USER))) {
         return this;
       }
     }
@@ -169,7 +186,7 @@ public final class Window implements AutoCloseable {
    */
   public boolean awaitReleased(long nanos) {
     long deadline = System.nanoTime() + nanos;
-    while (users != RELEASED) {
+    while (!gone) {
       if (System.nanoTime() - deadline >= 0) {
         return false;
       }
@@ -184,19 +201,40 @@ public final class Window implements AutoCloseable {
   @Override
   public void close() {
     while (true) {
-      int count = users;
-      if (count == RELEASED) {
+      long now = state;
+      if (now < ONE_USER) {
         return;
       }
-      if (count == 1) {
-        dead = true; // before the count says so: share() must not win a user back
+      if (now < 2 * ONE_USER) {
+        dead = true; // before the count says so
       }
-      if (USERS.compareAndSet(this, count, count - 1)) {
-        if (count == 1) {
-          release.run();
+      if (STATE.compareAndSet(this, now, now - ONE_USER)) {
+        if (now == ONE_USER) {
+          releaseOnce();
         }
         return;
       }
+    }
+  }
+
+  private void enter() {
+    long ignored = (long) STATE.getAndAdd(this, 1L);
+    if (dead) {
+      leave();
+      throw new WindowRevokedException(size);
+    }
+  }
+
+  private void leave() {
+    if ((long) STATE.getAndAdd(this, -1L) == 1) { // nobody else under way, and no user left
+      releaseOnce();
+    }
+  }
+
+  private void releaseOnce() {
+    if (RELEASED.compareAndSet(this, false, true)) {
+      release.run();
+      gone = true;
     }
   }
 
@@ -204,38 +242,67 @@ public final class Window implements AutoCloseable {
 
   /** Reads a byte. */
   public byte getByte(long offset) {
-    return memory.get(ValueLayout.JAVA_BYTE, readable(offset, 1));
+    long at = readable(offset, 1);
+    enter();
+    try {
+      return memory.get(ValueLayout.JAVA_BYTE, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Reads two bytes; any alignment. */
   public short getShort(long offset) {
     long at = readable(offset, 2);
-    return crosses(at, 2)
-        ? (short) (getByte(offset) & 0xFF | getByte(offset + 1) << 8)
-        : memory.get(SHORT, at);
+    if (crosses(at, 2)) {
+      return (short) (getByte(offset) & 0xFF | getByte(offset + 1) << 8);
+    }
+    enter();
+    try {
+      return memory.get(SHORT, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Reads four bytes; any alignment. */
   public int getInt(long offset) {
     long at = readable(offset, 4);
-    return crosses(at, 4)
-        ? getShort(offset) & 0xFFFF | getShort(offset + 2) << 16
-        : memory.get(INT, at);
+    if (crosses(at, 4)) {
+      return getShort(offset) & 0xFFFF | getShort(offset + 2) << 16;
+    }
+    enter();
+    try {
+      return memory.get(INT, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Reads eight bytes; any alignment. */
   public long getLong(long offset) {
     long at = readable(offset, 8);
-    return crosses(at, 8)
-        ? getInt(offset) & 0xFFFF_FFFFL | (long) getInt(offset + 4) << 32
-        : memory.get(LONG, at);
+    if (crosses(at, 8)) {
+      return getInt(offset) & 0xFFFF_FFFFL | (long) getInt(offset + 4) << 32;
+    }
+    enter();
+    try {
+      return memory.get(LONG, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Stores a byte. */
   public void putByte(long offset, byte value) {
     long at = storable(offset, 1);
-    memory.set(ValueLayout.JAVA_BYTE, at, value);
-    stored(at);
+    enter();
+    try {
+      memory.set(ValueLayout.JAVA_BYTE, at, value);
+      stored(at);
+    } finally {
+      leave();
+    }
   }
 
   /** Stores two bytes; any alignment. */
@@ -244,9 +311,14 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 2)) {
       putByte(offset, (byte) value);
       putByte(offset + 1, (byte) (value >>> 8));
-    } else {
+      return;
+    }
+    enter();
+    try {
       memory.set(SHORT, at, value);
       stored(at);
+    } finally {
+      leave();
     }
   }
 
@@ -256,9 +328,14 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 4)) {
       putShort(offset, (short) value);
       putShort(offset + 2, (short) (value >>> 16));
-    } else {
+      return;
+    }
+    enter();
+    try {
       memory.set(INT, at, value);
       stored(at);
+    } finally {
+      leave();
     }
   }
 
@@ -268,9 +345,14 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 8)) {
       putInt(offset, (int) value);
       putInt(offset + 4, (int) (value >>> 32));
-    } else {
+      return;
+    }
+    enter();
+    try {
       memory.set(LONG, at, value);
       stored(at);
+    } finally {
+      leave();
     }
   }
 
@@ -278,42 +360,74 @@ public final class Window implements AutoCloseable {
 
   /** Reads four aligned bytes with acquire semantics. */
   public int getIntAcquire(long offset) {
-    return (int) ALIGNED_INT.getAcquire(memory, readable(offset, 4));
+    long at = readable(offset, 4);
+    enter();
+    try {
+      return (int) ALIGNED_INT.getAcquire(memory, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Reads eight aligned bytes with acquire semantics. */
   public long getLongAcquire(long offset) {
-    return (long) ALIGNED_LONG.getAcquire(memory, readable(offset, 8));
+    long at = readable(offset, 8);
+    enter();
+    try {
+      return (long) ALIGNED_LONG.getAcquire(memory, at);
+    } finally {
+      leave();
+    }
   }
 
   /** Stores four aligned bytes with release semantics. */
   public void putIntRelease(long offset, int value) {
     long at = storable(offset, 4);
-    ALIGNED_INT.setRelease(memory, at, value);
-    stored(at);
+    enter();
+    try {
+      ALIGNED_INT.setRelease(memory, at, value);
+      stored(at);
+    } finally {
+      leave();
+    }
   }
 
   /** Stores eight aligned bytes with release semantics. */
   public void putLongRelease(long offset, long value) {
     long at = storable(offset, 8);
-    ALIGNED_LONG.setRelease(memory, at, value);
-    stored(at);
+    enter();
+    try {
+      ALIGNED_LONG.setRelease(memory, at, value);
+      stored(at);
+    } finally {
+      leave();
+    }
   }
 
   /** Compares and sets four aligned bytes with full fences. */
   public boolean compareAndSetInt(long offset, int expected, int value) {
     long at = storable(offset, 4);
-    boolean done = ALIGNED_INT.compareAndSet(memory, at, expected, value);
-    stored(at);
-    return done;
+    enter();
+    try {
+      boolean done = ALIGNED_INT.compareAndSet(memory, at, expected, value);
+      stored(at);
+      return done;
+    } finally {
+      leave();
+    }
   }
 
   /** Compares and sets eight aligned bytes with full fences. */
   public boolean compareAndSetLong(long offset, long expected, long value) {
     long at = storable(offset, 8);
-    boolean done = ALIGNED_LONG.compareAndSet(memory, at, expected, value);
-    stored(at);
-    return done;
+    enter();
+    try {
+      boolean done = ALIGNED_LONG.compareAndSet(memory, at, expected, value);
+      stored(at);
+      return done;
+    } finally {
+      leave();
+    }
   }
 
   // ---- bulk ----
@@ -329,7 +443,12 @@ public final class Window implements AutoCloseable {
     for (long done = 0; done < length; ) {
       long from = readable(offset + done, 1);
       long part = Math.min(length - done, FRAME - (from & IN_FRAME));
-      MemorySegment.copy(memory, from, target, at + done, part);
+      enter();
+      try {
+        MemorySegment.copy(memory, from, target, at + done, part);
+      } finally {
+        leave();
+      }
       done += part;
     }
   }
@@ -345,8 +464,13 @@ public final class Window implements AutoCloseable {
     for (long done = 0; done < length; ) {
       long to = storable(offset + done, 1);
       long part = Math.min(length - done, FRAME - (to & IN_FRAME));
-      MemorySegment.copy(source, at + done, memory, to, part);
-      stored(to);
+      enter();
+      try {
+        MemorySegment.copy(source, at + done, memory, to, part);
+        stored(to);
+      } finally {
+        leave();
+      }
       done += part;
     }
   }
@@ -357,8 +481,13 @@ public final class Window implements AutoCloseable {
     for (long done = 0; done < length; ) {
       long to = storable(offset + done, 1);
       long part = Math.min(length - done, FRAME - (to & IN_FRAME));
-      memory.asSlice(to, part).fill(value);
-      stored(to);
+      enter();
+      try {
+        memory.asSlice(to, part).fill(value);
+        stored(to);
+      } finally {
+        leave();
+      }
       done += part;
     }
   }
@@ -367,9 +496,6 @@ public final class Window implements AutoCloseable {
 
   private long readable(long offset, int bytes) {
     checkRange(offset, bytes);
-    if (dead) {
-      throw new WindowRevokedException(size);
-    }
     long place = offset + firstByte;
     return (mfns[(int) (place >>> MachineMemory.FRAME_SHIFT)] << MachineMemory.FRAME_SHIFT)
         + (place & IN_FRAME);

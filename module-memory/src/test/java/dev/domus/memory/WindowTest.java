@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -196,5 +198,50 @@ class WindowTest {
     assertTrue(window.compareAndSetLong(8, 0, 5));
     assertFalse(window.compareAndSetLong(8, 0, 6));
     assertEquals(5, window.getLongAcquire(8));
+  }
+
+  /**
+   * A frame changes hands when its window is released; no store that was under way may come after
+   * that.
+   */
+  @Test
+  void noStoreComesAfterTheRelease() throws Exception {
+    MemorySegment segment = memory.segment();
+    for (int round = 0; round < 300; round++) {
+      CountDownLatch nextOwner = new CountDownLatch(1);
+      Window window =
+          Window.of(
+              segment,
+              codeFrames,
+              true,
+              () -> {
+                segment.set(ValueLayout.JAVA_LONG, 5 << 12, -7);
+                nextOwner.countDown();
+              },
+              5);
+      Thread[] users = new Thread[2];
+      for (int i = 0; i < users.length; i++) {
+        users[i] =
+            new Thread(() -> {
+              try {
+                for (long n = 0; ; n++) {
+                  window.putLong(0, n);
+                }
+              } catch (WindowRevokedException expected) {
+                // the end of the loop
+              }
+            });
+        users[i].start();
+      }
+      window.putLong(0, 1);
+      window.revoke();
+      window.close();
+      for (Thread user : users) {
+        user.join();
+      }
+      nextOwner.await();
+      assertTrue(window.awaitReleased(1_000_000_000));
+      assertEquals(-7, segment.get(ValueLayout.JAVA_LONG, 5 << 12), "round " + round);
+    }
   }
 }
