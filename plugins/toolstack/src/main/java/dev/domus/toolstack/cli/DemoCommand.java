@@ -6,7 +6,6 @@ import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.demo.Demo;
-import dev.domus.toolstack.demo.SwapDemo;
 import dev.domus.toolstack.image.KernelImage;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -16,21 +15,31 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code domus demo}. */
 @Command(
     name = "demo",
     mixinStandardHelpOptions = true,
-    description =
-        "Boot two guests with weights 1 : 2, swap the scheduler under them, and show what each got; 15 seconds.")
+    description = "Show two guests at work; 15 seconds.",
+    exitCodeListHeading = "%nExit statuses:%n",
+    exitCodeList = {"0:everything was as expected", "1:something was not; the output says what"})
 final class DemoCommand implements Callable<Integer> {
-  private static final int GUESTS = 2;
-
   private static final int PAGE_SIZE = 4096;
 
   private final Host host;
   private final PrintWriter out;
   private final PrintWriter err;
+
+  @Parameters(
+      paramLabel = "SHOW",
+      arity = "0..1",
+      defaultValue = "swap",
+      description = {
+        "swap (the default): weights 1 : 2 on one pCPU, and the scheduler swapped under the guests;",
+        "pingpong: a page shared by a grant, and an event channel."
+      })
+  private Demo.Show show;
 
   @Option(
       names = "--engine",
@@ -48,20 +57,19 @@ final class DemoCommand implements Callable<Integer> {
   public Integer call() throws BadInputException, MachineException, InterruptedException {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
-    parts.scheduler(Optional.of(SwapDemo.BY_TURNS));
-    String scheduler = parts.scheduler(Optional.of(SwapDemo.BY_WEIGHT));
+    parts.scheduler(Optional.of(Demo.BY_TURNS));
+    String scheduler = parts.scheduler(Optional.of(Demo.BY_WEIGHT));
     Complaints.ofPlugins(host, err);
-    Path home = home();
+    Demo demo = new Demo(out, Ansi.AUTO.enabled(), home());
     MachineSpec spec =
         new MachineSpec(
-            MachineParts.memoryFor(GUESTS * SwapDemo.GUEST_PAGES * PAGE_SIZE),
+            MachineParts.memoryFor(Demo.GUESTS * Demo.GUEST_PAGES * PAGE_SIZE),
             1,
             MachineParts.POOL,
             scheduler);
-    try (KernelImage image = KernelImage.read(home.resolve("guest-kernels/images/spin.elf"));
+    try (KernelImage image = KernelImage.read(demo.image(show));
         Machine machine = host.start(spec)) {
-      Demo demo = new Demo(out, Ansi.AUTO.enabled(), home);
-      return demo.run(machine, image, engineName, MachineParts.POOL)
+      return demo.run(show, machine, image, engineName, MachineParts.POOL)
           ? ExitStatus.OK
           : ExitStatus.FAILED;
     }

@@ -7,7 +7,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 
 /**
- * The demo and what to do after it.
+ * A demo and what to do after it.
  *
  * @param out where it is shown
  * @param colour whether to send ANSI sequences
@@ -15,18 +15,58 @@ import java.nio.file.Path;
  */
 public record Demo(PrintWriter out, boolean colour, Path home) {
   /**
-   * Runs it.
+   * The schedulers that demos need: one that goes by weight, with which they start, and one that
+   * does not.
+   */
+  public static final String BY_WEIGHT = "credit", BY_TURNS = "rr";
+
+  /** Each demo has two guests. */
+  public static final int GUESTS = 2;
+
+  /** Memory of each guest in frames: 16 MiB. */
+  public static final long GUEST_PAGES = 4096;
+
+  /** What there is to see. */
+  public enum Show {
+    /** The scheduler is swapped under two guests. */
+    SWAP("spin.elf"),
+    /** Two guests talk through a granted page. */
+    PINGPONG("pingpong.elf");
+
+    private final String image;
+
+    Show(String image) {
+      this.image = image;
+    }
+  }
+
+  /** The kernel that a demo runs. */
+  public Path image(Show show) {
+    return home.resolve("guest-kernels/images").resolve(show.image);
+  }
+
+  /**
+   * Runs a demo.
    *
-   * @param image a kernel that uses all the CPU it gets
+   * @param image the kernel of {@link #image(Show)}
    * @param engine engine that runs the guests
-   * @param pool the cpupool they go to
+   * @param pool the cpupool they go to; its scheduler has to be {@link #BY_WEIGHT}
    * @return whether everything was as expected
    */
-  public boolean run(Machine machine, KernelImage image, String engine, String pool)
+  public boolean run(Show show, Machine machine, KernelImage image, String engine, String pool)
       throws BadInputException, InterruptedException {
     Stage stage = new Stage(out, colour);
-    boolean worked = new SwapDemo(stage, engine, pool).run(machine, image);
+    Verdict verdict = new Verdict(stage);
+    GuestPair.Place place = new GuestPair.Place(machine, image, engine, pool);
+    switch (show) {
+      case SWAP -> new SwapDemo(stage, verdict).run(place);
+      case PINGPONG -> new PingPongDemo(stage, verdict).run(place);
+    }
+    stage.heading(
+        verdict.worked()
+            ? "Both guests have powered off; everything was as expected."
+            : "The demo has ended.");
     new NextSteps(home).show(stage);
-    return worked;
+    return verdict.worked();
   }
 }

@@ -18,6 +18,7 @@ record NextSteps(Path home) {
         stage,
         "Run another guest",
         domus + " run --kernel " + shown(home.resolve("guest-kernels/images/hello.elf")));
+    step(stage, "See two guests talk", domus + " demo pingpong");
     if (Files.exists(GRUB)) {
       step(stage, "Run GRUB (Ctrl-] leaves)", domus + " run --kernel " + GRUB + " --memory 128M");
     }

@@ -1,20 +1,12 @@
 package dev.domus.toolstack.demo;
 
 import dev.domus.kernel.control.Control;
-import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
-import dev.domus.kernel.plugin.Machine;
-import dev.domus.kernel.service.ConsoleService;
 import dev.domus.toolstack.BadInputException;
-import dev.domus.toolstack.image.KernelImage;
 import dev.domus.toolstack.life.Guest;
-import dev.domus.toolstack.life.GuestConfig;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
-import java.util.UUID;
 
 /**
  * Two guests that use all the CPU they get, with weights 1 : 2 on one pCPU, and the scheduler
@@ -28,17 +20,8 @@ import java.util.UUID;
  *  11.5 s
  *  12 s      the guests' own time limit: they power off
  * </pre>
- *
- * Whatever is not as it should be is said and remembered; the demo goes on, so that one sees how
- * far it is off.
  */
-public final class SwapDemo {
-  /** The schedulers that it needs: one that goes by weight, and one that does not. */
-  public static final String BY_WEIGHT = "credit", BY_TURNS = "rr";
-
-  /** Memory of each guest in frames: 16 MiB. */
-  public static final long GUEST_PAGES = 4096;
-
+final class SwapDemo {
   private static final List<String> NAMES = List.of("spin1", "spin2");
 
   private static final List<Integer> WEIGHTS = List.of(256, 512);
@@ -52,9 +35,9 @@ public final class SwapDemo {
    */
   private record Policy(String name, String rule, List<Integer> weights) {}
 
-  private static final Policy CREDIT = new Policy(BY_WEIGHT, "weight", WEIGHTS);
+  private static final Policy CREDIT = new Policy(Demo.BY_WEIGHT, "weight", WEIGHTS);
 
-  private static final Policy ROUND_ROBIN = new Policy(BY_TURNS, "turns", List.of(1, 1));
+  private static final Policy ROUND_ROBIN = new Policy(Demo.BY_TURNS, "turns", List.of(1, 1));
 
   private static final long SETTLE_MILLIS = 500,
       LONG_MEASURE_MILLIS = 4000,
@@ -66,77 +49,42 @@ public final class SwapDemo {
   private static final long PATIENCE_MILLIS = 4000;
 
   private final Stage stage;
-  private final String engine;
-  private final String pool;
-  private final List<Integer> linesHeard = new ArrayList<>(List.of(0, 0));
-  private boolean worked = true;
+  private final Verdict verdict;
 
-  /**
-   * Prepares the demo.
-   *
-   * @param engine engine that runs the guests
-   * @param pool the cpupool they go to; its scheduler has to be {@link #BY_WEIGHT}
-   */
-  SwapDemo(Stage stage, String engine, String pool) {
+  SwapDemo(Stage stage, Verdict verdict) {
     this.stage = stage;
-    this.engine = engine;
-    this.pool = pool;
+    this.verdict = verdict;
   }
 
-  /**
-   * Runs it.
-   *
-   * @param image a kernel that uses all the CPU it gets
-   * @return whether everything was as expected
-   */
-  boolean run(Machine machine, KernelImage image) throws BadInputException, InterruptedException {
+  /** Runs it; the image is a kernel that uses all the CPU it gets. */
+  void run(GuestPair.Place place) throws BadInputException, InterruptedException {
     stage.heading(
-        "Two guests on one pCPU: weights 1 : 2 under the scheduler \"" + BY_WEIGHT + "\"");
-    try (Guest first = create(machine, image, 0);
-        Guest second = create(machine, image, 1);
-        ConsoleService.Attachment firstConsole =
-            first.attach(new LineConsole(line -> heard(0, line)));
-        ConsoleService.Attachment secondConsole =
-            second.attach(new LineConsole(line -> heard(1, line)))) {
-      List<Guest> guests = List.of(first, second);
-      Control control = first.control();
-      guests.forEach(Guest::unpause);
+        "Two guests on one pCPU: weights 1 : 2 under the scheduler \"" + Demo.BY_WEIGHT + "\"");
+    List<GuestPair.Role> roles =
+        List.of(
+            new GuestPair.Role(NAMES.get(0), GUEST_COMMAND_LINE, WEIGHTS.get(0)),
+            new GuestPair.Role(NAMES.get(1), GUEST_COMMAND_LINE, WEIGHTS.get(1)));
+    try (GuestPair pair = new GuestPair(stage, verdict, place, roles)) {
+      List<Guest> guests = pair.guests();
+      Control control = guests.getFirst().control();
+      pair.start();
       Thread.sleep(SETTLE_MILLIS);
       measure(guests, CREDIT, LONG_MEASURE_MILLIS);
-      swap(control, BY_WEIGHT, BY_TURNS);
+      swap(control, place.pool(), CREDIT, ROUND_ROBIN);
       measure(guests, ROUND_ROBIN, LONG_MEASURE_MILLIS);
-      swap(control, BY_TURNS, BY_WEIGHT);
+      swap(control, place.pool(), ROUND_ROBIN, CREDIT);
       measure(guests, CREDIT, SHORT_MEASURE_MILLIS);
-      awaitEnd(guests);
-      firstConsole.drain();
-      secondConsole.drain();
-      judge(control);
+      pair.awaitEnd(PATIENCE_MILLIS);
+      for (PoolInfo info : control.pools()) {
+        if (!info.lastFault().isEmpty()) {
+          verdict.fail(
+              "pool "
+                  + info.name()
+                  + " fell back to the built-in round-robin: "
+                  + info.lastFault());
+        }
+      }
     }
-    return worked;
-  }
-
-  private Guest create(Machine machine, KernelImage image, int index) throws BadInputException {
-    return Guest.create(
-        machine,
-        new GuestConfig(
-            NAMES.get(index),
-            UUID.randomUUID(),
-            image,
-            Optional.empty(),
-            GUEST_COMMAND_LINE,
-            GUEST_PAGES,
-            1,
-            engine,
-            pool,
-            WEIGHTS.get(index),
-            0));
-  }
-
-  private void heard(int guest, String line) {
-    synchronized (linesHeard) {
-      linesHeard.set(guest, linesHeard.get(guest) + 1);
-    }
-    stage.guestLine(guest, NAMES.get(guest), line);
   }
 
   private void measure(List<Guest> guests, Policy policy, long millis) throws InterruptedException {
@@ -146,7 +94,7 @@ public final class SwapDemo {
     stage.heading("CPU time under \"" + policy.name + "\", which goes by " + policy.rule);
     shares.show(stage, NAMES, policy.weights);
     if (!shares.areAsBy(policy.weights)) {
-      fail("shares under \"" + policy.name + "\"");
+      verdict.fail("shares under \"" + policy.name + "\"");
       if (shares.hostWasOverloaded()) {
         stage.line(
             String.format(
@@ -157,8 +105,8 @@ public final class SwapDemo {
     }
   }
 
-  private void swap(Control control, String from, String to) {
-    SwapResult swap = control.swapScheduler(pool, to);
+  private void swap(Control control, String pool, Policy from, Policy to) {
+    SwapResult swap = control.swapScheduler(pool, to.name);
     stage.heading(
         "Scheduler swapped on the live pool: \"" + swap.from() + "\" to \"" + swap.to() + '"');
     stage.line(
@@ -167,56 +115,12 @@ public final class SwapDemo {
             "  %d vCPUs handed over; the guests were held up for %.3f ms",
             swap.vcpus(),
             swap.pauseNanos() / 1e6));
-    if (!swap.from().equals(from) || !swap.to().equals(to) || swap.vcpus() != NAMES.size()) {
-      fail(
-          "the swap should have gone from \""
-              + from
-              + "\" to \""
-              + to
-              + "\" with "
-              + NAMES.size()
-              + " vCPUs");
+    if (!swap.from().equals(from.name)
+        || !swap.to().equals(to.name)
+        || swap.vcpus() != NAMES.size()) {
+      verdict.fail(
+          "the swap should have gone from \"%s\" to \"%s\" with %d vCPUs"
+              .formatted(from.name, to.name, NAMES.size()));
     }
-  }
-
-  private void awaitEnd(List<Guest> guests) throws InterruptedException {
-    long deadline = System.nanoTime() + PATIENCE_MILLIS * 1_000_000;
-    for (Guest guest : guests) {
-      while (guest.info().state() != DomainInfo.State.SHUTDOWN
-          && System.nanoTime() - deadline < 0) {
-        Thread.sleep(10);
-      }
-      DomainInfo info = guest.info();
-      if (info.state() != DomainInfo.State.SHUTDOWN) {
-        fail(guest.name() + " did not power off when its time was up, and is destroyed");
-      } else if (info.shutdownReason() != DomainInfo.POWEROFF) {
-        fail(guest.name() + " ended with shutdown reason " + info.shutdownReason());
-        guest.control().crashReport(guest.domid()).ifPresent(stage::line);
-      }
-    }
-  }
-
-  private void judge(Control control) {
-    for (int i = 0; i < NAMES.size(); i++) {
-      synchronized (linesHeard) {
-        if (linesHeard.get(i) == 0) {
-          fail(NAMES.get(i) + " printed nothing");
-        }
-      }
-    }
-    for (PoolInfo info : control.pools()) {
-      if (!info.lastFault().isEmpty()) {
-        fail("pool " + info.name() + " fell back to the built-in round-robin: " + info.lastFault());
-      }
-    }
-    stage.heading(
-        worked
-            ? "Both guests have powered off; everything was as expected."
-            : "The demo has ended.");
-  }
-
-  private void fail(String what) {
-    worked = false;
-    stage.failure(what);
   }
 }

@@ -1,0 +1,23 @@
+package dev.domus.toolstack.demo;
+
+/**
+ * Whether a demo does what it should. Whatever does not is said at once and remembered; the demo
+ * goes on, so that one sees how far it is off.
+ */
+final class Verdict {
+  private final Stage stage;
+  private boolean worked = true;
+
+  Verdict(Stage stage) {
+    this.stage = stage;
+  }
+
+  void fail(String what) {
+    worked = false;
+    stage.failure(what);
+  }
+
+  boolean worked() {
+    return worked;
+  }
+}
