@@ -45,4 +45,15 @@ class DemoTest {
       assertFalse(domus.out().contains("\033["), "no ANSI sequences into a pipe");
     }
   }
+
+  @Test
+  @Timeout(120)
+  void twoGuestsTalkThroughAGrantedPage() throws Exception {
+    try (DomusProcess domus = DomusProcess.start("demo", "pingpong")) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(
+          domus.out().contains("500 rounds") && domus.out().contains("data ok"), domus::transcript);
+      assertTrue(domus.out().contains("taken back, not in use"), domus::transcript);
+    }
+  }
 }

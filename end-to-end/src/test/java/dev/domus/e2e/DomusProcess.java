@@ -68,6 +68,11 @@ final class DomusProcess implements AutoCloseable {
     process.getOutputStream().close();
   }
 
+  /** Sends SIGINT, as a terminal does for Ctrl-C. */
+  void interrupt() throws IOException, InterruptedException {
+    new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+  }
+
   /** Sends SIGTERM. */
   void terminate() {
     process.destroy();

@@ -92,6 +92,17 @@ class RunTest {
   }
 
   @Test
+  void ctrlCAtAPipeEndsTheRunWithStatus130() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("spin"), "--cmdline", "period_ms=100")) {
+      domus.awaitOutput("spin: t=", 60);
+      domus.interrupt();
+      assertEquals(130, domus.await(30), domus::transcript);
+    }
+  }
+
+  @Test
   void sigtermEndsTheRunAsItEndsAnyProcess() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start(
