@@ -33,6 +33,6 @@ public final class JvmEngine implements Engine {
 
   @Override
   public VcpuEngine attach(EngineMachine machine, EngineVcpu vcpu) {
-    return new Interpreter(machine, vcpu, Lowering::lower);
+    return new Interpreter(machine, vcpu, new Lowering());
   }
 }

@@ -46,6 +46,20 @@ class DebugTest {
   }
 
   @Test
+  void aFusedComparisonAndJumpAreTwoSteps() {
+    machine.code(
+        CODE, 0x48, 0x39, 0xC0, 0x74, 0x02, 0x0F, 0x0B, 0x90); // cmp rax, rax; je +2; ud2; nop
+    s.rflags |= CpuState.TF;
+    expectDebug(CODE + 3, BS);
+    expectDebug(CODE + 7, BS);
+    s.rflags &= ~CpuState.TF;
+    s.rip = CODE;
+    machine.code(CODE + 7, 0x0F, 0x05);
+    assertEquals(Exit.SYSCALL, vcpu.engine.run(100));
+    assertEquals(2 + 3, s.retired);
+  }
+
+  @Test
   void popfThatSetsTheTrapFlagTrapsOneInstructionLater() {
     machine.set(machine.machineAddress(DATA + 0x800), CpuState.TF);
     machine.code(CODE, 0x9D, 0x90, 0x90);

@@ -39,7 +39,7 @@ public final class Block {
     this.bytes = bytes;
     this.ops = ops;
     this.end = end;
-    this.count = ops.length + (end.next == end.at ? 0 : 1);
+    this.count = ops.length + end.instructions;
   }
 
   /**

@@ -9,7 +9,6 @@ import dev.domus.memory.CodeFrames;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Function;
 
 /**
  * The decoded code of one vCPU, keyed by machine frame, and the protocol that keeps it true to
@@ -44,7 +43,7 @@ public final class CodeCache implements CodeWatcher {
 
   private final CodeFrames codeFrames;
   private final EngineVcpu vcpu;
-  private final Function<Insn, Op> lowering;
+  private final InstructionSet instructions;
   private final Decoder decoder = new Decoder();
   private final CodePage[][] pages;
   private int pageCount;
@@ -54,10 +53,10 @@ public final class CodeCache implements CodeWatcher {
   private final Block[] jumpBlock = new Block[JUMP_ENTRIES];
   private final byte[] scratch = new byte[CodePage.SIZE];
 
-  CodeCache(CodeFrames codeFrames, long frames, EngineVcpu vcpu, Function<Insn, Op> lowering) {
+  CodeCache(CodeFrames codeFrames, long frames, EngineVcpu vcpu, InstructionSet instructions) {
     this.codeFrames = codeFrames;
     this.vcpu = vcpu;
-    this.lowering = lowering;
+    this.instructions = instructions;
     this.pages = new CodePage[(int) (frames + 511 >> 9)][];
   }
 
@@ -109,7 +108,7 @@ public final class CodeCache implements CodeWatcher {
         c.mem.copyOut(ma & -4096, scratch, 0, CodePage.SIZE);
         page.refresh(scratch);
       }
-      b = decode(c, page, at, va);
+      b = decode(c, page, at, va, MAX_BLOCK);
       page.add(b);
     }
     if (b.tailMfn < 0) {
@@ -119,6 +118,13 @@ public final class CodeCache implements CodeWatcher {
       jumpBlock[slot] = b;
     }
     return b;
+  }
+
+  /** A block of the one instruction at an address, for single steps; it is not kept. */
+  Block findOne(Cpu c, long va) {
+    find(c, va); // faults, and takes care that the bytes are right
+    CodePage page = pageOf(c.mem.fetchAddress(va) >>> 12);
+    return decode(c, page, (int) va & 4095, va, 1);
   }
 
   private boolean tailIsCurrent(Cpu c, Block b, long va) {
@@ -207,11 +213,11 @@ public final class CodeCache implements CodeWatcher {
 
   // ---- decoding ----
 
-  private Block decode(Cpu c, CodePage page, int at, long va) {
+  private Block decode(Cpu c, CodePage page, int at, long va, int most) {
     List<Op> ops = new ArrayList<>();
     int position = at;
     Jump end = null;
-    while (end == null && ops.size() < MAX_BLOCK && position < CodePage.SIZE) {
+    while (end == null && ops.size() < most && position < CodePage.SIZE) {
       Insn insn = decoder.decode(page.bytes, position, CodePage.SIZE, position);
       if (insn == null) {
         if (position == at) {
@@ -220,12 +226,16 @@ public final class CodeCache implements CodeWatcher {
         break;
       }
       Op op = lower(insn);
+      position = insn.next();
       if (op instanceof Jump jump) {
-        end = jump;
+        Jump both = ops.isEmpty() ? null : instructions.fuse(ops.getLast(), insn);
+        if (both != null) {
+          ops.removeLast();
+        }
+        end = both != null ? both : jump;
       } else {
         ops.add(op);
       }
-      position = insn.next();
     }
     if (end == null) {
       end = new Fall(position);
@@ -255,6 +265,6 @@ public final class CodeCache implements CodeWatcher {
     if (insn.tooLong) {
       return new Faulting(insn, GuestFault.GP);
     }
-    return insn.undefined ? new Faulting(insn, GuestFault.UD) : lowering.apply(insn);
+    return insn.undefined ? new Faulting(insn, GuestFault.UD) : instructions.lower(insn);
   }
 }

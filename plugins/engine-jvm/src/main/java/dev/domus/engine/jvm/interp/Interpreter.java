@@ -8,7 +8,6 @@ import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.engine.VcpuEngine;
-import java.util.function.Function;
 
 /**
  * The interpreter: runs one vCPU from block to block.
@@ -49,11 +48,11 @@ public final class Interpreter implements VcpuEngine {
   /**
    * Makes the interpreter of one vCPU.
    *
-   * @param lowering turns a decoded instruction into its executable form
+   * @param instructions turns decoded instructions into their executable form
    */
-  public Interpreter(EngineMachine machine, EngineVcpu vcpu, Function<Insn, Op> lowering) {
+  public Interpreter(EngineMachine machine, EngineVcpu vcpu, InstructionSet instructions) {
     state = vcpu.state();
-    code = new CodeCache(machine.codeFrames(), machine.frames(), vcpu, lowering);
+    code = new CodeCache(machine.codeFrames(), machine.frames(), vcpu, instructions);
     c =
         new Cpu(
             vcpu,
@@ -153,7 +152,7 @@ public final class Interpreter implements VcpuEngine {
     c.system &= ~CpuState.RF;
     Op op = null;
     try {
-      Block b = code.find(c, c.rip);
+      Block b = code.findOne(c, c.rip);
       op = b.ops.length > 0 ? b.ops[0] : b.end;
       executeOne(b, op);
       c.remaining = budget - 1;

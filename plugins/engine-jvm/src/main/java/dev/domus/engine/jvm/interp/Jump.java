@@ -10,13 +10,24 @@ import dev.domus.engine.jvm.decode.Insn;
  * on: its own linear address, the generation of the TLB, and the version of the target's frame.
  */
 public abstract class Jump extends Op {
+  /** How many instructions it stands for: 0 to 2. */
+  final int instructions;
+
   /** Takes the position from the decoded form. */
   protected Jump(Insn insn) {
     super(insn);
+    instructions = 1;
+  }
+
+  /** Two instructions in one. */
+  protected Jump(Op first, Insn jump) {
+    super(first, jump);
+    instructions = 2;
   }
 
   Jump(int at) {
     super(at);
+    instructions = 0;
   }
 
   /**

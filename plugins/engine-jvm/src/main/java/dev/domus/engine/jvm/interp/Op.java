@@ -32,6 +32,16 @@ public abstract class Op {
     inStackSegment = insn.inStackSegment();
   }
 
+  /**
+   * For two instructions in one: where the first begins and the second ends; the memory operand is
+   * the first's.
+   */
+  Op(Op first, Insn second) {
+    at = first.at;
+    next = second.next();
+    inStackSegment = first.inStackSegment;
+  }
+
   /** For operations that stand for no instruction. */
   Op(int at) {
     this.at = at;

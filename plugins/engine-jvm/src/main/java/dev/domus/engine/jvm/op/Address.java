@@ -11,6 +11,12 @@ final class Address {
   private final int segment;
   private final long disp;
 
+  /**
+   * There is a base or RIP alone, in a segment without a base: nearly always so, and worth a
+   * branch.
+   */
+  private final boolean simple;
+
   /** 32 ones with an address-size prefix, else 64. */
   private final long mask;
 
@@ -21,11 +27,15 @@ final class Address {
     segment = insn.segmentBase();
     disp = insn.disp;
     mask = insn.addressSize ? 0xFFFFFFFFL : -1;
+    simple = index == Insn.ZERO && segment == Insn.ZERO && mask == -1;
   }
 
   /** The linear address. */
   long of(Cpu c) {
     long[] r = c.r;
+    if (simple) {
+      return r[base] + disp;
+    }
     return (r[base] + (r[index] << scale) + disp & mask) + r[segment];
   }
 
