@@ -185,7 +185,7 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
     Runnable handler = take(port);
     try {
       handler.run();
-    } catch (RuntimeException | AssertionError | LinkageError | StackOverflowError failure) {
+    } catch (RuntimeException | Error failure) {
       // Whatever a handler throws is its own failure; the thread serves everybody else's ports too.
       LOG.log(
           Level.ERROR,
