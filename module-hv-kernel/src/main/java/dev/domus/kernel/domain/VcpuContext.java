@@ -35,7 +35,9 @@ public final class VcpuContext {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
-      return apply(target, context);
+      synchronized (target) { // two vCPUs may set up a third at once
+        return target.initialised() ? -Errno.EEXIST : apply(target, context);
+      }
     }
   }
 

@@ -32,6 +32,12 @@ public final class VcpuInfoPage {
     if (offset < 0 || (offset & 7) != 0 || offset > PAGE_SIZE - SharedInfoLayout.VCPU_INFO_SIZE) {
       return -Errno.ENXIO;
     }
+    synchronized (target) { // two vCPUs may register for a third at once
+      return move(v, target, mfn, offset);
+    }
+  }
+
+  private static long move(Vcpu v, Vcpu target, long mfn, int offset) {
     if (target.vcpuInfoRegistered() || target != v && target.online()) {
       return -Errno.EINVAL;
     }

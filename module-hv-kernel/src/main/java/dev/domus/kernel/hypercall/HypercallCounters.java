@@ -33,8 +33,12 @@ public final class HypercallCounters {
           | 1L << HypercallNumber.HVM_OP
           | 1L << HypercallNumber.NMI_OP;
 
-  private final long[][] calls = new long[HypercallNumber.LIMIT][];
-  private final long[][] unimplemented = new long[HypercallNumber.LIMIT][];
+  /**
+   * By number: calls by command, and behind them those answered −ENOSYS. A row is made with the
+   * first call.
+   */
+  private final long[][] rows = new long[HypercallNumber.LIMIT][];
+
   private long outOfRange;
 
   void count(int number, long firstArgument, long result) {
@@ -43,15 +47,14 @@ public final class HypercallCounters {
       return;
     }
     int command = (HAS_COMMAND >>> number & 1) != 0 ? (int) firstArgument & (COMMANDS - 1) : 0;
-    long[] row = calls[number];
+    long[] row = rows[number];
     if (row == null) {
-      row = new long[COMMANDS];
-      unimplemented[number] = new long[COMMANDS];
-      calls[number] = row;
+      row = new long[2 * COMMANDS];
+      rows[number] = row;
     }
     row[command]++;
     if (result == -Errno.ENOSYS) {
-      unimplemented[number][command]++;
+      row[COMMANDS + command]++;
     }
   }
 
@@ -59,14 +62,15 @@ public final class HypercallCounters {
   public List<CallCount> list() {
     List<CallCount> counts = new ArrayList<>();
     for (int number = 0; number < HypercallNumber.LIMIT; number++) {
-      if (calls[number] == null) {
+      long[] row = rows[number];
+      if (row == null) {
         continue;
       }
       boolean hasCommand = (HAS_COMMAND >>> number & 1) != 0;
       for (int command = 0; command < COMMANDS; command++) {
-        if (calls[number][command] != 0) {
+        if (row[command] != 0) {
           String name = HypercallNumber.name(number) + (hasCommand ? "/" + command : "");
-          counts.add(new CallCount(name, calls[number][command], unimplemented[number][command]));
+          counts.add(new CallCount(name, row[command], row[COMMANDS + command]));
         }
       }
     }
