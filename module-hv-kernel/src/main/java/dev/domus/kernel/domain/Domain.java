@@ -188,7 +188,7 @@ public final class Domain implements EventTarget {
   @Override
   public void portPending(int port) {
     for (Vcpu v : vcpus) {
-      if (v.polls(port)) {
+      if (v.polledPorts().contains(port)) {
         v.wake();
       }
     }

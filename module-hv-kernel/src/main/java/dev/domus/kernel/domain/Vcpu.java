@@ -59,9 +59,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
    */
   private static final long CLOCK_CHECK_INSTRUCTIONS = 20_000;
 
-  /** How many ports SCHEDOP_poll can wait for. */
-  public static final int MAX_POLLED_PORTS = 128;
-
   private static final int SIGNAL_PREEMPT = 1, SIGNAL_FLUSH = 2;
 
   private static final VarHandle SIGNALS;
@@ -82,6 +79,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final MemorySegment memory;
   private final GuestAccess guest;
   private final TrapState traps = new TrapState();
+  private final PolledPorts polledPorts = new PolledPorts();
+  private final Continuation continuation = new Continuation();
   private final VcpuTimers timers;
   private final Runstate runstate;
   private final VcpuEngine engine;
@@ -106,12 +105,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private volatile boolean initialised;
   private volatile boolean online;
   private boolean inMulticall;
-  private final int[] polledPorts = new int[MAX_POLLED_PORTS];
-  private volatile int polledCount;
   private SliceEnd sliceEnd;
   private long sliceDeadline;
-  private long continuationFirst, continuationSecond, continuationThird;
-  private boolean continuesThird;
 
   private volatile int signals;
   private volatile boolean inGuest;
@@ -191,7 +186,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public SliceEnd runSlice(long deadlineNanos) {
     sliceEnd = null;
     sliceDeadline = deadlineNanos;
-    stopPolling();
+    if (polledPorts.stop()) {
+      timers.disarmPollTimeout();
+    }
     timers.scheduledIn();
     long clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
     while (true) {
@@ -261,37 +258,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     return signals != 0;
   }
 
-  /** Leaves the first two arguments of the rest of a hypercall that answers {@code CONTINUE}. */
-  public void continuation(long first, long second) {
-    continuationFirst = first;
-    continuationSecond = second;
-    continuesThird = false;
-  }
-
-  /** Leaves the first three arguments of the rest of a hypercall that answers {@code CONTINUE}. */
-  public void continuation(long first, long second, long third) {
-    continuation(first, second);
-    continuationThird = third;
-    continuesThird = true;
-  }
-
-  /** First argument of a continued hypercall. */
-  public long continuationFirst() {
-    return continuationFirst;
-  }
-
-  /** Second argument of a continued hypercall. */
-  public long continuationSecond() {
-    return continuationSecond;
-  }
-
-  /**
-   * Third argument of a continued hypercall.
-   *
-   * @param before what it was before: hypercalls with fewer arguments leave it alone
-   */
-  public long continuationThird(long before) {
-    return continuesThird ? continuationThird : before;
+  /** What is left of a hypercall that is to be continued. */
+  public Continuation continuation() {
+    return continuation;
   }
 
   /** Ends the slice after the present hypercall; called by the vCPU's own thread. */
@@ -319,42 +288,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     vcpuInfoFrame = mfn;
   }
 
-  /** Says whether the vCPU sleeps in SCHEDOP_poll for a port. Any thread. */
-  boolean polls(int port) {
-    int count = polledCount;
-    for (int i = 0; i < count; i++) {
-      if (polledPorts[i] == port) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** One of the ports of the poll that is being made. */
-  public int polledPort(int index) {
-    return polledPorts[index];
-  }
-
-  /** Sets one of the ports of the poll that is being made; before {@link #startPolling}. */
-  public void setPolledPort(int index, int port) {
-    polledPorts[index] = port;
-  }
-
-  /**
-   * From now on a notification of one of the first {@code count} ports wakes the vCPU, whatever its
-   * mask.
-   */
-  public void startPolling(int count) {
-    polledCount = count;
-    VarHandle.fullFence();
-  }
-
-  /** Ends a poll. */
-  public void stopPolling() {
-    if (polledCount != 0) {
-      polledCount = 0;
-      timers.disarmPollTimeout();
-    }
+  /** The ports that it waits for in SCHEDOP_poll. */
+  public PolledPorts polledPorts() {
+    return polledPorts;
   }
 
   /** Says whether something would interrupt the guest if it ran: an NMI, or an event upcall. */

@@ -73,7 +73,7 @@ public final class GrantTableOp implements Hypercall {
       long at = array + (long) i * size;
       if (i % STRETCH == 0) {
         if (i != 0 && v.mustPreempt()) {
-          v.continuation(command, at, count - i);
+          v.continuation().leave(command, at, count - i);
           return CONTINUE;
         }
         v.guest().requireWritable(at, (long) Math.min(STRETCH, count - i) * size);

@@ -14,8 +14,8 @@ import dev.domus.kernel.domain.Vcpu;
 @FunctionalInterface
 public interface Hypercall {
   /**
-   * Result that says: not finished. {@link Vcpu#continuation} holds the arguments of the rest; the
-   * guest executes the hypercall again when it next runs.
+   * Result that says: not finished. {@link Vcpu#continuation()} holds the arguments of the rest;
+   * the guest executes the hypercall again when it next runs.
    */
   long CONTINUE = Long.MIN_VALUE;
 

@@ -77,9 +77,9 @@ public final class HypercallTable {
     long a1 = gpr[RDI];
     long result = call(v, number, a1, gpr[RSI], gpr[RDX], gpr[R10], gpr[R8]);
     if (result == Hypercall.CONTINUE) {
-      gpr[RDI] = v.continuationFirst();
-      gpr[RSI] = v.continuationSecond();
-      gpr[RDX] = v.continuationThird(gpr[RDX]);
+      gpr[RDI] = v.continuation().first();
+      gpr[RSI] = v.continuation().second();
+      gpr[RDX] = v.continuation().third(gpr[RDX]);
       v.state().rip -= SYSCALL_LENGTH; // RAX still holds the number
     } else if (number != HypercallNumber.IRET) {
       gpr[RAX] = result;

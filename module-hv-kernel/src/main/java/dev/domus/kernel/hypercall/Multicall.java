@@ -51,11 +51,11 @@ final class Multicall implements Hypercall {
               v.guest().getLong(arguments + 24),
               v.guest().getLong(arguments + 32));
       if (result == CONTINUE) {
-        v.guest().putLong(arguments, v.continuationFirst());
-        v.guest().putLong(arguments + 8, v.continuationSecond());
+        v.guest().putLong(arguments, v.continuation().first());
+        v.guest().putLong(arguments + 8, v.continuation().second());
         long third = v.guest().getLong(arguments + 16);
-        v.guest().putLong(arguments + 16, v.continuationThird(third));
-        v.continuation(entry, count - i);
+        v.guest().putLong(arguments + 16, v.continuation().third(third));
+        v.continuation().leave(entry, count - i);
         return CONTINUE;
       }
       if (number == HypercallNumber.IRET) {
@@ -66,7 +66,7 @@ final class Multicall implements Hypercall {
         return 0;
       }
       if (i + 1 < count && v.mustPreempt()) {
-        v.continuation(entry + ENTRY_SIZE, count - i - 1);
+        v.continuation().leave(entry + ENTRY_SIZE, count - i - 1);
         return CONTINUE;
       }
     }

@@ -3,6 +3,7 @@ package dev.domus.kernel.hypercall;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import dev.domus.kernel.domain.PolledPorts;
 import dev.domus.kernel.domain.Vcpu;
 
 /**
@@ -74,23 +75,23 @@ final class SchedOp implements Hypercall {
     long ports = v.guest().getLong(arg);
     int count = v.guest().getInt(arg + 8);
     long timeout = v.guest().getLong(arg + 16);
-    if (count < 0 || count > Vcpu.MAX_POLLED_PORTS) {
+    if (count < 0 || count > PolledPorts.MAX) {
       return -Errno.EINVAL;
     }
     for (int i = 0; i < count; i++) {
-      v.setPolledPort(i, v.guest().getInt(ports + 4L * i));
+      v.polledPorts().set(i, v.guest().getInt(ports + 4L * i));
     }
     v.unit().prepareToBlock();
-    v.startPolling(count);
+    v.polledPorts().start(count);
     for (int i = 0; i < count; i++) {
-      boolean bound = v.domain().events().isBound(v.polledPort(i));
-      if (!bound || v.domain().events().isPending(v.polledPort(i))) {
-        v.stopPolling();
+      boolean bound = v.domain().events().isBound(v.polledPorts().get(i));
+      if (!bound || v.domain().events().isPending(v.polledPorts().get(i))) {
+        v.polledPorts().stop();
         return bound ? 0 : -Errno.EINVAL;
       }
     }
     if (v.eventDeliverable()) {
-      v.stopPolling();
+      v.polledPorts().stop();
       return 0;
     }
     if (timeout != 0) {

@@ -105,7 +105,7 @@ final class MemoryExchange {
       done += inPerChunk;
       v.guest().putLong(arg + NR_EXCHANGED, done);
       if (inCount - done >= inPerChunk && v.mustPreempt()) {
-        v.continuation(command, arg);
+        v.continuation().leave(command, arg);
         return Hypercall.CONTINUE;
       }
     }

@@ -78,7 +78,7 @@ public final class MemoryOp implements Hypercall {
     }
     for (long i = start; i < count; i++) {
       if (i != start && i % PREEMPTION_CHECK == 0 && v.mustPreempt()) {
-        v.continuation(command | i << COMMAND_BITS, arg);
+        v.continuation().leave(command | i << COMMAND_BITS, arg);
         return CONTINUE;
       }
       boolean done;

@@ -73,7 +73,7 @@ final class Batch {
     if (done != 0) {
       v.guest().putInt(done, (int) doneSoFar);
     }
-    v.continuation(rest, left | PREEMPTED);
+    v.continuation().leave(rest, left | PREEMPTED);
     return Hypercall.CONTINUE;
   }
 

@@ -178,7 +178,8 @@ class HypercallTest {
     vcpu.guest().putLong(ARG + 80, 0);
     CompletableFuture<CpuState> poll =
         guest.submit(c -> syscall(c, HypercallNumber.SCHED_OP, POLL, ARG + 64));
-    Await.until("the vCPU sleeps", () -> vcpu.polledPort(0) == port && vcpu.unit().runningOn() < 0);
+    Await.until(
+        "the vCPU sleeps", () -> vcpu.polledPorts().get(0) == port && vcpu.unit().runningOn() < 0);
     assertFalse(poll.isDone());
     assertEquals(0, domain.events().send(port));
     assertEquals(0, poll.join().gpr[CpuState.RAX]);
