@@ -46,6 +46,17 @@ public interface VcpuEngine extends AutoCloseable {
    */
   void flushPage(long va);
 
+  /**
+   * Describes the instruction at an address, for a crash report: its bytes, and the opcode if the
+   * engine knows no such instruction. Called between two runs; changes nothing but accessed bits.
+   *
+   * @param va linear address under the present {@link CpuState#cr3}
+   * @return one line; says so if the bytes cannot be read
+   */
+  default String instructionAt(long va) {
+    return "not described by this engine";
+  }
+
   /** Releases what the engine holds for this vCPU. The vCPU will not be run again. */
   @Override
   void close();

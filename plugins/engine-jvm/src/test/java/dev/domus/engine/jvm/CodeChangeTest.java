@@ -125,6 +125,21 @@ class CodeChangeTest {
   }
 
   @Test
+  void aFlushWhileAWatchIsAnnouncedIsObeyed() {
+    long other = machine.frame();
+    machine.code(CODE, 0xB0, 1, 0x0F, 0x05);
+    machine.set(other << 12, 0x050F02B0); // mov al, 2; syscall
+    vcpu.meanwhile =
+        () -> {
+          machine.mapFrame(machine.cr3, CODE, other, TestMachine.WRITABLE);
+          vcpu.engine.flushAll();
+          vcpu.meanwhile = () -> {};
+        };
+    assertEquals(Exit.SYSCALL, vcpu.engine.run(10));
+    assertEquals(2, s.gpr[CpuState.RAX]);
+  }
+
+  @Test
   void flushPageDropsOneTranslation() {
     machine.code(CODE, 0x48, 0x8B, 0x03, 0x0F, 0x05); // mov rax, [rbx]
     s.gpr[CpuState.RBX] = DATA;

@@ -182,6 +182,17 @@ class FaultTest {
   }
 
   @Test
+  void whatWasUndefinedCanBeNamed() {
+    machine.code(CODE, 0x66, 0x0F, 0x38, 0x17, 0xC1, 0x90); // ptest: SSE4.1
+    assertEquals("66 0f 38 17 c1 (undefined: opcode 0f 38 17)", vcpu.engine.instructionAt(CODE));
+    assertEquals("90", vcpu.engine.instructionAt(CODE + 5));
+    assertEquals("unreadable", vcpu.engine.instructionAt(UNMAPPED));
+    machine.code(CODE + 0xFFE, 0x0F, 0x38);
+    assertEquals(
+        "0f 38 (goes on where nothing can be read)", vcpu.engine.instructionAt(CODE + 0xFFE));
+  }
+
+  @Test
   void softwareInterrupts() {
     expect(GP, 0x80 << 3 | 2, 0xCD, 0x80);
     expect(GP, 14 << 3 | 2, 0xCD, 0x0E);

@@ -139,6 +139,9 @@ final class TestMachine implements EngineMachine {
     final VcpuEngine engine;
     int watches;
 
+    /** What else happens while the kernel makes the others forget their translations. */
+    Runnable meanwhile = () -> {};
+
     private TestVcpu() {
       state.cr3 = cr3;
       state.cs = 0xE033;
@@ -179,6 +182,7 @@ final class TestMachine implements EngineMachine {
     @Override
     public void codeWatched(long mfn) {
       watches++;
+      meanwhile.run();
       for (TestVcpu other : vcpus) {
         if (other != this) {
           other.engine.flushAll();

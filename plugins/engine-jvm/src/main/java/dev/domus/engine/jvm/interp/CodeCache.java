@@ -8,6 +8,7 @@ import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.memory.CodeFrames;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -47,6 +48,11 @@ public final class CodeCache implements CodeWatcher {
   private final Decoder decoder = new Decoder();
   private final CodePage[][] pages;
   private int pageCount;
+
+  /** The frame last announced, and the version it was watched at. */
+  private long announcedMfn = -1;
+
+  private int announcedVersion;
 
   private final long[] jumpVa = new long[JUMP_ENTRIES];
   private final long[] jumpGeneration = new long[JUMP_ENTRIES];
@@ -91,14 +97,38 @@ public final class CodeCache implements CodeWatcher {
    */
   Block find(Cpu c, long va) {
     Block b = cached(c, va);
-    if (b != null) {
-      return b;
+    while (b == null) {
+      b = look(c, va, MAX_BLOCK);
     }
+    return b;
+  }
+
+  /** A block of the one instruction at an address, for single steps; it is not kept. */
+  Block findOne(Cpu c, long va) {
+    Block b = null;
+    while (b == null) {
+      b = look(c, va, 1);
+    }
+    return b;
+  }
+
+  /**
+   * Translates, and finds or decodes the block.
+   *
+   * @param most instructions in the block; blocks of one are neither kept nor found
+   * @return the block, or null if translations were dropped meanwhile: announcing a watch lets the
+   *     kernel flush this vCPU too, and what was translated before must not be used after
+   */
+  private Block look(Cpu c, long va, int most) {
+    long generation = c.mem.generation();
     long ma = c.mem.fetchAddress(va);
     int at = (int) va & 4095;
-    c.r[Insn.PAGE] = va & -4096;
     CodePage page = currentPage(c, ma >>> 12);
-    b = page.find(at);
+    if (page == null) {
+      return null;
+    }
+    c.r[Insn.PAGE] = va & -4096;
+    Block b = most == 1 ? null : page.find(at);
     if (b != null && b.tailMfn >= 0 && !tailIsCurrent(c, b, va)) {
       page.remove(b);
       b = null;
@@ -108,23 +138,19 @@ public final class CodeCache implements CodeWatcher {
         c.mem.copyOut(ma & -4096, scratch, 0, CodePage.SIZE);
         page.refresh(scratch);
       }
-      b = decode(c, page, at, va, MAX_BLOCK);
+      b = decode(c, page, at, va, most);
+      if (b == null || most == 1) {
+        return b;
+      }
       page.add(b);
     }
     if (b.tailMfn < 0) {
       int slot = slot(va);
       jumpVa[slot] = va;
-      jumpGeneration[slot] = c.mem.generation();
+      jumpGeneration[slot] = generation;
       jumpBlock[slot] = b;
     }
     return b;
-  }
-
-  /** A block of the one instruction at an address, for single steps; it is not kept. */
-  Block findOne(Cpu c, long va) {
-    find(c, va); // faults, and takes care that the bytes are right
-    CodePage page = pageOf(c.mem.fetchAddress(va) >>> 12);
-    return decode(c, page, (int) va & 4095, va, 1);
   }
 
   private boolean tailIsCurrent(Cpu c, Block b, long va) {
@@ -148,12 +174,19 @@ public final class CodeCache implements CodeWatcher {
     group[(int) mfn & 511] = page;
   }
 
+  /**
+   * What is decoded of a frame, brought up to date; null if translations were dropped meanwhile.
+   */
   private CodePage currentPage(Cpu c, long mfn) {
     CodePage page = pageOf(mfn);
     if (page != null && codeFrames.version(mfn) == page.version) {
       return page;
     }
+    long generation = c.mem.generation();
     int version = watch(c, mfn);
+    if (generation != c.mem.generation()) {
+      return null;
+    }
     c.mem.copyOut(mfn << 12, scratch, 0, CodePage.SIZE);
     if (page == null || !page.accept(scratch)) {
       if (page == null && ++pageCount > MAX_PAGES) {
@@ -167,10 +200,19 @@ public final class CodeCache implements CodeWatcher {
     return page;
   }
 
+  /**
+   * Watches a frame and has everybody told, unless that was the last thing done: then a flush came
+   * in between, and to announce again could go on for ever between two vCPUs that flush each other.
+   */
   private int watch(Cpu c, long mfn) {
+    boolean announced = mfn == announcedMfn && codeFrames.watched(mfn);
     int version = codeFrames.watch(mfn);
-    c.mem.watchStoresTo(mfn);
-    vcpu.codeWatched(mfn);
+    if (!announced || version != announcedVersion) {
+      announcedMfn = mfn;
+      announcedVersion = version;
+      c.mem.watchStoresTo(mfn);
+      vcpu.codeWatched(mfn);
+    }
     return version;
   }
 
@@ -246,7 +288,11 @@ public final class CodeCache implements CodeWatcher {
   private Block decodeCrossing(Cpu c, CodePage page, int at, long va) {
     int inPage = CodePage.SIZE - at;
     long tail = c.mem.fetchAddress((va | 4095) + 1);
+    long generation = c.mem.generation();
     int version = watch(c, tail >>> 12);
+    if (generation != c.mem.generation()) {
+      return null;
+    }
     byte[] bytes = new byte[2 * Decoder.MAX_LENGTH];
     System.arraycopy(page.bytes, at, bytes, 0, inPage);
     c.mem.copyOut(tail, bytes, inPage, Decoder.MAX_LENGTH);
@@ -259,6 +305,33 @@ public final class CodeCache implements CodeWatcher {
     block.tailMfn = tail >>> 12;
     block.tailVersion = version;
     return block;
+  }
+
+  /** One line on the instruction at an address: its bytes, and its opcode if it is undefined. */
+  String describe(Cpu c, long va) {
+    byte[] bytes = new byte[Decoder.MAX_LENGTH];
+    int length = 0;
+    try {
+      while (length < bytes.length) {
+        c.mem.copyOut(c.mem.fetchAddress(va + length), bytes, length, 1);
+        length++;
+      }
+    } catch (GuestFault f) {
+      if (length == 0) {
+        return "unreadable";
+      }
+    }
+    Insn insn = decoder.decode(bytes, 0, length, (int) va & 4095);
+    String hex =
+        HexFormat.ofDelimiter(" ").formatHex(bytes, 0, insn == null ? length : insn.length);
+    if (insn == null) {
+      return hex + " (goes on where nothing can be read)";
+    }
+    boolean undefined = lower(insn) instanceof Faulting f && f.isUndefined();
+    String map = new String[] {"", "0f ", "0f 38 ", "0f 3a "}[insn.opcode >> 8];
+    return undefined
+        ? "%s (undefined: %sopcode %s%02x)".formatted(hex, insn.vex ? "VEX " : "", map, insn.op())
+        : hex;
   }
 
   private Op lower(Insn insn) {

@@ -1,6 +1,7 @@
 package dev.domus.engine.jvm.interp;
 
 import dev.domus.engine.jvm.decode.Insn;
+import dev.domus.engine.jvm.memory.GuestFault;
 
 /**
  * An instruction that always faults, with error code 0 if the vector has one: undefined, privileged
@@ -13,6 +14,10 @@ public final class Faulting extends Jump {
   public Faulting(Insn insn, int vector) {
     super(insn);
     this.vector = vector;
+  }
+
+  boolean isUndefined() {
+    return vector == GuestFault.UD;
   }
 
   @Override

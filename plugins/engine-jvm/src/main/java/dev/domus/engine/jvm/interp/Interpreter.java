@@ -223,6 +223,13 @@ public final class Interpreter implements VcpuEngine {
   }
 
   @Override
+  public String instructionAt(long va) {
+    c.load();
+    c.mem.load(state);
+    return code.describe(c, va);
+  }
+
+  @Override
   public void close() {
     code.clear();
   }
