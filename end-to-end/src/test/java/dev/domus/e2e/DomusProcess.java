@@ -34,6 +34,13 @@ final class DomusProcess implements AutoCloseable {
     return new DomusProcess(new ProcessBuilder(command(arguments)).start());
   }
 
+  /** Starts {@code domus} with one more directory of plugins. */
+  static DomusProcess startWithPlugins(Path more, Object... arguments) throws IOException {
+    List<String> command = command(arguments);
+    command.addAll(command.indexOf("--plugins"), List.of("--plugins", more.toString()));
+    return new DomusProcess(new ProcessBuilder(command).start());
+  }
+
   /** The command that runs {@code domus} with arguments. */
   static List<String> command(Object... arguments) {
     Path image = ROOT.resolve("target/domus");

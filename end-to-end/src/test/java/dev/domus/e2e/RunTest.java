@@ -128,4 +128,17 @@ class RunTest {
       assertTrue(domus.err().contains("does not fit into 1 MiB of memory"), domus::transcript);
     }
   }
+
+  @Test
+  void aBrokenPluginIsNamedAndTheRestRuns() throws Exception {
+    Path plugins = Files.createDirectory(directory.resolve("more-plugins"));
+    Files.writeString(plugins.resolve("junk.jar"), "this is no archive");
+    try (DomusProcess domus =
+        DomusProcess.startWithPlugins(plugins, "run", "--kernel", DomusProcess.guest("hello"))) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertEquals(1, domus.err().lines().count(), domus::transcript);
+      assertTrue(domus.err().startsWith("domus: plugin junk.jar: "), domus::transcript);
+      assertTrue(domus.out().contains("goodbye"), domus::transcript);
+    }
+  }
 }

@@ -12,7 +12,7 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
       return type.cast(new RunCommand(host, err));
     }
     if (type == DemoCommand.class) {
-      return type.cast(new DemoCommand(host, out, err));
+      return type.cast(new DemoCommand(host, out));
     }
     if (type == ListCommands.Plugins.class) {
       return type.cast(new ListCommands.Plugins(host, out));

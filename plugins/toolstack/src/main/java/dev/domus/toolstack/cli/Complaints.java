@@ -2,8 +2,6 @@ package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.DomainInfo;
-import dev.domus.kernel.plugin.Host;
-import dev.domus.kernel.plugin.PluginInfo;
 import dev.domus.toolstack.life.Guest;
 import java.io.PrintWriter;
 import java.util.List;
@@ -13,16 +11,6 @@ import java.util.stream.Collectors;
 /** What a run says on standard error, beside what the guest prints. */
 final class Complaints {
   private Complaints() {}
-
-  /** One line for each plugin that is not in use. */
-  static void ofPlugins(Host host, PrintWriter err) {
-    for (PluginInfo plugin : host.plugins()) {
-      if (!plugin.problem().isEmpty()) {
-        err.println(
-            "domus: warning: plugin " + plugin.id() + " is not in use: " + plugin.problem());
-      }
-    }
-  }
 
   /** Why the run ended, unless the guest simply powered off. */
   static void ofEnd(Guest guest, int status, int timeoutSeconds, PrintWriter err) {

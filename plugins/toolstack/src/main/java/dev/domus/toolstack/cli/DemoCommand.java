@@ -29,7 +29,6 @@ final class DemoCommand implements Callable<Integer> {
 
   private final Host host;
   private final PrintWriter out;
-  private final PrintWriter err;
 
   @Parameters(
       paramLabel = "SHOW",
@@ -47,10 +46,9 @@ final class DemoCommand implements Callable<Integer> {
       description = "Engine that runs the guests; default: the first of domus engine list.")
   private Optional<String> engine;
 
-  DemoCommand(Host host, PrintWriter out, PrintWriter err) {
+  DemoCommand(Host host, PrintWriter out) {
     this.host = host;
     this.out = out;
-    this.err = err;
   }
 
   @Override
@@ -59,7 +57,6 @@ final class DemoCommand implements Callable<Integer> {
     String engineName = parts.engine(engine);
     parts.scheduler(Optional.of(Demo.BY_TURNS));
     String scheduler = parts.scheduler(Optional.of(Demo.BY_WEIGHT));
-    Complaints.ofPlugins(host, err);
     Demo demo = new Demo(out, Ansi.AUTO.enabled(), home());
     MachineSpec spec =
         new MachineSpec(
