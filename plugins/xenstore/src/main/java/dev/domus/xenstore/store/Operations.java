@@ -8,8 +8,6 @@ import dev.domus.xenstore.tree.Permissions.Right;
 import dev.domus.xenstore.tree.StoreError;
 import dev.domus.xenstore.tree.StorePath;
 import dev.domus.xenstore.tree.Tree;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
 
 /**
@@ -28,6 +26,7 @@ final class Operations {
   /** A node that the caller may read. */
   static Node readable(View view, Caller caller, StorePath path) {
     return find(view, caller, path, Right.READ)
+        .found()
         .orElseThrow(() -> StoreError.ENOENT.because("no such node: path=" + path));
   }
 
@@ -52,20 +51,21 @@ final class Operations {
           "value too long: path=%s length=%d limit=%d"
               .formatted(path, write.value().length, Quota.VALUE_BYTES));
     }
-    Optional<Node> before = find(view, caller, path, Right.WRITE);
-    if (before.isPresent()) {
+    Tree.Nearest before = find(view, caller, path, Right.WRITE);
+    if (before.missing() == 0) {
       view.tree().setValue(path, write.value());
     } else {
-      create(view, caller, path, write.value());
+      create(view, caller, path, before, write.value());
     }
-    return Optional.of(effect(view.tree(), path, before));
+    return Optional.of(effect(view.tree(), path, before.found()));
   }
 
   private static Optional<Effect> make(View view, Caller caller, StorePath path) {
-    if (find(view, caller, path, Right.WRITE).isPresent()) {
+    Tree.Nearest before = find(view, caller, path, Right.WRITE);
+    if (before.missing() == 0) {
       return Optional.empty();
     }
-    create(view, caller, path, EMPTY);
+    create(view, caller, path, before, EMPTY);
     return Optional.of(effect(view.tree(), path, Optional.empty()));
   }
 
@@ -73,16 +73,16 @@ final class Operations {
     if (path.isRoot()) {
       throw StoreError.EINVAL.because("the root cannot be removed");
     }
-    Optional<Node> before = find(view, caller, path, Right.WRITE);
-    if (before.isEmpty()) {
-      if (view.find(path.parent()).isEmpty()) {
-        throw StoreError.ENOENT.because("no such node, and none above it: path=" + path);
-      }
+    Tree.Nearest before = find(view, caller, path, Right.WRITE);
+    if (before.missing() > 1) {
+      throw StoreError.ENOENT.because("no such node, and none above it: path=" + path);
+    }
+    if (before.missing() == 1) {
       return Optional.empty();
     }
-    view.find(path.parent());
+    view.nearest(path.parent());
     view.tree().remove(path);
-    return Optional.of(effect(view.tree(), path, before));
+    return Optional.of(effect(view.tree(), path, before.found()));
   }
 
   private static Optional<Effect> setPermissions(
@@ -90,6 +90,7 @@ final class Operations {
     StorePath path = set.path();
     Node before =
         find(view, caller, path, Right.WRITE)
+            .found()
             .orElseThrow(() -> StoreError.ENOENT.because("no such node: path=" + path));
     checkPermissions(caller, path, before.permissions(), set.permissions());
     view.tree().setPermissions(path, set.permissions());
@@ -114,18 +115,12 @@ final class Operations {
     }
   }
 
-  private static Optional<Node> find(View view, Caller caller, StorePath path, Right needed) {
-    Optional<Node> node = view.find(path);
-    StorePath decides = path;
-    Optional<Node> nearest = node;
-    while (nearest.isEmpty()) {
-      decides = decides.parent();
-      nearest = view.find(decides);
-    }
-    if (!nearest.get().permissions().allow(caller, needed)) {
+  private static Tree.Nearest find(View view, Caller caller, StorePath path, Right needed) {
+    Tree.Nearest nearest = view.nearest(path);
+    if (!nearest.node().permissions().allow(caller, needed)) {
       throw denied(caller, path, needed == Right.READ ? "read" : "write");
     }
-    return node;
+    return nearest;
   }
 
   private static StoreException denied(Caller caller, StorePath path, String what) {
@@ -134,32 +129,21 @@ final class Operations {
   }
 
   /**
-   * Makes a node and those missing above it. They inherit permissions; those of the unprivileged
-   * are their own.
+   * They inherit permissions from the node above; those that the unprivileged make are their own.
    */
-  private static void create(View view, Caller caller, StorePath path, byte[] value) {
-    Deque<StorePath> missing = new ArrayDeque<>();
-    StorePath at = path;
-    Optional<Node> nearest = view.find(at);
-    while (nearest.isEmpty()) {
-      missing.push(at);
-      at = at.parent();
-      nearest = view.find(at);
-    }
-    Permissions permissions = nearest.get().permissions();
+  private static void create(
+      View view, Caller caller, StorePath path, Tree.Nearest above, byte[] value) {
+    Permissions permissions = above.node().permissions();
     if (!caller.privileged()) {
       int owned = view.tree().owned(caller.domid());
-      if (owned + missing.size() > Quota.NODES) {
+      if (owned + above.missing() > Quota.NODES) {
         throw StoreError.ENOSPC.because(
             "domain %d owns too many nodes: path=%s owned=%d limit=%d"
                 .formatted(caller.domid(), path, owned, Quota.NODES));
       }
       permissions = permissions.withOwner(caller.domid());
     }
-    while (!missing.isEmpty()) {
-      StorePath next = missing.pop();
-      view.tree().create(next, missing.isEmpty() ? value : EMPTY, permissions);
-    }
+    view.tree().create(path, value, permissions);
   }
 
   private static Effect effect(Tree tree, StorePath path, Optional<Node> before) {

@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * A transaction: a snapshot of the tree with changes of its own.
@@ -38,13 +37,25 @@ final class Transaction implements View {
     limited = !caller.privileged();
   }
 
+  /**
+   * Notes the node and, if there is none, the deepest on the way: nothing can be made between the
+   * two without changing the latter's children.
+   */
   @Override
-  public Optional<Node> find(StorePath path) {
+  public Tree.Nearest nearest(StorePath path) {
+    see(path);
+    Tree.Nearest nearest = tree.nearest(path);
+    if (nearest.missing() > 0) {
+      see(path.ancestor(nearest.depth()));
+    }
+    return nearest;
+  }
+
+  private void see(StorePath path) {
     if (!seen.containsKey(path)) {
       keep(path.text().length() + 64);
       seen.put(path, generation(snapshot, path));
     }
-    return tree.find(path);
   }
 
   @Override

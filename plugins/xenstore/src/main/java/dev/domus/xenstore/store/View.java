@@ -1,17 +1,15 @@
 package dev.domus.xenstore.store;
 
-import dev.domus.xenstore.tree.Node;
 import dev.domus.xenstore.tree.StorePath;
 import dev.domus.xenstore.tree.Tree;
-import java.util.Optional;
 
 /**
  * The tree as an operation sees it: the store's own, or a transaction's, which notes what was
  * looked at.
  */
 interface View {
-  /** Finds a node. */
-  Optional<Node> find(StorePath path);
+  /** Finds a node, or the deepest on the way to it. */
+  Tree.Nearest nearest(StorePath path);
 
   /** What is to be changed. */
   Tree tree();
@@ -20,8 +18,8 @@ interface View {
   static View of(Tree tree) {
     return new View() {
       @Override
-      public Optional<Node> find(StorePath path) {
-        return tree.find(path);
+      public Tree.Nearest nearest(StorePath path) {
+        return tree.nearest(path);
       }
 
       @Override

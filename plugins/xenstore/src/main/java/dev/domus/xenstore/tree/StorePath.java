@@ -118,6 +118,18 @@ public record StorePath(String text) {
     return slash <= 0 ? ROOT : new StorePath(text.substring(0, slash));
   }
 
+  /** The node above, or this one, to which so many names lead. */
+  public StorePath ancestor(int depth) {
+    int end = 0;
+    for (int i = 0; i < depth; i++) {
+      end = text.indexOf('/', end + 1);
+      if (end < 0) {
+        return this;
+      }
+    }
+    return end == 0 ? ROOT : new StorePath(text.substring(0, end));
+  }
+
   /** A node below this one. */
   public StorePath child(String name) {
     return new StorePath(isRoot() ? "/" + name : text + "/" + name);

@@ -7,7 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /**
  * A current version of the tree, and how many nodes of it each domain owns.
@@ -89,12 +89,54 @@ public final class Tree {
     return Optional.of(node);
   }
 
-  /** Makes a node whose parent exists; it does not exist yet. */
+  /**
+   * Finds the deepest node on the way to a path, the root at worst, and says how many of the path's
+   * names lead to it. One descent, however long the path: guests choose paths, and they are the
+   * only cost of a request that grows.
+   */
+  public Nearest nearest(StorePath path) {
+    Node node = root;
+    int depth = 0;
+    String[] names = path.names();
+    while (depth < names.length) {
+      Optional<Node> child = node.child(names[depth]);
+      if (child.isEmpty()) {
+        break;
+      }
+      node = child.get();
+      depth++;
+    }
+    return new Nearest(node, depth, names.length - depth);
+  }
+
+  /**
+   * A node on the way to a path.
+   *
+   * @param node the deepest that exists
+   * @param depth how many names lead to it
+   * @param missing how many names are left, 0 if the path's node exists
+   */
+  public record Nearest(Node node, int depth, int missing) {
+    /** The path's node. */
+    public Optional<Node> found() {
+      return missing == 0 ? Optional.of(node) : Optional.empty();
+    }
+  }
+
+  /**
+   * Makes a node that does not exist, and those that are missing above it, all with the same
+   * permissions.
+   */
   public void create(StorePath path, byte[] value, Permissions permissions) {
-    StorePath parent = path.parent();
+    Nearest above = nearest(path);
+    String[] names = path.names();
     Node made = Node.of(value, permissions, nextGeneration());
-    put(parent, find(parent).orElseThrow().adding(path.name(), made, nextGeneration()));
-    count(permissions.owner(), 1);
+    for (int i = names.length - 1; i > above.depth(); i--) {
+      made = Node.of(EMPTY, permissions, nextGeneration()).adding(names[i], made, nextGeneration());
+    }
+    Node parent = above.node().adding(names[above.depth()], made, nextGeneration());
+    put(path.ancestor(above.depth()), parent);
+    count(permissions.owner(), above.missing());
   }
 
   /** Sets the value of a node that exists. */
@@ -113,7 +155,7 @@ public final class Tree {
   /** Removes a node that exists, which is not the root, and all below it. */
   public void remove(StorePath path) {
     StorePath parent = path.parent();
-    walk(path, find(path).orElseThrow(), (place, node) -> count(node.permissions().owner(), -1));
+    forEachNode(find(path).orElseThrow(), node -> count(node.permissions().owner(), -1));
     put(parent, find(parent).orElseThrow().removing(path.name(), nextGeneration()));
   }
 
@@ -134,15 +176,13 @@ public final class Tree {
   }
 
   /** Visits a node and all below it, a parent before its children. */
-  public static void walk(StorePath path, Node node, BiConsumer<StorePath, Node> visitor) {
-    Deque<Place> open = new ArrayDeque<>();
-    open.push(new Place(path, node));
+  static void forEachNode(Node top, Consumer<Node> visitor) {
+    Deque<Node> open = new ArrayDeque<>();
+    open.push(top);
     while (!open.isEmpty()) {
-      Place place = open.pop();
-      visitor.accept(place.path, place.node);
-      for (int i = place.node.childCount() - 1; i >= 0; i--) {
-        open.push(new Place(place.path.child(place.node.childName(i)), place.node.child(i)));
-      }
+      Node node = open.pop();
+      visitor.accept(node);
+      node.forEachChild((name, child) -> open.push(child));
     }
   }
 
@@ -171,9 +211,7 @@ public final class Tree {
       if (without != permissions) {
         narrowed.put(place.path, without);
       }
-      for (int i = place.node.childCount() - 1; i >= 0; i--) {
-        open.push(new Place(place.path.child(place.node.childName(i)), place.node.child(i)));
-      }
+      place.node.forEachChild((name, child) -> open.push(new Place(place.path.child(name), child)));
     }
     removed.forEach(gone -> remove(gone.path()));
     narrowed.forEach(this::setPermissions);
