@@ -25,6 +25,8 @@ final class XenstoreRing {
     this.page = page;
     reqCons = page.getIntAcquire(XenstoreRingLayout.REQ_CONS);
     rspProd = page.getIntAcquire(XenstoreRingLayout.RSP_PROD);
+    page.putIntRelease(
+        XenstoreRingLayout.ERROR, XenstoreRingLayout.ERROR_NONE); // may be opened again
     page.putIntRelease(XenstoreRingLayout.SERVER_FEATURES, XenstoreRingLayout.FEATURE_ERROR);
   }
 

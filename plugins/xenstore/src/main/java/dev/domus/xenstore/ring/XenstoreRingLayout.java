@@ -34,7 +34,7 @@ final class XenstoreRingLayout {
   static final int FEATURE_ERROR = 2;
 
   /** Value of error. */
-  static final int ERROR_COMMUNICATION = 1, ERROR_INDICES = 2, ERROR_PROTOCOL = 3;
+  static final int ERROR_NONE = 0, ERROR_INDICES = 2, ERROR_PROTOCOL = 3;
 
   private XenstoreRingLayout() {}
 
