@@ -259,4 +259,13 @@ class ConsoleTest {
     }
     console.close();
   }
+
+  @Test
+  void withoutXenstoreTheBackendSaysWhatItNeeds() {
+    FakeHypervisor bare = new FakeHypervisor();
+    IllegalStateException refusal =
+        assertThrows(IllegalStateException.class, () -> new ConsolePlugin().start(bare));
+    assertTrue(refusal.getMessage().contains("xenstore"), refusal.getMessage());
+    bare.close();
+  }
 }

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Semaphore;
+import java.util.function.Consumer;
 
 /**
  * A service domain's connection. It calls the store as a guest's messages do, with the same limits
@@ -30,13 +31,15 @@ final class LocalConnection implements StoreConnection {
   private static final System.Logger LOG = System.getLogger(LocalConnection.class.getName());
 
   private final Store store;
+  private final Consumer<LocalConnection> whenClosed;
   private final Connection connection;
   private final Semaphore signal = new Semaphore(0);
   private final Map<Watch, WatchCallback> callbacks = new HashMap<>();
   private boolean threadStarted;
 
-  LocalConnection(Store store, int domid) {
+  LocalConnection(Store store, int domid, Consumer<LocalConnection> whenClosed) {
     this.store = store;
+    this.whenClosed = whenClosed;
     connection = store.open(domid, signal::release);
   }
 
@@ -148,6 +151,7 @@ final class LocalConnection implements StoreConnection {
   @Override
   public void close() {
     store.close(connection);
+    whenClosed.accept(this);
   }
 
   private void callBack() {

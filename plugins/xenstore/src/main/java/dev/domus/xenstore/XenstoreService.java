@@ -13,7 +13,10 @@ import dev.domus.xenstore.ring.RingServer;
 import dev.domus.xenstore.store.IntroducedDomain;
 import dev.domus.xenstore.store.Store;
 import java.lang.System.Logger.Level;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The xenstore service of one machine: an empty store when it starts.
@@ -25,7 +28,8 @@ import java.util.Optional;
 public final class XenstoreService implements Service, StoreService {
   private static final System.Logger LOG = System.getLogger(XenstoreService.class.getName());
 
-  private Store store = new Store();
+  private final Set<LocalConnection> connections = new HashSet<>();
+  private Optional<Store> store = Optional.empty();
   private Runnable stop = () -> {};
 
   /** Made by the plugin host. */
@@ -47,7 +51,7 @@ public final class XenstoreService implements Service, StoreService {
     RingServer rings = new RingServer(fresh, domain.hypercalls());
     rings.start();
     Optional<EventPort> exceptions = watchDomains(domain, fresh, rings);
-    store = fresh;
+    store = Optional.of(fresh);
     domain.services().publish(StoreService.class, this);
     stop =
         () -> {
@@ -58,14 +62,29 @@ public final class XenstoreService implements Service, StoreService {
   }
 
   @Override
-  public synchronized void stop() {
-    stop.run();
-    stop = () -> {};
+  public void stop() {
+    List<LocalConnection> open;
+    synchronized (this) {
+      stop.run();
+      stop = () -> {};
+      store = Optional.empty();
+      open = List.copyOf(connections);
+    }
+    open.forEach(
+        LocalConnection::close); // their threads end with them, so that the plugin can be unloaded
   }
 
   @Override
   public synchronized StoreConnection connect(int domid) {
-    return new LocalConnection(store, domid);
+    Store serving =
+        store.orElseThrow(() -> new IllegalStateException("xenstore does not run: domid=" + domid));
+    LocalConnection connection = new LocalConnection(serving, domid, this::forget);
+    connections.add(connection);
+    return connection;
+  }
+
+  private synchronized void forget(LocalConnection connection) {
+    connections.remove(connection);
   }
 
   private static Optional<EventPort> watchDomains(

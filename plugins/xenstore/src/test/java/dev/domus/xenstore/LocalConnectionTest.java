@@ -139,4 +139,17 @@ class LocalConnectionTest {
     assertThrows(
         StoreException.class, () -> connection.watch("/a", "t", (path, token) -> events.add(path)));
   }
+
+  @Test
+  void stoppingEndsConnectionsAndTheirThreads() throws Exception {
+    BlockingQueue<Thread> thread = new LinkedBlockingQueue<>();
+    connection.watch("/a", "t", (path, token) -> thread.add(Thread.currentThread()));
+    Thread caller = thread.poll(20, TimeUnit.SECONDS);
+    service.stop();
+    caller.join(20_000);
+    assertFalse(caller.isAlive());
+    assertThrows(IllegalStateException.class, () -> service.connect(0));
+    service.start(hypervisor);
+    assertEquals(Optional.empty(), service.connect(0).read(0, "/a"));
+  }
 }
