@@ -6,6 +6,7 @@ module dev.domus.kernel {
   requires transitive dev.domus.memory;
   requires transitive dev.domus.iommu;
   requires transitive org.pf4j;
+  requires java.management;
 
   exports dev.domus.kernel.abi;
   exports dev.domus.kernel.control;

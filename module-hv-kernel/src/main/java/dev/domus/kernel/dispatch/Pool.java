@@ -47,11 +47,8 @@ public final class Pool {
   /** The units that the scheduler knows. Guarded by the pool's lock. */
   final List<DispatchUnit> units = new ArrayList<>();
 
-  // The watchdog's notes, for it alone.
-  long watchedCall;
-  PoolLock watchedLock;
-  int watchedTicks;
-  long watchedSinceNanos;
+  /** The watchdog's notes, for it alone. */
+  final Watchdog.Suspicion suspicion = new Watchdog.Suspicion();
 
   private final String name;
   private final Pcpu[] cpus;

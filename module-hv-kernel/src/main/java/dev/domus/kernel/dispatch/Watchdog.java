@@ -1,5 +1,6 @@
 package dev.domus.kernel.dispatch;
 
+import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 
@@ -7,8 +8,11 @@ import java.util.concurrent.locks.LockSupport;
  * Watches all schedulers of a dispatcher from a thread of its own, which never runs plugin code.
  *
  * <p><b>Overlong calls.</b> A call that is still in progress after {@link
- * DispatchLimits#decisionNanos} and {@value DispatchLimits#DECISION_TICKS} ticks loses its pool.
- * Ticks count because a host that stalls stalls the watchdog too.
+ * DispatchLimits#decisionNanos} and {@value DispatchLimits#DECISION_TICKS} ticks is suspect, and
+ * loses its pool if its thread waits for something, or goes on to use up host CPU time. On a host
+ * with more to do than CPUs a thread may be without one for that long, anywhere; that is nobody's
+ * fault, and only {@value #PATIENCE} times the limit is too much for that as well (a native call
+ * that waits looks the same).
  *
  * <p><b>Starvation.</b> Wall time is no measure: on a busy host nobody runs for a while, and that
  * is not the scheduler's fault. What is measured is the pCPU time that the pool gave to others
@@ -24,6 +28,11 @@ import java.util.concurrent.locks.LockSupport;
  * and the unit was forgotten.
  */
 final class Watchdog implements Runnable {
+  /** Host CPU time used in one call, on top of the limit: ten thousand calls' worth. */
+  private static final long PROOF_NANOS = 5_000_000;
+
+  private static final int PATIENCE = 20;
+
   private final Dispatcher dispatcher;
   private final DispatchLimits limits;
 
@@ -46,18 +55,50 @@ final class Watchdog implements Runnable {
   }
 
   private void checkCall(Pool pool) {
-    long call = pool.seat.lock().callInProgress();
+    PoolLock lock = pool.seat.lock();
+    Suspicion suspicion = pool.suspicion;
+    long call = lock.callInProgress();
     long now = System.nanoTime();
-    if (call == 0 || call != pool.watchedCall || pool.seat.lock() != pool.watchedLock) {
-      pool.watchedCall = call;
-      pool.watchedLock = pool.seat.lock();
-      pool.watchedTicks = 0;
-      pool.watchedSinceNanos = now;
+    if (call == 0 || call != suspicion.call || lock != suspicion.lock) {
+      suspicion.begin(lock, call, now);
       return;
     }
-    long took = now - pool.watchedSinceNanos;
-    if (++pool.watchedTicks >= DispatchLimits.DECISION_TICKS && took > limits.decisionNanos()) {
-      pool.seat.giveUpOn(call, took);
+    long took = now - suspicion.sinceNanos;
+    if (++suspicion.ticks >= DispatchLimits.DECISION_TICKS && took > limits.decisionNanos()) {
+      Thread holder = lock.owner();
+      if (holder != null
+          && (suspicion.isProved(holder) || took > PATIENCE * limits.decisionNanos())) {
+        pool.seat.giveUpOn(call, took);
+      }
+    }
+  }
+
+  /** What the watchdog has noted about a pool. Its thread only. */
+  static final class Suspicion {
+    private PoolLock lock;
+    private long call;
+    private int ticks;
+    private long sinceNanos;
+    private long cpuNanos;
+
+    private void begin(PoolLock newLock, long newCall, long nowNanos) {
+      lock = newLock;
+      call = newCall;
+      ticks = 0;
+      sinceNanos = nowNanos;
+      cpuNanos = -1;
+    }
+
+    private boolean isProved(Thread holder) {
+      if (holder.getState() != Thread.State.RUNNABLE) {
+        return true;
+      }
+      // Asked for here and not earlier: it takes the JVM a while to load the management classes.
+      long cpu = ManagementFactory.getThreadMXBean().getThreadCpuTime(holder.threadId());
+      if (cpuNanos < 0) {
+        cpuNanos = cpu;
+      }
+      return cpu - cpuNanos >= PROOF_NANOS;
     }
   }
 

@@ -14,6 +14,7 @@ import dev.domus.kernel.sched.Scheduler;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -24,7 +25,7 @@ class FaultTest {
   private final Hang hang = new Hang();
   private final Dispatcher dispatcher =
       new Dispatcher(
-          PcpuClock.REAL, new DispatchLimits(5_000_000, 300_000_000L, 25_000_000, 20_000_000_000L));
+          PcpuClock.REAL, new DispatchLimits(5_000_000, 100_000_000L, 25_000_000, 20_000_000_000L));
 
   private volatile boolean misbehave;
   private final List<FakeVcpu> vcpus = new ArrayList<>();
@@ -81,6 +82,20 @@ class FaultTest {
                 }
               });
     }
+  }
+
+  @Test
+  void itComputesForEver() {
+    expectFault(
+        Kind.OVERLONG_CALL,
+        "PICK",
+        pool ->
+            new Misbehaving(pool, "pick") {
+              @Override
+              void now() {
+                hang.busily();
+              }
+            });
   }
 
   @Test
@@ -337,19 +352,22 @@ class FaultTest {
 
   /** Makes the kernel use every verb of the SPI, until one was too much. */
   private void stir(Pool pool, List<FakeVcpu> here, int before) {
-    int domid = 100;
-    while (dispatcher.faults().size() == before && domid < 2_000) {
-      FakeVcpu passing = FakeVcpu.in(pool, domid++, UnitParams.DEFAULT);
-      passing.give(1);
-      here.get(0).unit.pauseAndWait();
-      here.get(0).unit.resume();
-      here.get(1).unit.pause();
-      here.get(1).unit.resume();
-      here.get(2).unit.params(UnitParams.DEFAULT.withWeight(domid));
-      here.get(3).give(1);
-      pool.remove(passing.unit);
-      Thread.yield();
-    }
+    AtomicInteger domid = new AtomicInteger(100);
+    Await.until(
+        "there is a fault",
+        () -> {
+          FakeVcpu passing = FakeVcpu.in(pool, domid.incrementAndGet(), UnitParams.DEFAULT);
+          passing.give(1);
+          here.get(0).unit.pauseAndWait();
+          here.get(0).unit.resume();
+          here.get(1).unit.pause();
+          here.get(2).unit.params(UnitParams.DEFAULT.withWeight(domid.get()));
+          here.get(3).give(1);
+          Thread.yield();
+          here.get(1).unit.resume();
+          pool.remove(passing.unit);
+          return dispatcher.faults().size() > before;
+        });
   }
 
   private void awaitFault(Pool pool, String name, Kind kind, String detail) {

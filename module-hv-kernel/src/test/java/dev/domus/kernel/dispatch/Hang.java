@@ -16,6 +16,12 @@ final class Hang {
     }
   }
 
+  void busily() {
+    while (end.getCount() != 0) {
+      Thread.onSpinWait();
+    }
+  }
+
   void end() {
     end.countDown();
   }
