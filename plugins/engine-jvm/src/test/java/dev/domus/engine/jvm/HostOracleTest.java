@@ -243,6 +243,35 @@ class HostOracleTest {
     return duel.scratchLong(va - duel.host.scratchAddress());
   }
 
+  // ---- descriptors: Linux's user segments, which the guest is given too ----
+
+  @Test
+  void descriptorInspectionDoesWhatTheHostDoes() {
+    duel.vcpu.descriptors.put(0x33, 0x00AFFB000000FFFFL);
+    duel.vcpu.descriptors.put(0x2B, 0x00CFF3000000FFFFL);
+    duel.vcpu.descriptors.put(0x13, 0x00AF9B000000FFFFL); // the host kernel's code, DPL 0
+    duel.vcpu.descriptors.put(0x1B, 0x00CF93000000FFFFL);
+    byte[][] instructions = {
+      {0x0F, 0x02, (byte) 0xC1}, {0x0F, 0x03, (byte) 0xC1}, // lar, lsl eax, ecx
+      {0x66, 0x0F, 0x02, (byte) 0xC1}, {0x66, 0x0F, 0x03, (byte) 0xC1},
+      {0x48, 0x0F, 0x02, (byte) 0xC1}, {0x48, 0x0F, 0x03, (byte) 0xC1},
+      {0x0F, 0x00, (byte) 0xE1}, {0x0F, 0x00, (byte) 0xE9} // verr, verw cx
+    };
+    List<String> failures = new ArrayList<>();
+    for (byte[] instruction : instructions) {
+      duel.choose(instruction);
+      for (int selector : new int[] {0x33, 0x2B, 0x30, 0, 3, 0x10, 0x18}) {
+        duel.randomize(random);
+        duel.before[CpuState.RCX] = selector;
+        String difference = duel.compare(0);
+        if (difference != null) {
+          failures.add(difference);
+        }
+      }
+    }
+    assertEquals(List.of(), failures);
+  }
+
   // ---- BMI: VEX-encoded ----
 
   @Test

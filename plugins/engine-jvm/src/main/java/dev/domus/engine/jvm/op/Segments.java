@@ -152,7 +152,7 @@ final class Segments {
   /** LAR: the access rights, or -1. */
   static long accessRights(Cpu c, int selector) {
     long d = visible(c, selector, 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12);
-    return d == 0 ? -1 : d >>> 32 & 0x00F0FF00;
+    return d == 0 ? -1 : d >>> 32 & 0x00FFFF00;
   }
 
   /** LSL: the limit in bytes, or -1. */
