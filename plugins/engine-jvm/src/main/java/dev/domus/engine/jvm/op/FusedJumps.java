@@ -40,13 +40,13 @@ final class FusedJumps {
       case FastAlu.CmpRR64 op -> new CmpRR64(op, jump);
       case FastAlu.CmpRI32 op -> new CmpRI32(op, jump);
       case FastAlu.CmpRI64 op -> new CmpRI64(op, jump);
-      case FastAlu.CmpRM32 op -> new CmpRM32(op, jump);
-      case FastAlu.CmpRM64 op -> new CmpRM64(op, jump);
-      case FastAlu.CmpMR32 op -> new CmpMR32(op, jump);
-      case FastAlu.CmpMR64 op -> new CmpMR64(op, jump);
-      case FastAlu.CmpMI8 op -> new CmpMI8(op, jump);
-      case FastAlu.CmpMI32 op -> new CmpMI32(op, jump);
-      case FastAlu.CmpMI64 op -> new CmpMI64(op, jump);
+      case FastAluMemory.CmpRM32 op -> new CmpRM32(op, jump);
+      case FastAluMemory.CmpRM64 op -> new CmpRM64(op, jump);
+      case FastAluMemory.CmpMR32 op -> new CmpMR32(op, jump);
+      case FastAluMemory.CmpMR64 op -> new CmpMR64(op, jump);
+      case FastAluMemory.CmpMI8 op -> new CmpMI8(op, jump);
+      case FastAluMemory.CmpMI32 op -> new CmpMI32(op, jump);
+      case FastAluMemory.CmpMI64 op -> new CmpMI64(op, jump);
       case FastAlu.CmpRI8 op -> new CmpRI8(op, jump);
       case FastAlu.CmpRR8 op -> new CmpRR8(op, jump);
       case FastAlu.TestRR8 op -> new TestRR8(op, jump);
@@ -55,7 +55,7 @@ final class FusedJumps {
       case FastAlu.TestRI8 op -> new TestRI8(op, jump);
       case FastAlu.TestRI32 op -> new TestRI32(op, jump);
       case FastAlu.TestRI64 op -> new TestRI64(op, jump);
-      case FastAlu.TestMI8 op -> new TestMI8(op, jump);
+      case FastAluMemory.TestMI8 op -> new TestMI8(op, jump);
       case FastAlu.DecR32 op -> new DecR32(op, jump);
       case FastAlu.DecR64 op -> new DecR64(op, jump);
       case FastAlu.IncR32 op -> new IncR32(op, jump);
@@ -135,9 +135,9 @@ final class FusedJumps {
   }
 
   private static final class CmpRM32 extends Fused {
-    private final FastAlu.CmpRM32 first;
+    private final FastAluMemory.CmpRM32 first;
 
-    CmpRM32(FastAlu.CmpRM32 first, Insn jump) {
+    CmpRM32(FastAluMemory.CmpRM32 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -150,9 +150,9 @@ final class FusedJumps {
   }
 
   private static final class CmpRM64 extends Fused {
-    private final FastAlu.CmpRM64 first;
+    private final FastAluMemory.CmpRM64 first;
 
-    CmpRM64(FastAlu.CmpRM64 first, Insn jump) {
+    CmpRM64(FastAluMemory.CmpRM64 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -165,9 +165,9 @@ final class FusedJumps {
   }
 
   private static final class CmpMR32 extends Fused {
-    private final FastAlu.CmpMR32 first;
+    private final FastAluMemory.CmpMR32 first;
 
-    CmpMR32(FastAlu.CmpMR32 first, Insn jump) {
+    CmpMR32(FastAluMemory.CmpMR32 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -180,9 +180,9 @@ final class FusedJumps {
   }
 
   private static final class CmpMR64 extends Fused {
-    private final FastAlu.CmpMR64 first;
+    private final FastAluMemory.CmpMR64 first;
 
-    CmpMR64(FastAlu.CmpMR64 first, Insn jump) {
+    CmpMR64(FastAluMemory.CmpMR64 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -195,9 +195,9 @@ final class FusedJumps {
   }
 
   private static final class CmpMI8 extends Fused {
-    private final FastAlu.CmpMI8 first;
+    private final FastAluMemory.CmpMI8 first;
 
-    CmpMI8(FastAlu.CmpMI8 first, Insn jump) {
+    CmpMI8(FastAluMemory.CmpMI8 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -210,9 +210,9 @@ final class FusedJumps {
   }
 
   private static final class CmpMI32 extends Fused {
-    private final FastAlu.CmpMI32 first;
+    private final FastAluMemory.CmpMI32 first;
 
-    CmpMI32(FastAlu.CmpMI32 first, Insn jump) {
+    CmpMI32(FastAluMemory.CmpMI32 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -225,9 +225,9 @@ final class FusedJumps {
   }
 
   private static final class CmpMI64 extends Fused {
-    private final FastAlu.CmpMI64 first;
+    private final FastAluMemory.CmpMI64 first;
 
-    CmpMI64(FastAlu.CmpMI64 first, Insn jump) {
+    CmpMI64(FastAluMemory.CmpMI64 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }
@@ -360,9 +360,9 @@ final class FusedJumps {
   }
 
   private static final class TestMI8 extends Fused {
-    private final FastAlu.TestMI8 first;
+    private final FastAluMemory.TestMI8 first;
 
-    TestMI8(FastAlu.TestMI8 first, Insn jump) {
+    TestMI8(FastAluMemory.TestMI8 first, Insn jump) {
       super(first, jump);
       this.first = first;
     }

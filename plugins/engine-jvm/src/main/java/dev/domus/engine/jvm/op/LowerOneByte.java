@@ -74,7 +74,7 @@ final class LowerOneByte {
           return FastAlu.registerRegister(insn, operation, size, insn.rm, insn.reg);
         }
         if (operation == CMP && fast) {
-          return size == 4 ? new FastAlu.CmpMR32(insn) : new FastAlu.CmpMR64(insn);
+          return size == 4 ? new FastAluMemory.CmpMR32(insn) : new FastAluMemory.CmpMR64(insn);
         }
         Place rm = Place.rm(insn, size);
         Place reg = Place.reg(insn, size);
@@ -88,7 +88,7 @@ final class LowerOneByte {
       case 2, 3 -> {
         if (fast) {
           return insn.memory
-              ? FastAlu.registerMemory(insn, operation, size)
+              ? FastAluMemory.registerMemory(insn, operation, size)
               : FastAlu.registerRegister(insn, operation, size, insn.reg, insn.rm);
         }
         Place rm = Place.rm(insn, size);
@@ -193,12 +193,12 @@ final class LowerOneByte {
         return FastAlu.registerImmediate(insn, operation, size, insn.rm);
       }
       if (operation == CMP) {
-        return size == 4 ? new FastAlu.CmpMI32(insn) : new FastAlu.CmpMI64(insn);
+        return size == 4 ? new FastAluMemory.CmpMI32(insn) : new FastAluMemory.CmpMI64(insn);
       }
     }
     if (operation == CMP && size == 1 && !insn.lock) {
       if (insn.memory) {
-        return new FastAlu.CmpMI8(insn);
+        return new FastAluMemory.CmpMI8(insn);
       }
       if (lowRm(insn)) {
         return new FastAlu.CmpRI8(insn, insn.rm);
@@ -388,7 +388,7 @@ final class LowerOneByte {
     return switch (insn.digit()) {
       case 0, 1 -> {
         if (size == 1 && insn.memory) {
-          yield new FastAlu.TestMI8(insn);
+          yield new FastAluMemory.TestMI8(insn);
         }
         if (size == 1 && lowRm(insn)) {
           yield new FastAlu.TestRI8(insn, insn.rm);
