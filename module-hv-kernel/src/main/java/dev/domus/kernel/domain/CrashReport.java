@@ -98,6 +98,7 @@ final class CrashReport {
       out.append(i == 0 ? " <" + text + ">" : " " + text);
     }
     out.append('\n');
+    line("Instruction: %s", vcpu.instructionAt(s.rip));
   }
 
   private void path(String what, long va) {

@@ -59,6 +59,12 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
    */
   private static final long CLOCK_CHECK_INSTRUCTIONS = 20_000;
 
+  /**
+   * What leaving guest mode counts for in these. A guest that faults in its fault handler retires
+   * nothing at all, and still must not keep its pCPU beyond its slice.
+   */
+  private static final long INSTRUCTIONS_AN_EXIT = 100;
+
   private static final int SIGNAL_PREEMPT = 1, SIGNAL_FLUSH = 2;
 
   private static final VarHandle SIGNALS;
@@ -223,6 +229,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       }
       Exit exit = engine.run(Math.max(1, clockCheck - state.retired));
       inGuest = false;
+      clockCheck -= INSTRUCTIONS_AN_EXIT;
       switch (exit) {
         case SYSCALL -> syscallExit.handle();
         case EXCEPTION -> exceptionExit.handle();
@@ -362,6 +369,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     engine.flushAll();
   }
 
+  /** What the engine says of the instruction at an address; between two runs. */
+  String instructionAt(long va) {
+    return engine.instructionAt(va);
+  }
+
   /** Drops this vCPU's cached translations; its own thread only, or while it is off its pCPU. */
   public void flushLocal() {
     engine.flushAll();
@@ -410,11 +422,14 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     return kernelMode;
   }
 
-  /** Leaves user mode: kernel L4, kernel GS base. Does nothing in kernel mode. */
+  /**
+   * Leaves user mode: kernel L4, kernel GS base. Does nothing in kernel mode. Nothing is flushed:
+   * engines tell translations apart by the base under which they were made.
+   */
   public void enterKernel() {
     if (!kernelMode) {
       toggle();
-      loadCr3(kernelTable);
+      state.cr3 = kernelTable << 12;
     }
   }
 
@@ -422,7 +437,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public void enterUser() {
     if (kernelMode) {
       toggle();
-      loadCr3(userTable);
+      state.cr3 = userTable << 12;
     }
   }
 

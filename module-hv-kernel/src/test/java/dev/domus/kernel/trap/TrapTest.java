@@ -277,4 +277,27 @@ class TrapTest {
     assertEquals(4 << 16 | 17, machine.engine().vcpu(1).hypercall(HypercallNumber.XEN_VERSION, 0));
     assertEquals(-1, other.shutdownReason());
   }
+
+  @Test
+  void aGuestThatFaultsForEverWithoutRetiringAnythingKeepsToItsSlice() {
+    Domain other = machine.start();
+    registerTrap(Vector.UD, 0, HANDLER);
+    guest.storm(c -> {
+      c.gpr[CpuState.RSP] = TinyMachine.STACK;
+      return exception(c, Vector.UD, 0, 0);
+    });
+    ScriptedVcpu neighbour = machine.engine().vcpu(1);
+    for (int i = 0; i < 3; i++) {
+      assertEquals(4 << 16 | 17, neighbour.hypercall(HypercallNumber.XEN_VERSION, 0));
+      assertEquals(0, neighbour.hypercall(HypercallNumber.SCHED_OP, 0, 0), "yield to the storm");
+    }
+    assertEquals("", faults(), "and no scheduler was blamed");
+    assertEquals(-1, other.shutdownReason());
+  }
+
+  private String faults() {
+    StringBuilder all = new StringBuilder();
+    machine.hypervisor().dispatcher().faults().forEach(all::append);
+    return all.toString();
+  }
 }
