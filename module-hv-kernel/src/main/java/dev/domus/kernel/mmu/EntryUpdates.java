@@ -27,7 +27,7 @@ final class EntryUpdates {
   static final int GNTST_GENERAL_ERROR = -1;
 
   private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
-  private static final long NO_PLACE = -1;
+  private static final long NO_PLACE = -1, NO_SOURCE = -1;
 
   private final Mmu mmu;
   private final int domid;
@@ -263,34 +263,32 @@ final class EntryUpdates {
 
   /** Clears one of the domain's pages. */
   int clearPage(long mfn) {
-    return copyPage(mfn, -1);
+    return fillPage(mfn, NO_SOURCE);
   }
 
-  /**
-   * Copies between two of the domain's pages.
-   *
-   * @param source the frame to copy, or −1 to clear the target
-   */
+  /** Copies between two of the domain's pages; both numbers may be any value. */
   int copyPage(long target, long source) {
-    if (source != -1 && !frames.get(source, domid)) {
+    if (!frames.get(source, domid)) {
       return -EINVAL;
     }
-    int error = -EINVAL;
-    if (machine.getWritable(domid, target)) {
-      long to = target << MachineMemory.FRAME_SHIFT;
-      if (source == -1) {
-        memory.asSlice(to, MachineMemory.FRAME_BYTES).fill((byte) 0);
-      } else {
-        MemorySegment.copy(
-            memory, source << MachineMemory.FRAME_SHIFT, memory, to, MachineMemory.FRAME_BYTES);
-      }
-      machine.codeFrames().written(target);
-      machine.putWritable(target);
-      error = 0;
-    }
-    if (source != -1) {
-      machine.put(source);
-    }
+    int error = fillPage(target, source);
+    machine.put(source);
     return error;
+  }
+
+  private int fillPage(long target, long source) {
+    if (!machine.getWritable(domid, target)) {
+      return -EINVAL;
+    }
+    long to = target << MachineMemory.FRAME_SHIFT;
+    if (source == NO_SOURCE) {
+      memory.asSlice(to, MachineMemory.FRAME_BYTES).fill((byte) 0);
+    } else {
+      MemorySegment.copy(
+          memory, source << MachineMemory.FRAME_SHIFT, memory, to, MachineMemory.FRAME_BYTES);
+    }
+    machine.codeFrames().written(target);
+    machine.putWritable(target);
+    return 0;
   }
 }

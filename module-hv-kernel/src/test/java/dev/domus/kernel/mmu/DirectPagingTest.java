@@ -664,4 +664,19 @@ class DirectPagingTest {
         PageWalk.frameAddress(translation),
         "U is forced, so user code gets through (17.36)");
   }
+
+  /** A source of −1 was taken for "clear the page". */
+  @Test
+  void pagesAreCopiedFromFramesOfOnesOwnOnly() {
+    long target = d.page(0, 0x1234);
+    long source = d.page(0, 0x5678);
+    for (long bad : new long[] {-1, -2, 1L << 40, stranger.page(), m.m2p.firstFrame()}) {
+      assertEquals(-EINVAL, d.mmu.entries().copyPage(target, bad));
+      assertEquals(0x1234, m.entry(target, 0));
+    }
+    assertEquals(0, d.mmu.entries().copyPage(target, source));
+    assertEquals(0x5678, m.entry(target, 0));
+    assertEquals(0, d.mmu.entries().clearPage(target));
+    assertEquals(0, m.entry(target, 0));
+  }
 }
