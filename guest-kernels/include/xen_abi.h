@@ -22,6 +22,9 @@
 #define MACHINE_TO_PHYS ((const u64 *)HYPERVISOR_VIRT_START)
 
 #define DOMID_SELF 0x7ff0
+#define DOMID_IO 0x7ff1
+#define DOMID_XEN 0x7ff2
+#define DOMID_IDLE 0x7fff
 
 /* ---- 3.1: start_info, at RSI on entry -------------------------------------------------------------------------- */
 
@@ -111,21 +114,36 @@ enum hypercall {
     HC_MMU_UPDATE = 1,
     HC_SET_GDT = 2,
     HC_STACK_SWITCH = 3,
+    HC_SET_CALLBACKS = 4,
     HC_FPU_TASKSWITCH = 5,
+    HC_PLATFORM_OP = 7,
     HC_SET_DEBUGREG = 8,
     HC_GET_DEBUGREG = 9,
+    HC_UPDATE_DESCRIPTOR = 10,
+    HC_MEMORY_OP = 12,
+    HC_MULTICALL = 13,
     HC_UPDATE_VA_MAPPING = 14,
+    HC_SET_TIMER_OP = 15,
     HC_XEN_VERSION = 17,
     HC_CONSOLE_IO = 18,
     HC_GRANT_TABLE_OP = 20,
+    HC_VM_ASSIST = 21,
+    HC_UPDATE_VA_MAPPING_OTHERDOMAIN = 22,
     HC_IRET = 23,
     HC_VCPU_OP = 24,
     HC_SET_SEGMENT_BASE = 25,
     HC_MMUEXT_OP = 26,
+    HC_NMI_OP = 28,
     HC_SCHED_OP = 29,
     HC_CALLBACK_OP = 30,
     HC_EVENT_CHANNEL_OP = 32,
     HC_PHYSDEV_OP = 33,
+    HC_HVM_OP = 34,
+    HC_SYSCTL = 35,
+    HC_DOMCTL = 36,
+    HC_KEXEC_OP = 37,
+    HC_XENPMU_OP = 40,
+    HC_MCA = 48,
     HC_UNKNOWN = 63, /* numbers end at 55 */
 };
 
@@ -133,6 +151,7 @@ enum hypercall {
 
 #define EPERM 1
 #define ENOENT 2
+#define ESRCH 3
 #define EIO 5
 #define EAGAIN 11
 #define EACCES 13
@@ -149,12 +168,16 @@ enum hypercall {
 #define PTE_P 0x001ul
 #define PTE_RW 0x002ul
 #define PTE_U 0x004ul
+#define PTE_PWT 0x008ul
+#define PTE_PCD 0x010ul
 #define PTE_A 0x020ul
 #define PTE_D 0x040ul
+#define PTE_PSE 0x080ul /* in a leaf: PAT */
+#define PTE_G 0x100ul
 #define PTE_NX (1ul << 63)
 #define PTE_FRAME_MASK 0x000ffffffffff000ul
 
-enum { MMU_NORMAL_PT_UPDATE, MMU_MACHPHYS_UPDATE, MMU_PT_UPDATE_PRESERVE_AD };
+enum { MMU_NORMAL_PT_UPDATE, MMU_MACHPHYS_UPDATE, MMU_PT_UPDATE_PRESERVE_AD, MMU_PT_UPDATE_NO_TRANSLATE };
 
 struct mmu_update {
     u64 ptr; /* machine address of the entry; the low 3 bits say which kind of update */
@@ -171,8 +194,15 @@ enum {
     MMUEXT_PIN_L1_TABLE = 0,
     MMUEXT_PIN_L4_TABLE = 3,
     MMUEXT_UNPIN_TABLE = 4,
+    MMUEXT_NEW_BASEPTR = 5,
     MMUEXT_TLB_FLUSH_LOCAL = 6,
+    MMUEXT_TLB_FLUSH_MULTI = 8,
+    MMUEXT_INVLPG_MULTI = 9,
+    MMUEXT_SET_LDT = 13,
     MMUEXT_NEW_USER_BASEPTR = 15,
+    MMUEXT_CLEAR_PAGE = 16,
+    MMUEXT_COPY_PAGE = 17,
+    MMUEXT_MARK_SUPER = 19,
 };
 
 struct mmuext_op {
@@ -182,6 +212,8 @@ struct mmuext_op {
     u64 arg2;
 };
 ASSERT_SIZE(struct mmuext_op, 24);
+
+#define VMASST_WRITABLE_PAGE_TABLES 2
 
 /* ---- 7, 8: segments, traps, callbacks -------------------------------------------------------------------------- */
 
@@ -235,7 +267,13 @@ enum {
     EVTCHNOP_SEND = 4,
     EVTCHNOP_STATUS = 5,
     EVTCHNOP_ALLOC_UNBOUND = 6,
+    EVTCHNOP_BIND_IPI = 7,
+    EVTCHNOP_BIND_VCPU = 8,
     EVTCHNOP_UNMASK = 9,
+    EVTCHNOP_RESET = 10,
+    EVTCHNOP_INIT_CONTROL = 11,
+    EVTCHNOP_EXPAND_ARRAY = 12,
+    EVTCHNOP_SET_PRIORITY = 13,
 };
 
 #define VIRQ_TIMER 0
@@ -281,7 +319,7 @@ ASSERT_SIZE(struct evtchn_status, 24);
 
 /* ---- 11: scheduling and vCPUs ---------------------------------------------------------------------------------- */
 
-enum { SCHEDOP_YIELD, SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_POLL };
+enum { SCHEDOP_YIELD, SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_POLL, SCHEDOP_REMOTE_SHUTDOWN, SCHEDOP_WATCHDOG = 6 };
 enum { SHUTDOWN_POWEROFF = 0, SHUTDOWN_REBOOT = 1, SHUTDOWN_CRASH = 3 };
 
 struct sched_poll {
@@ -293,10 +331,17 @@ struct sched_poll {
 ASSERT_SIZE(struct sched_poll, 24);
 
 enum {
+    VCPUOP_INITIALISE = 0,
+    VCPUOP_DOWN = 2,
     VCPUOP_GET_RUNSTATE_INFO = 4,
+    VCPUOP_REGISTER_RUNSTATE = 5,
+    VCPUOP_SET_PERIODIC_TIMER = 6,
     VCPUOP_STOP_PERIODIC_TIMER = 7,
     VCPUOP_SET_SINGLESHOT_TIMER = 8,
     VCPUOP_STOP_SINGLESHOT_TIMER = 9,
+    VCPUOP_REGISTER_VCPU_INFO = 10,
+    VCPUOP_SEND_NMI = 11,
+    VCPUOP_REGISTER_TIME = 13,
 };
 
 struct vcpu_set_singleshot_timer {
@@ -326,11 +371,27 @@ enum {
     GNTTABOP_MAP_GRANT_REF = 0,
     GNTTABOP_UNMAP_GRANT_REF = 1,
     GNTTABOP_SETUP_TABLE = 2,
+    GNTTABOP_TRANSFER = 4,
+    GNTTABOP_COPY = 5,
+    GNTTABOP_QUERY_SIZE = 6,
+    GNTTABOP_UNMAP_AND_REPLACE = 7,
     GNTTABOP_SET_VERSION = 8,
+    GNTTABOP_SWAP_GRANT_REF = 11,
+    GNTTABOP_CACHE_FLUSH = 12,
 };
 
+#define GNTMAP_DEVICE_MAP 1
 #define GNTMAP_HOST_MAP 2
 #define GNTMAP_READONLY 4
+#define GNTMAP_CONTAINS_PTE 16
+
+/* statuses */
+#define GNTST_GENERAL_ERROR (-1)
+#define GNTST_BAD_DOMAIN (-2)
+#define GNTST_BAD_GNTREF (-3)
+#define GNTST_BAD_HANDLE (-4)
+#define GNTST_PERMISSION_DENIED (-8)
+#define GNTST_BAD_COPY_ARG (-10)
 
 struct gnttab_map_grant_ref {
     u64 host_addr;
@@ -362,6 +423,58 @@ struct gnttab_setup_table {
 };
 ASSERT_SIZE(struct gnttab_setup_table, 24);
 ASSERT_OFFSET(struct gnttab_setup_table, frame_list, 16);
+
+#define GNTCOPY_SOURCE_GREF 1
+#define GNTCOPY_DEST_GREF 2
+
+struct gnttab_copy {
+    u64 source; /* a reference or a frame */
+    u16 source_dom;
+    u16 source_offset;
+    u32 pad0;
+    u64 dest;
+    u16 dest_dom;
+    u16 dest_offset;
+    u32 pad1;
+    u16 length;
+    u16 flags;
+    s16 status; /* out */
+    u16 pad2;
+};
+ASSERT_SIZE(struct gnttab_copy, 40);
+ASSERT_OFFSET(struct gnttab_copy, status, 36);
+
+/* ---- 13: memory ------------------------------------------------------------------------------------------------ */
+
+enum {
+    XENMEM_INCREASE_RESERVATION = 0,
+    XENMEM_DECREASE_RESERVATION = 1,
+    XENMEM_MAXIMUM_RAM_PAGE = 2,
+    XENMEM_CURRENT_RESERVATION = 3,
+    XENMEM_POPULATE_PHYSMAP = 6,
+    XENMEM_MEMORY_MAP = 9,
+    XENMEM_EXCHANGE = 11,
+    XENMEM_MACHPHYS_MAPPING = 12,
+};
+
+struct xen_memory_reservation {
+    u64 extent_start; /* address of a list of frames */
+    u64 nr_extents;
+    u32 extent_order;
+    u32 mem_flags;
+    u16 domid;
+    u16 pad[3];
+};
+ASSERT_SIZE(struct xen_memory_reservation, 32);
+
+/* ---- 4.4: multicall -------------------------------------------------------------------------------------------- */
+
+struct multicall_entry {
+    u64 op;
+    s64 result;
+    u64 args[6];
+};
+ASSERT_SIZE(struct multicall_entry, 64);
 
 /* ---- 14: version and features ---------------------------------------------------------------------------------- */
 
