@@ -34,7 +34,9 @@ public interface EngineVcpu {
    * Announces that the engine is about to cache instructions decoded from a frame, after it has
    * marked the frame with {@link dev.domus.memory.CodeFrames#watch}. The kernel makes every other
    * vCPU that may write the frame drop the translations by which a store could pass unnoticed; it
-   * returns when they have.
+   * returns when they have. Another vCPU may have asked the same of this one meanwhile: {@link
+   * VcpuEngine#flushAll} may be called from inside this call, and the address from which the engine
+   * fetches has to be translated again afterwards.
    */
   void codeWatched(long mfn);
 }
