@@ -10,6 +10,9 @@ import java.util.stream.Collectors;
 
 /** What a run says on standard error, beside what the guest prints. */
 final class Complaints {
+  /** A guest that asks for more is trying out what there is. */
+  private static final int MOST_CALLS_NAMED = 16;
+
   private Complaints() {}
 
   /** Why the run ended, unless the guest simply powered off. */
@@ -60,12 +63,15 @@ final class Complaints {
             .filter(call -> call.unimplemented() > 0)
             .toList();
     if (!missing.isEmpty()) {
+      int more = missing.size() - MOST_CALLS_NAMED;
       err.println(
           "domus: answered -ENOSYS: "
               + missing.stream()
+                  .limit(MOST_CALLS_NAMED)
                   .map(call ->
                       String.format(Locale.ROOT, "%s (%d)", call.name(), call.unimplemented()))
-                  .collect(Collectors.joining(", ")));
+                  .collect(Collectors.joining(", "))
+              + (more > 0 ? " and " + more + " others; --stats names them all" : ""));
     }
   }
 }
