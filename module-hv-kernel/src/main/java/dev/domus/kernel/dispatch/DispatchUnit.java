@@ -85,7 +85,6 @@ public final class DispatchUnit implements SchedUnit {
   boolean inserted;
   boolean runnable;
   volatile int lastPcpu = -1;
-  volatile long runNanos;
   private long standingNanos;
   private Object data;
 
@@ -213,11 +212,27 @@ public final class DispatchUnit implements SchedUnit {
     runstate.read(into);
   }
 
-  /** Time on a pCPU up to now. Any thread. Allocates; for listings. */
+  /**
+   * CPU time that it has had up to now: what it is charged, and while it runs what its pCPU's
+   * thread has used for it, a few microseconds more or less. Any thread. Allocates; for listings.
+   */
   public long cpuTimeNanos() {
     RunstateInfo info = new RunstateInfo();
-    runstate.read(info);
-    return info.nanosIn(RunstateInfo.RUNNING, pool.clock.nanoTime());
+    for (; ; ) {
+      runstate.read(info);
+      Pcpu cpu = on;
+      if (cpu == null || info.state() != RunstateInfo.RUNNING) {
+        return info.ranNanos();
+      }
+      long since = info.sinceNanos();
+      RunMeter meter = cpu.thread().meter; // none yet if the watchdog has just replaced the thread
+      long running = meter == null ? 0 : meter.soFarNanos(since, pool.clock.nanoTime());
+      long before = info.ranNanos();
+      runstate.read(info);
+      if (info.sinceNanos() == since && info.state() == RunstateInfo.RUNNING) {
+        return before + running; // it was this run that was asked for
+      }
+    }
   }
 
   /** The pool it is in. */
@@ -359,7 +374,7 @@ public final class DispatchUnit implements SchedUnit {
 
   @Override
   public long runNanos() {
-    return runNanos;
+    return runstate.ranNanos();
   }
 
   @Override

@@ -31,6 +31,9 @@ final class Pcpu {
     }
   }
 
+  /** With less than 1/64 of it left, a slice is over. */
+  private static final int SPENT_SHIFT = 6;
+
   final Pool pool;
   final int index;
 
@@ -41,10 +44,13 @@ final class Pcpu {
   // Written under the pool's lock, by this pCPU's thread.
   volatile DispatchUnit current;
   long startedNanos;
-  long deadlineNanos;
   long idleUntilNanos;
 
-  /** The clock at the last end of a slice. This pCPU's thread only. */
+  /** How much CPU time {@code current} may use. */
+  long sliceNanos;
+
+  // This pCPU's thread only, in wall time: when to look at what is left, and when it last looked.
+  private long deadlineNanos;
   long endedNanos;
 
   /** Guarded by the pool's lock: tickled since its last pick. */
@@ -148,16 +154,29 @@ final class Pcpu {
     idle = false;
   }
 
-  /** Runs a unit to the end of its slice, past interruptions that do not concern it. */
+  /** Gives the pCPU to a unit. With the pool's lock. */
+  void begin(PcpuThread self, DispatchUnit unit, long nowNanos, long newSliceNanos) {
+    startedNanos = nowNanos;
+    sliceNanos = newSliceNanos;
+    deadlineNanos = nowNanos + newSliceNanos;
+    self.meter.begin(nowNanos);
+    current = unit;
+  }
+
+  /**
+   * Runs a unit to the end of its slice, past interruptions that do not concern it. A slice is CPU
+   * time: where the host has stolen a part of it, the unit goes on for what is left.
+   */
   private SliceEnd run(PcpuThread self, DispatchUnit unit) {
     unit.runner.runstateChanged(RunstateInfo.RUNNING, startedNanos);
     SliceEnd end;
     do {
       end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit);
       endedNanos = pool.clock.nanoTime();
+      self.meter.measure(endedNanos);
     } while (goesOn(self, unit, end));
-    if (endedNanos >= deadlineNanos && end == SliceEnd.PREEMPTED) {
-      end = SliceEnd.EXPIRED;
+    if (end == SliceEnd.PREEMPTED || end == SliceEnd.EXPIRED) {
+      end = isSpent(leftNanos(self)) ? SliceEnd.EXPIRED : SliceEnd.PREEMPTED;
     }
     unit.runner.runstateChanged(unit.waitingState(), endedNanos);
     return end;
@@ -166,15 +185,28 @@ final class Pcpu {
   private boolean goesOn(PcpuThread self, DispatchUnit unit, SliceEnd end) {
     boolean wantsToGoOn =
         switch (end) {
-          case PREEMPTED -> true;
+          case PREEMPTED, EXPIRED -> true;
           case BLOCKED -> !unit.fallAsleep(false);
           case OFFLINE -> !unit.fallAsleep(true);
-          case EXPIRED, YIELDED -> false;
+          case YIELDED -> false;
         };
-    return wantsToGoOn
-        && endedNanos < deadlineNanos
-        && !unit.mustLeave()
-        && (!attention || pool.seat.attend(self));
+    long left = leftNanos(self);
+    if (!wantsToGoOn || isSpent(left) || unit.mustLeave() || attention && !pool.seat.attend(self)) {
+      return false;
+    }
+    if (endedNanos >= deadlineNanos) {
+      deadlineNanos = endedNanos + left;
+    }
+    return true;
+  }
+
+  private long leftNanos(PcpuThread self) {
+    return sliceNanos - self.meter.ranNanos();
+  }
+
+  /** What is left is not worth another turn in the guest: a part that host interrupts steal too. */
+  private boolean isSpent(long leftNanos) {
+    return leftNanos <= sliceNanos >> SPENT_SHIFT;
   }
 
   private SliceEnd slice(DispatchUnit unit) {

@@ -18,7 +18,29 @@ public interface PcpuClock {
    */
   void idle(long deadlineNanos);
 
-  /** {@link System#nanoTime} and {@link LockSupport}. */
+  /**
+   * The CPU time of the calling thread, a pCPU's. Called once a thread. A clock whose time nobody
+   * can steal says that a thread had all the time that went by.
+   */
+  default CpuTime cpuTime() {
+    return this::nanoTime;
+  }
+
+  /** How much CPU time one thread has had. */
+  interface CpuTime {
+    /**
+     * Nanoseconds since an arbitrary origin, which advance while the thread has a host CPU and at
+     * most as fast as {@link PcpuClock#nanoTime}. Only on the thread itself; allocates nothing.
+     */
+    long nanos();
+
+    /** The same on any thread, as long as the thread lives; may allocate. */
+    default long nanosSeenFromOutside() {
+      return nanos();
+    }
+  }
+
+  /** {@link System#nanoTime}, {@link LockSupport}, and the CPU time that the host tells. */
   PcpuClock REAL =
       new PcpuClock() {
         @Override
@@ -36,6 +58,11 @@ public interface PcpuClock {
               LockSupport.parkNanos(this, wait);
             }
           }
+        }
+
+        @Override
+        public CpuTime cpuTime() {
+          return LinuxCpuTime.ofCallingThread().orElseGet(() -> System::nanoTime);
         }
       };
 }

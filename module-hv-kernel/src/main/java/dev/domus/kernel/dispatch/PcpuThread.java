@@ -10,6 +10,9 @@ final class PcpuThread extends Thread {
   final Pcpu cpu;
   final Decision decision = new Decision();
 
+  /** Set before the thread runs anything. */
+  RunMeter meter;
+
   /** pCPUs tickled under the lock, to be kicked after its release. */
   private final Pcpu[] toKick;
 
@@ -37,6 +40,7 @@ final class PcpuThread extends Thread {
   @Override
   public void run() {
     try {
+      meter = new RunMeter(cpu.pool.clock.cpuTime(), cpu.pool.clock.nanoTime());
       cpu.loop(this);
     } catch (PoolLock.Abandoned e) {
       // The watchdog gave this thread up; the pCPU runs on in another.

@@ -21,6 +21,7 @@ public final class RunstateInfo {
   int state;
   long sinceNanos;
   final long[] nanos = new long[4];
+  long ranNanos;
 
   /** An empty snapshot. */
   public RunstateInfo() {}
@@ -33,6 +34,11 @@ public final class RunstateInfo {
   /** When the state was entered. */
   public long sinceNanos() {
     return sinceNanos;
+  }
+
+  /** CPU time that was charged for running, up to when the unit last came off its pCPU. */
+  public long ranNanos() {
+    return ranNanos;
   }
 
   /** Time spent in a state before {@link #sinceNanos}. */

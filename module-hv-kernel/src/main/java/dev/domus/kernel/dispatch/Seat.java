@@ -28,6 +28,14 @@ import java.util.function.Supplier;
  * {@link #reconcile}, which compares what a unit wants with what the scheduler was last told. The
  * mailbox is emptied at the top of each decision, under the same lock, so what a scheduler knows is
  * never older than the decision.
+ *
+ * <h2>Two times</h2>
+ *
+ * <p>Where this class says {@code now}, it is wall time. {@link #call} turns it into {@link
+ * PoolTime}, from which the time that the host stole is left out; that, and CPU time for what a
+ * unit ran, is all that schedulers get to see. What comes back from them is a slice, which is CPU
+ * time too and seen to by {@link Pcpu#run}, and the time to idle until, which {@link #choose} turns
+ * into wall time.
  */
 final class Seat implements SchedPool {
   /** The verbs of the SPI that run under the lock. */
@@ -56,9 +64,9 @@ final class Seat implements SchedPool {
 
   private int running;
   private Swap swap;
-  private long nowNanos;
+  private final PoolTime time;
 
-  /** pCPU time given to units since the pool began, slices counted at most in full. */
+  /** CPU time given to units since the pool began, slices counted at most in full. */
   long deliveredNanos;
 
   // The call in progress, for messages; written before enterCall.
@@ -68,6 +76,7 @@ final class Seat implements SchedPool {
   Seat(Pool pool, Pcpu[] cpus) {
     this.pool = pool;
     this.cpus = cpus;
+    this.time = new PoolTime(cpus.length);
   }
 
   /** Before the pCPUs start. */
@@ -134,12 +143,6 @@ final class Seat implements SchedPool {
     return lock;
   }
 
-  private long advance(long nanos) {
-    long now = Math.max(nowNanos, nanos); // threads read the clock outside the lock
-    nowNanos = now;
-    return now;
-  }
-
   // ------------------------------------------------------------------ the decision
 
   /**
@@ -153,9 +156,9 @@ final class Seat implements SchedPool {
     acquire();
     cpu.hearAll();
     cpu.toldToIdle = false;
-    long now = advance(previous != null ? cpu.endedNanos : pool.clock.nanoTime());
+    long now = time.advance(previous != null ? cpu.endedNanos : pool.clock.nanoTime());
     if (previous != null) {
-      takeOff(cpu, previous, end, now);
+      takeOff(self, previous, end, now);
     }
     drain(now);
     while (swap != null) {
@@ -176,7 +179,8 @@ final class Seat implements SchedPool {
     Pcpu cpu = self.cpu;
     acquire();
     cpu.hearAll();
-    drain(advance(cpu.endedNanos));
+    time.steal(self.meter.takeStolen());
+    drain(time.advance(cpu.endedNanos));
     boolean goOn = !cpu.tickled && swap == null && !pool.closed();
     release();
     self.kickTickled();
@@ -187,14 +191,16 @@ final class Seat implements SchedPool {
   void retire(PcpuThread self, DispatchUnit previous, SliceEnd end) {
     acquire();
     if (previous != null) {
-      takeOff(self.cpu, previous, end, advance(self.cpu.endedNanos));
+      takeOff(self, previous, end, time.advance(self.cpu.endedNanos));
     }
     release();
     self.kickTickled();
   }
 
-  private void takeOff(Pcpu cpu, DispatchUnit unit, SliceEnd end, long now) {
-    long ran = Math.max(0, cpu.endedNanos - cpu.startedNanos);
+  private void takeOff(PcpuThread self, DispatchUnit unit, SliceEnd end, long now) {
+    Pcpu cpu = self.cpu;
+    time.steal(self.meter.takeStolen());
+    long ran = self.meter.ranNanos();
     boolean slept = end == SliceEnd.BLOCKED || end == SliceEnd.OFFLINE || !unit.wantsCpu();
     comeOff(cpu, unit, ran, !slept, now);
     PutReason reason =
@@ -215,10 +221,9 @@ final class Seat implements SchedPool {
   private void comeOff(Pcpu cpu, DispatchUnit unit, long ran, boolean stillRunnable, long now) {
     running--;
     cpu.current = null;
-    deliveredNanos += Math.min(ran, cpu.deadlineNanos - cpu.startedNanos);
-    unit.runNanos += ran;
+    deliveredNanos += Math.min(ran, cpu.sliceNanos);
     unit.runnable = stillRunnable;
-    unit.runstate.enter(unit.waitingState(), now);
+    unit.runstate.leaveCpu(unit.waitingState(), now, ran);
     beginsToWait(unit, now);
     unit.offCpu();
   }
@@ -239,7 +244,7 @@ final class Seat implements SchedPool {
     Decision decision = self.decision;
     decision.reset();
     Throwable thrown = call(scheduler, Verb.PICK, null, cpu, null, 0, now);
-    String wrong = thrown == null ? wrongWith(decision, cpu) : null;
+    String wrong = thrown == null ? PickRules.wrongWith(decision, cpu) : null;
     if (thrown != null || wrong != null) {
       if (thrown != null) {
         threw(thrown, now);
@@ -250,7 +255,7 @@ final class Seat implements SchedPool {
       scheduler.pick(cpu.index, now, decision); // the built-in one, by now
     }
     if (decision.isIdle()) {
-      cpu.idleUntilNanos = decision.idleUntilNanos();
+      cpu.idleUntilNanos = time.toWall(decision.idleUntilNanos());
       cpu.toldToIdle = true;
       return null;
     }
@@ -259,40 +264,8 @@ final class Seat implements SchedPool {
     unit.on = cpu;
     unit.lastPcpu = cpu.index;
     unit.runstate.enter(RunstateInfo.RUNNING, now);
-    cpu.startedNanos = now;
-    cpu.deadlineNanos = now + decision.sliceNanos();
-    cpu.current = unit;
+    cpu.begin(self, unit, now, decision.sliceNanos());
     return unit;
-  }
-
-  /** What is illegal about a decision, or null. */
-  private String wrongWith(Decision decision, Pcpu cpu) {
-    if (!decision.made()) {
-      return "pick(pcpu=%d) decided nothing".formatted(cpu.index);
-    }
-    if (decision.isIdle()) {
-      return null;
-    }
-    if (!(decision.unit() instanceof DispatchUnit unit) || unit.pool != pool || !unit.inserted) {
-      return "picked %s, which is not a unit of the pool".formatted(decision.unit().label());
-    }
-    if (unit.on != null) {
-      return "picked %s for pcpu=%d while it runs on pcpu=%d"
-          .formatted(unit, cpu.index, unit.on.index);
-    }
-    if (!unit.runnable) {
-      return "picked %s for pcpu=%d, which is not runnable".formatted(unit, cpu.index);
-    }
-    if (!unit.affinity().contains(cpu.index)) {
-      return "picked %s for pcpu=%d, outside its affinity=%s"
-          .formatted(unit, cpu.index, unit.affinity());
-    }
-    long slice = decision.sliceNanos();
-    if (slice < Decision.MIN_SLICE_NANOS || slice > Decision.MAX_SLICE_NANOS) {
-      return "gave %s a slice outside %d … %d ns: slice=%d"
-          .formatted(unit, Decision.MIN_SLICE_NANOS, Decision.MAX_SLICE_NANOS, slice);
-    }
-    return null;
   }
 
   // ------------------------------------------------------------------ telling the scheduler
@@ -376,20 +349,21 @@ final class Seat implements SchedPool {
       long ran,
       long now) {
     PoolLock held = lock;
+    long poolNow = time.at(now);
     callVerb = verb;
     callUnit = unit;
     Throwable thrown = null;
     held.enterCall();
     try {
       switch (verb) {
-        case INSERT -> target.insert(unit, now);
-        case REMOVE -> target.remove(unit, now);
-        case WAKE -> target.wake(unit, now);
-        case SLEEP -> target.sleep(unit, now);
-        case PICK -> target.pick(cpu.index, now, cpu.thread().decision);
-        case PUT -> target.put(unit, cpu.index, reason, ran, now);
-        case ADJUST -> target.adjust(unit, now);
-        case EXPORT -> target.export(unit, now);
+        case INSERT -> target.insert(unit, poolNow);
+        case REMOVE -> target.remove(unit, poolNow);
+        case WAKE -> target.wake(unit, poolNow);
+        case SLEEP -> target.sleep(unit, poolNow);
+        case PICK -> target.pick(cpu.index, poolNow, cpu.thread().decision);
+        case PUT -> target.put(unit, cpu.index, reason, ran, poolNow);
+        case ADJUST -> target.adjust(unit, poolNow);
+        case EXPORT -> target.export(unit, poolNow);
       }
     } catch (Throwable e) { // a plugin's, of any kind: it costs the plugin its pool
       thrown = e;
@@ -472,7 +446,7 @@ final class Seat implements SchedPool {
       s.awaitRelease();
       acquire();
     }
-    long later = advance(pool.clock.nanoTime());
+    long later = time.advance(pool.clock.nanoTime());
     s.leave(self.cpu, later);
     return later;
   }
@@ -571,14 +545,13 @@ final class Seat implements SchedPool {
     }
     lock = new PoolLock(Thread.currentThread());
     stuck.sendWaitersAway();
-    long now = advance(pool.clock.nanoTime());
+    long now = time.advance(pool.clock.nanoTime());
     String detail =
         "%s has not returned for %d ms".formatted(describeCall(), tookNanos / 1_000_000);
     Pcpu cpu = ((PcpuThread) holder).cpu;
     DispatchUnit unit = cpu.current;
     if (unit != null) { // it was attending to the mailbox in mid-slice
-      long ran = Math.max(0, cpu.endedNanos - cpu.startedNanos);
-      comeOff(cpu, unit, ran, unit.wantsCpu(), now);
+      comeOff(cpu, unit, ((PcpuThread) holder).meter.ranNanos(), unit.wantsCpu(), now);
     }
     Swap s = swap;
     boolean inSwap = s != null && s.phase != Swap.Phase.GATHERING;
@@ -618,7 +591,7 @@ final class Seat implements SchedPool {
           SchedulerFault.Kind.STARVATION,
           starving + " is runnable and was not picked while others ran for " + others + " ms",
           null,
-          advance(pool.clock.nanoTime()));
+          time.advance(pool.clock.nanoTime()));
     }
     l.release();
   }

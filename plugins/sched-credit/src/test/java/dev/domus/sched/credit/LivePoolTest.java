@@ -14,6 +14,7 @@ import dev.domus.kernel.dispatch.SwapReport;
 import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.sched.rr.RoundRobinFactory;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.Test;
 
 /** credit and rr under the kernel's dispatcher, swapped while units run. */
 class LivePoolTest {
+  private static final long MS = 1_000_000;
   private static final SchedulerFactory CREDIT = new CreditFactory();
   private static final SchedulerFactory RR = new RoundRobinFactory();
 
@@ -36,96 +38,135 @@ class LivePoolTest {
 
   // ------------------------------------------------------------------ shares, in virtual time
 
-  /** Time passes where a unit spends it, so one pCPU's history is the same each time. */
-  private static final class VirtualClock implements PcpuClock {
-    private final AtomicLong nanos = new AtomicLong();
-
-    @Override
-    public long nanoTime() {
-      return nanos.get();
-    }
-
-    @Override
-    public void idle(long deadlineNanos) {
-      if (deadlineNanos == Long.MAX_VALUE) {
-        LockSupport.park(this);
-      } else {
-        nanos.accumulateAndGet(deadlineNanos, Math::max);
-      }
-    }
-  }
-
-  /** Spends virtual time, 50 µs at a time, up to a moment at which it stands still. */
-  private static final class Spender implements Runner {
-    private final VirtualClock clock;
-    private final AtomicLong horizon;
-    private final String label;
-    private volatile boolean preempted;
-
-    Spender(VirtualClock clock, AtomicLong horizon, String label) {
-      this.clock = clock;
-      this.horizon = horizon;
-      this.label = label;
-    }
-
-    @Override
-    public SliceEnd runSlice(long deadlineNanos) {
-      while (true) {
-        if (preempted) {
-          preempted = false;
-          return SliceEnd.PREEMPTED;
-        }
-        if (clock.nanoTime() >= deadlineNanos) {
-          return SliceEnd.EXPIRED;
-        }
-        if (clock.nanoTime() < horizon.get()) {
-          clock.nanos.addAndGet(50_000);
-        } else {
-          Thread.yield();
-        }
-      }
-    }
-
-    @Override
-    public void preempt() {
-      preempted = true;
-    }
-
-    @Override
-    public String label() {
-      return label;
-    }
-  }
-
   @Test
   void sharesFollowWeightsThenTurnsThenWeightsAsTheSchedulerIsSwapped() {
-    VirtualClock clock = new VirtualClock();
-    AtomicLong horizon = new AtomicLong();
-    try (Dispatcher dispatcher = new Dispatcher(clock, PATIENT)) {
+    sharesFollowTheScheduler(VirtualHost.unloaded(), 0.01);
+  }
+
+  private static void sharesFollowTheScheduler(VirtualHost host, double tolerance) {
+    try (Dispatcher dispatcher = new Dispatcher(host, PATIENT)) {
       Pool pool = dispatcher.createPool("p", 1, CREDIT, Map.of());
-      DispatchUnit light = pool.add(new Spender(clock, horizon, "d1v0"), 1, 0, UnitParams.DEFAULT);
-      DispatchUnit heavy =
-          pool.add(new Spender(clock, horizon, "d2v0"), 2, 0, UnitParams.DEFAULT.withWeight(512));
+      DispatchUnit light = pool.add(host.spender("d1v0"), 1, 0, UnitParams.DEFAULT);
+      DispatchUnit heavy = pool.add(host.spender("d2v0"), 2, 0, UnitParams.DEFAULT.withWeight(512));
       light.wake();
       heavy.wake();
-      share(clock, horizon, light, 500); // who came first had the pCPU to itself
-      assertEquals(1 / 3.0, share(clock, horizon, light, 2_000), 0.01);
+      host.deliver(500 * MS); // who came first had the pCPU to itself
+      expectShares(host, tolerance, List.of(light, heavy), 1, 2);
       assertTrue(pool.swap(RR, Map.of()).swapped());
-      assertEquals(1 / 2.0, share(clock, horizon, light, 2_000), 0.01);
+      expectShares(host, tolerance, List.of(light, heavy), 1, 1);
       assertTrue(pool.swap(CREDIT, Map.of()).swapped());
-      assertEquals(1 / 3.0, share(clock, horizon, light, 2_000), 0.01);
+      expectShares(host, tolerance, List.of(light, heavy), 1, 2);
       assertEquals(List.of(), dispatcher.faults());
     }
   }
 
-  /** Lets time pass, and says what share of it a unit had. */
-  private static double share(
-      VirtualClock clock, AtomicLong horizon, DispatchUnit unit, long millis) {
-    long start = clock.nanoTime();
-    long before = unit.cpuTimeNanos();
-    horizon.set(start + millis * 1_000_000);
-    await("the time has passed", () -> clock.nanoTime() >= horizon.get());
-    return (unit.cpuTimeNanos() - before) / (double) (clock.nanoTime() - start);
+  /** Lets units have 4 s of CPU time, and looks at how they shared it. */
+  private static void expectShares(
+      VirtualHost host, double tolerance, List<DispatchUnit> units, int... weights) {
+    long start = host.deliveredNanos();
+    long[] before = units.stream().mapToLong(DispatchUnit::cpuTimeNanos).toArray();
+    host.deliver(4_000 * MS);
+    double delivered = host.deliveredNanos() - start;
+    double sum = Arrays.stream(weights).sum();
+    double all = 0;
+    for (int i = 0; i < before.length; i++) {
+      double share = (units.get(i).cpuTimeNanos() - before[i]) / delivered;
+      assertEquals(weights[i] / sum, share, tolerance, units.get(i)::label);
+      all += share;
+    }
+    assertEquals(1, all, 0.001, "what is charged is what was delivered");
+  }
+
+  // ------------------------------------------------------------------ the host steals time
+
+  @Test
+  void sharesFollowTheSchedulerOnAHostThatStealsMostOfTheTime() {
+    for (int seed = 1; seed <= 10; seed++) {
+      sharesFollowTheScheduler(VirtualHost.stealing(0.6, seed), 0.02);
+    }
+  }
+
+  @Test
+  void threeWeightsAreKeptToOnAHostThatStealsMostOfTheTime() {
+    for (int seed = 1; seed <= 10; seed++) {
+      VirtualHost host = VirtualHost.stealing(0.6, seed);
+      try (Dispatcher dispatcher = new Dispatcher(host, PATIENT)) {
+        Pool pool = dispatcher.createPool("p", 1, CREDIT, Map.of());
+        List<DispatchUnit> units = new ArrayList<>();
+        for (int weight : new int[] {100, 200, 500}) {
+          UnitParams params = UnitParams.DEFAULT.withWeight(weight);
+          units.add(pool.add(host.spender("d" + weight + "v0"), weight, 0, params));
+        }
+        units.forEach(DispatchUnit::wake);
+        host.deliver(500 * MS);
+        expectShares(host, 0.02, units, 1, 2, 5);
+        assertEquals(List.of(), dispatcher.faults());
+      }
+    }
+  }
+
+  @Test
+  void aCapIsAPartOfWhatTheHostDelivers() {
+    VirtualHost host = VirtualHost.stealing(0.6, 3);
+    try (Dispatcher dispatcher = new Dispatcher(host, PATIENT)) {
+      Pool pool = dispatcher.createPool("p", 1, CREDIT, Map.of());
+      DispatchUnit capped =
+          pool.add(host.spender("d1v0"), 1, 0, UnitParams.DEFAULT.withWeight(1024).withCap(20));
+      DispatchUnit free = pool.add(host.spender("d2v0"), 2, 0, UnitParams.DEFAULT);
+      capped.wake();
+      free.wake();
+      host.deliver(500 * MS);
+      expectShares(host, 0.02, List.of(capped, free), 1, 4);
+    }
+  }
+
+  @Test
+  void sharesFollowTheSchedulerOnThisHostUnderRealOverload() {
+    AtomicBoolean over = new AtomicBoolean();
+    for (int i = 0; i < 6; i++) {
+      Thread.ofPlatform()
+          .daemon()
+          .start(() -> {
+            while (!over.get()) {
+              Thread.onSpinWait();
+            }
+          });
+    }
+    try (Dispatcher dispatcher = new Dispatcher(PcpuClock.REAL, PATIENT)) {
+      Pool pool = dispatcher.createPool("p", 1, CREDIT, Map.of());
+      Relay[] relays = {new Relay("d1v0", true), new Relay("d2v0", true)};
+      for (int i = 0; i < relays.length; i++) {
+        UnitParams params = UnitParams.DEFAULT.withWeight(256 << i);
+        relays[i].unit = pool.add(relays[i], i, 0, params);
+        relays[i].give();
+      }
+      expectRealShare(relays, 1 / 3.0);
+      assertTrue(pool.swap(RR, Map.of()).swapped());
+      expectRealShare(relays, 1 / 2.0);
+      assertEquals(List.of(), dispatcher.faults());
+    } finally {
+      over.set(true);
+    }
+  }
+
+  /** Over a second of CPU time: some fifty slices. */
+  private static void expectRealShare(Relay[] relays, double expected) {
+    awaitDelivered(relays, 200 * MS);
+    long before = relays[0].unit.cpuTimeNanos();
+    long delivered = awaitDelivered(relays, 1_000 * MS);
+    double share = (relays[0].unit.cpuTimeNanos() - before) / (double) delivered;
+    System.out.printf("share under overload: %.3f, expected: %.3f%n", share, expected);
+    assertEquals(expected, share, 0.05);
+  }
+
+  private static long awaitDelivered(Relay[] relays, long nanos) {
+    long before = delivered(relays);
+    await("the CPU time was had", () -> delivered(relays) - before >= nanos);
+    return delivered(relays) - before;
+  }
+
+  private static long delivered(Relay[] relays) {
+    return Arrays.stream(relays).mapToLong(relay -> relay.unit.cpuTimeNanos()).sum();
   }
 
   // ------------------------------------------------------------------ swaps, in real time
@@ -246,7 +287,7 @@ class LivePoolTest {
     }
   }
 
-  private static void await(String what, BooleanSupplier condition) {
+  static void await(String what, BooleanSupplier condition) {
     long start = System.nanoTime();
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() - start > 60_000_000_000L) {
