@@ -16,7 +16,8 @@ import java.util.UUID;
  * @param pool the cpupool its vCPUs are in
  * @param weight scheduling weight
  * @param cap cap in percent of one pCPU, 0 for none
- * @param cpuNanos CPU time that its vCPUs have had
+ * @param cpuNanos CPU time that its vCPUs have had, without what the host took from the pCPUs
+ *     meanwhile
  * @param retired guest instructions that its vCPUs have retired
  * @param sharedInfoMfn frame of the shared info page
  */

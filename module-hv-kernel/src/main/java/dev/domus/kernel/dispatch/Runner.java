@@ -32,6 +32,9 @@ public interface Runner {
    * block, or the vCPU goes offline. Never throws for what a guest does; if it throws all the same,
    * the unit is taken offline for good and {@link #crashed} is called.
    *
+   * <p>It may be called again at once with a later deadline: if the host had the CPU for a part of
+   * the slice, the unit gets that part now.
+   *
    * @param deadlineNanos on the clock of {@link PcpuClock#nanoTime}
    */
   SliceEnd runSlice(long deadlineNanos);

@@ -15,16 +15,16 @@ import java.util.concurrent.locks.LockSupport;
  * that waits looks the same).
  *
  * <p><b>Starvation.</b> Wall time is no measure: on a busy host nobody runs for a while, and that
- * is not the scheduler's fault. What is measured is the pCPU time that the pool gave to others
- * since the unit began to wait. A fair scheduler lets a unit wait for about one round of the
- * others' slices, longer if its weight or its cap is small; so it starves if it has waited for
+ * is not the scheduler's fault. What is measured is the CPU time that the pool gave to others since
+ * the unit began to wait. A fair scheduler lets a unit wait for about one round of the others'
+ * slices, longer if its weight or its cap is small; so it starves if it has waited for
  *
  * <pre>
  *    starvationNanos × (runnable units + sum of their weights / its weight) × (100 / cap, if cap &lt; 100)
  * </pre>
  *
- * of pCPU time. With the default of 250 ms that is several times what any honest scheduler needs.
- * If a pCPU that it may use was told to idle meanwhile, each tick counts as well: then nobody runs,
+ * of CPU time. With the default of 250 ms that is several times what any honest scheduler needs. If
+ * a pCPU that it may use was told to idle meanwhile, each tick counts as well: then nobody runs,
  * and the unit was forgotten.
  */
 final class Watchdog implements Runnable {

@@ -22,7 +22,8 @@ public final class Decision {
    * Run a unit.
    *
    * @param unit runnable, not running, allowed on this pCPU
-   * @param sliceNanos for how long at most, {@link #MIN_SLICE_NANOS} … {@link #MAX_SLICE_NANOS}
+   * @param sliceNanos for how much CPU time at most, {@link #MIN_SLICE_NANOS} … {@link
+   *     #MAX_SLICE_NANOS}
    */
   public void run(SchedUnit unit, long sliceNanos) {
     this.unit = unit;

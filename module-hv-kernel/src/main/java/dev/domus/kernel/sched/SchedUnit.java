@@ -40,7 +40,10 @@ public interface SchedUnit {
   /** The pCPUs it may run on (hard affinity). Contains at least one of the pool's. */
   CpuMask affinity();
 
-  /** Time spent on a pCPU in its whole life, up to its last {@link Scheduler#put}. */
+  /**
+   * CPU time it had in its whole life, up to its last {@link Scheduler#put}: without what the host
+   * took from the pCPU meanwhile. (The run state that guests see is in wall time.)
+   */
   long runNanos();
 
   /** Whether it wants a pCPU: waiting or running. */

@@ -32,6 +32,28 @@ package dev.domus.kernel.sched;
  * none. (Schedulers that scale to many pCPUs will be able to ask for per-pCPU locks instead; that
  * is to be an opt-in beside this contract, which stays the default.)
  *
+ * <h2>Time</h2>
+ *
+ * <p>All times and durations are such as the host has really given to the pool. A host that is busy
+ * with other things takes pCPUs away, often for longer than a slice; to a scheduler that did not
+ * happen:
+ *
+ * <ul>
+ *   <li>What a unit ran ({@code ranNanos}, {@link SchedUnit#runNanos}) is CPU time.
+ *   <li>A slice is CPU time too: the kernel lets a unit go on for what was stolen of it, unless the
+ *       pCPU is tickled, so {@link PutReason#EXPIRED} says that the slice was had, but for 1/64 of
+ *       it at most.
+ *   <li>{@code nowNanos} is the pool's time, which stands still while time is stolen from all
+ *       pCPUs, and goes slower while it is stolen from some: in each nanosecond of it the pool
+ *       delivers one nanosecond a pCPU, to units or to idling. {@link Decision#idleUntil} means
+ *       this time.
+ * </ul>
+ *
+ * <p>With several pCPUs {@code nowNanos} may be ahead for up to a slice, because what another pCPU
+ * was robbed of is found out when its unit comes off, and stands still later to make up for it. So
+ * {@code nowNanos} of {@link #pick} and {@link #put} must not be subtracted to find out what a unit
+ * ran; that is {@code ranNanos}.
+ *
  * <h2>What a scheduler may do</h2>
  *
  * <ul>
@@ -96,7 +118,7 @@ public interface Scheduler extends AutoCloseable {
    * Says what a pCPU does next. Nothing runs on it now.
    *
    * @param pcpu the asking pCPU, 0 … {@link SchedPool#pcpus()} - 1
-   * @param nowNanos the time; never less than in an earlier call
+   * @param nowNanos the pool's time; never less than in an earlier call
    * @param decision to be filled in; the kernel's, not to be kept
    */
   void pick(int pcpu, long nowNanos, Decision decision);
@@ -107,7 +129,7 @@ public interface Scheduler extends AutoCloseable {
    *
    * @param reason why; the unit is still runnable, and to be queued, unless it is {@link
    *     PutReason#SLEPT}
-   * @param ranNanos how long it ran, 0 or more; may exceed the slice a little
+   * @param ranNanos the CPU time it had, 0 or more; may exceed the slice a little
    */
   void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos);
 

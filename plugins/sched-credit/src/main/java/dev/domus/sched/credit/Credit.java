@@ -40,6 +40,11 @@ import java.util.Map;
  *       and a guest that slept across each tick ran for free (F. Zhou et al., <em>Scheduler
  *       Vulnerabilities and Coordinated Attacks in Cloud Computing</em>, 2011). Here each
  *       nanosecond is charged when the unit comes off.
+ *   <li><b>Stolen time is nobody's.</b> What is charged and what is handed out are both what the
+ *       host really gave (see Time in {@link Scheduler}), so shares and caps hold on a busy host
+ *       too: a cap of 50 is half of what a pCPU delivers there, not half of the clock's time. And a
+ *       unit that lost most of a slice to the host is not sent to the back of the queue: the kernel
+ *       lets it go on.
  *   <li><b>A slice ends where the credit ends</b> if somebody waits, so two units of weights 1 : 2
  *       on one pCPU run 10 and 20 ms of each 30, instead of alternating at 30 ms and being
  *       corrected later.
@@ -320,7 +325,11 @@ final class Credit implements Scheduler {
     }
   }
 
-  /** The class of what runs on a pCPU, with what it has spent since it was picked. */
+  /**
+   * The class of what runs on a pCPU, with what it has spent since it was picked: on a pool of
+   * several pCPUs that is an estimate, good enough for who is to be preempted; what is charged is
+   * what {@link #put} says.
+   */
   private Priority priorityOf(int pcpu, long nowNanos) {
     Account account = running[pcpu];
     long ran = nowNanos - startedNanos[pcpu];

@@ -26,6 +26,8 @@ import dev.domus.kernel.sched.Scheduler;
  *   <li>A turn that was cut short (the pool stopped for a swap, affinity changed) is continued, at
  *       the head of the queue: otherwise frequent interruptions would favour the one interrupted or
  *       the others.
+ *   <li>Turns are CPU time, as all slices are: what the host takes away during a turn is had
+ *       afterwards, so turns are equal on a busy host too.
  *   <li>A unit that sleeps loses the rest of its turn, and queues at the end when it wakes. Nobody
  *       is preempted for it; an idle pCPU is tickled, the one that ran it last if it can be. So a
  *       unit that mostly sleeps waits up to n/p turns at each wake-up: throughput, not latency.
