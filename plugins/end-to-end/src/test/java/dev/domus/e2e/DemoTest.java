@@ -4,30 +4,40 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Assumptions;
+import java.util.IntSummaryStatistics;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** {@code domus demo} works, ends by itself in time, and shows what it promises. */
+/**
+ * {@code domus demo} works on any host, ends by itself in time, and shows what it promises. How
+ * long it takes is not judged where the host has no CPU time for it.
+ */
 class DemoTest {
   private static final int PROMISED_SECONDS = 20;
-  private static final String OVERLOADED = "The host is overloaded";
-  private static final String REASON =
-      "SKIPPED: CPU shares are not tested, because this host has no CPU time to share";
+  private static final Pattern GIVEN = Pattern.compile("the host gave the pCPU (\\d+) % of it");
+  private static final int ENOUGH_PERCENT = 50;
 
   @Test
   @Timeout(120)
   void bothConsolesTheSharesTheSwapsAndTheNextStepsAreShown() throws Exception {
     long started = System.nanoTime();
     try (DomusProcess domus = DomusProcess.start("demo")) {
-      int status = domus.await(60);
-      if (status == 1 && domus.out().contains(OVERLOADED)) {
-        System.err.println(REASON);
-        Assumptions.abort(REASON);
-      }
+      int status = domus.await(100);
       assertEquals(0, status, domus::transcript);
       double seconds = (System.nanoTime() - started) / 1e9;
-      assertTrue(seconds < PROMISED_SECONDS, () -> "took " + seconds + " s" + domus.transcript());
+      IntSummaryStatistics given =
+          GIVEN
+              .matcher(domus.out())
+              .results()
+              .mapToInt(match -> Integer.parseInt(match.group(1)))
+              .summaryStatistics();
+      assertEquals(3, given.getCount(), domus::transcript);
+      if (given.getMin() >= ENOUGH_PERCENT) {
+        assertTrue(seconds < PROMISED_SECONDS, () -> "took " + seconds + " s" + domus.transcript());
+      } else {
+        System.err.println("NOT TESTED: how long the demo takes; the host gave it " + given);
+      }
       for (String expected :
           new String[] {
             "[spin1] spin: t=",

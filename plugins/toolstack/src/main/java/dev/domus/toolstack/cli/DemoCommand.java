@@ -23,7 +23,10 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     description = "Show two guests at work; 15 seconds.",
     exitCodeListHeading = "%nExit statuses:%n",
-    exitCodeList = {"0:everything was as expected", "1:something was not; the output says what"})
+    exitCodeList = {
+      "0:everything that the host left time to judge was as expected",
+      "1:something was not; the output says what"
+    })
 final class DemoCommand implements Callable<Integer> {
   private static final int PAGE_SIZE = 4096;
 

@@ -51,7 +51,7 @@ public record Demo(PrintWriter out, boolean colour, Path home) {
    * @param image the kernel of {@link #image(Show)}
    * @param engine engine that runs the guests
    * @param pool the cpupool they go to; its scheduler has to be {@link #BY_WEIGHT}
-   * @return whether everything was as expected
+   * @return whether everything that could be judged was as expected
    */
   public boolean run(Show show, Machine machine, KernelImage image, String engine, String pool)
       throws BadInputException, InterruptedException {
@@ -63,9 +63,11 @@ public record Demo(PrintWriter out, boolean colour, Path home) {
       case PINGPONG -> new PingPongDemo(stage, verdict).run(place);
     }
     stage.heading(
-        verdict.worked()
-            ? "Both guests have powered off; everything was as expected."
-            : "The demo has ended.");
+        !verdict.worked()
+            ? "The demo has ended."
+            : verdict.complete()
+                ? "Both guests have powered off; everything was as expected."
+                : "Both guests have powered off; what could be judged was as expected.");
     new NextSteps(home).show(stage);
     return verdict.worked();
   }

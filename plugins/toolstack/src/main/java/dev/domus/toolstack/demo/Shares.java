@@ -1,43 +1,48 @@
 package dev.domus.toolstack.demo;
 
 import dev.domus.toolstack.life.Guest;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 
 /**
- * How guests shared the CPU over a stretch of time.
+ * How guests shared the CPU over a stretch of time. Guests are charged CPU time, so what a busy
+ * host takes away from the pCPU makes these figures smaller and leaves shares as they are.
  *
  * @param wallNanos how long it was
- * @param hostNanos CPU time that the host gave this process meanwhile, JIT compiler and all; as
- *     much as {@code wallNanos} where the host does not tell
  * @param cpuNanos what each guest had of it
  */
-record Shares(long wallNanos, long hostNanos, List<Long> cpuNanos) {
-  /**
-   * By how much, in percentage points, a share over a few seconds may miss what the scheduler aims
-   * at: less than half of what lies between 1 : 2 and 1 : 1. Slices are some ten milliseconds, so
-   * on a host with time to spare it is a tenth of that.
-   */
-  private static final double TOLERANCE = 7.5;
+record Shares(long wallNanos, List<Long> cpuNanos) {
+  /** By how much, in percentage points, a share may miss what the scheduler aims at. */
+  private static final double TOLERANCE = 2.5;
 
   /**
-   * A pCPU is a host thread, and its time goes by the clock. Where the host takes it away for
-   * longer than slices are, chance decides in whose slice that falls. Less than this part of the
-   * clock's time, and shares say more about the host than about the scheduler.
+   * On top of that, what a stretch can begin or end with: two thirds of credit's period of 30 ms go
+   * to the heavier guest, in one piece.
    */
-  private static final double HOST_SHARE_NEEDED = 0.8;
+  private static final long SLICE_NANOS = 20_000_000;
+
+  /**
+   * What it takes to judge: with less, both together are more than 7.5 points, and 1 : 2 is no more
+   * than 17 from 1 : 1.
+   */
+  private static final long NEEDED_NANOS = 400_000_000;
 
   private static final double NANOS_A_SECOND = 1e9;
 
+  /** What a stretch has shown. */
+  enum Judgement {
+    AS_EXPECTED,
+    WRONG,
+    /** Too little CPU time was had to say. */
+    TOO_LITTLE
+  }
+
   /** The CPU time of guests at one moment. */
-  record Sample(long nanoTime, Optional<Duration> hostTime, List<Long> cpuNanos) {
+  record Sample(long nanoTime, List<Long> cpuNanos) {
     static Sample of(List<Guest> guests) {
       long now = System.nanoTime();
-      Optional<Duration> host = ProcessHandle.current().info().totalCpuDuration();
-      return new Sample(now, host, guests.stream().map(guest -> guest.info().cpuNanos()).toList());
+      return new Sample(now, guests.stream().map(guest -> guest.info().cpuNanos()).toList());
     }
 
     /** What has happened since. */
@@ -46,12 +51,7 @@ record Shares(long wallNanos, long hostNanos, List<Long> cpuNanos) {
       for (int i = 0; i < cpuNanos.size(); i++) {
         used.add(later.cpuNanos.get(i) - cpuNanos.get(i));
       }
-      long wall = later.nanoTime - nanoTime;
-      return new Shares(wall, hostNanosUntil(later).orElse(wall), used);
-    }
-
-    private Optional<Long> hostNanosUntil(Sample later) {
-      return later.hostTime.flatMap(end -> hostTime.map(start -> end.minus(start).toNanos()));
+      return new Shares(later.nanoTime - nanoTime, used);
     }
   }
 
@@ -71,23 +71,26 @@ record Shares(long wallNanos, long hostNanos, List<Long> cpuNanos) {
   }
 
   /** Whether all shares are close to what weights ask for. */
-  boolean areAsBy(List<Integer> weights) {
+  Judgement judge(List<Integer> weights) {
+    if (total() < NEEDED_NANOS) {
+      return Judgement.TOO_LITTLE;
+    }
+    double tolerance = TOLERANCE + 100.0 * SLICE_NANOS / total();
     for (int i = 0; i < cpuNanos.size(); i++) {
-      if (Math.abs(percent(i) - expected(weights, i)) > TOLERANCE) {
-        return false;
+      if (Math.abs(percent(i) - expected(weights, i)) > tolerance) {
+        return Judgement.WRONG;
       }
     }
-    return total() > 0;
+    return Judgement.AS_EXPECTED;
   }
 
-  /** Whether the host had so little time for us that shares mean little. */
-  boolean hostWasOverloaded() {
-    return hostNanos < HOST_SHARE_NEEDED * wallNanos;
-  }
-
-  /** How much of the clock's time the host gave us, in percent. */
-  double hostPercent() {
-    return 100.0 * hostNanos / wallNanos;
+  /** Why {@link Judgement#TOO_LITTLE}. */
+  String whyTooLittle() {
+    return String.format(
+        Locale.ROOT,
+        "  Not judged: the guests had %.3f s of CPU time, and shares need %.1f s. The host is busy with other things.",
+        total() / NANOS_A_SECOND,
+        NEEDED_NANOS / NANOS_A_SECOND);
   }
 
   /** Prints a line for each guest. */
@@ -95,7 +98,7 @@ record Shares(long wallNanos, long hostNanos, List<Long> cpuNanos) {
     stage.line(
         String.format(
             Locale.ROOT,
-            "  %-8s %10s %8s %10s   (over %.1f s, pCPU %.0f %% busy)",
+            "  %-8s %10s %8s %10s   (over %.1f s; the host gave the pCPU %.0f %% of it)",
             "domain",
             "CPU time",
             "share",

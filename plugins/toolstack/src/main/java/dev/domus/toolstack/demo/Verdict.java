@@ -7,9 +7,16 @@ package dev.domus.toolstack.demo;
 final class Verdict {
   private final Stage stage;
   private boolean worked = true;
+  private boolean complete = true;
 
   Verdict(Stage stage) {
     this.stage = stage;
+  }
+
+  /** Something could not be judged, and why: the host's doing, so no failure. */
+  void abstain(String why) {
+    complete = false;
+    stage.line(why);
   }
 
   void fail(String what) {
@@ -19,5 +26,10 @@ final class Verdict {
 
   boolean worked() {
     return worked;
+  }
+
+  /** Whether everything could be judged. */
+  boolean complete() {
+    return complete;
   }
 }

@@ -1,9 +1,9 @@
 package dev.domus.toolstack.demo;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.toolstack.demo.Shares.Judgement;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.List;
@@ -13,40 +13,46 @@ class SharesTest {
   private static final List<Integer> ONE_TO_TWO = List.of(256, 512);
   private static final List<Integer> EQUAL = List.of(1, 1);
 
+  private static final long MS = 1_000_000;
+
+  private static Shares shares(long millis, long first, long second) {
+    return new Shares(millis * MS, List.of(first * MS, second * MS));
+  }
+
   @Test
   void sharesAreOfWhatTheGuestsHadNotOfTheTimeThatWentBy() {
-    Shares shares =
-        new Shares(4_000_000_000L, 4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L));
+    Shares shares = shares(4_000, 1_000, 2_000);
     assertEquals(33.3, shares.percent(0), 0.1);
-    assertTrue(shares.areAsBy(ONE_TO_TWO));
-    assertFalse(shares.areAsBy(EQUAL));
+    assertEquals(Judgement.AS_EXPECTED, shares.judge(ONE_TO_TWO));
+    assertEquals(Judgement.WRONG, shares.judge(EQUAL));
   }
 
   @Test
-  void aFewSlicesMoreOrLessAreNoFault() {
-    assertTrue(new Shares(100, 100, List.of(43L, 57L)).areAsBy(EQUAL));
-    assertFalse(new Shares(100, 100, List.of(42L, 58L)).areAsBy(EQUAL));
+  void aSliceMoreOrLessIsNoFaultAndWeighsMoreInAShorterTime() {
+    assertEquals(Judgement.AS_EXPECTED, shares(4_000, 1_890, 2_110).judge(EQUAL));
+    assertEquals(Judgement.WRONG, shares(4_000, 1_870, 2_130).judge(EQUAL));
+    assertEquals(Judgement.AS_EXPECTED, shares(4_000, 172, 228).judge(EQUAL));
+    assertEquals(Judgement.WRONG, shares(4_000, 165, 235).judge(EQUAL));
   }
 
   @Test
-  void guestsThatHadNothingWereNotServedByWeight() {
-    assertFalse(new Shares(100, 100, List.of(0L, 0L)).areAsBy(EQUAL));
-  }
-
-  @Test
-  void aHostThatHasNoTimeForUsIsNoticed() {
-    assertTrue(new Shares(100, 79, List.of(40L, 60L)).hostWasOverloaded());
-    assertFalse(new Shares(100, 81, List.of(40L, 60L)).hostWasOverloaded());
+  void withoutCpuTimeThereAreNoSharesToJudge() {
+    Shares shares = shares(4_000, 90, 210);
+    assertEquals(Judgement.TOO_LITTLE, shares.judge(ONE_TO_TWO));
+    assertTrue(
+        shares.whyTooLittle().contains("0.300 s of CPU time, and shares need 0.4 s"),
+        shares.whyTooLittle());
+    assertEquals(Judgement.TOO_LITTLE, shares(4_000, 0, 0).judge(EQUAL));
   }
 
   @Test
   void theTableShowsWhatWasAndWhatShouldHaveBeen() {
     StringWriter out = new StringWriter();
-    new Shares(4_000_000_000L, 4_000_000_000L, List.of(1_000_000_000L, 2_000_000_000L))
+    shares(4_000, 1_000, 2_000)
         .show(new Stage(new PrintWriter(out), false), List.of("spin1", "spin2"), ONE_TO_TWO);
     assertEquals(
         """
-          domain     CPU time    share   expected   (over 4.0 s, pCPU 75 % busy)
+          domain     CPU time    share   expected   (over 4.0 s; the host gave the pCPU 75 % of it)
           spin1       1.000 s   33.3 %     33.3 %
           spin2       2.000 s   66.7 %     66.7 %
         """,
