@@ -112,6 +112,11 @@ public final class GrantMappings {
     return status;
   }
 
+  /** What is mapped, for tests: who holds references. */
+  MapTrack track() {
+    return track;
+  }
+
   /** Machine address that a device finds the frame of a live mapping at. */
   long deviceAddress(int handle) {
     return track.find(handle).mfn << 12;

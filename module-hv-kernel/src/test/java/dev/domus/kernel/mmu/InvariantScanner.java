@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.paging.Pte;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -22,11 +23,16 @@ final class InvariantScanner {
    */
   record Holder(long mfn, boolean writable) {}
 
-  private final TestMachine m;
+  /** A domain, and what its vCPUs run on. */
+  record Space(int domid, Mmu mmu, AddressSpaces[] vcpus) {}
+
+  private final MachineFrames machine;
+  private final Supplier<List<Space>> domains;
   private final FrameTable frames;
-  private final long[] references = new long[TestMachine.FRAMES];
-  private final long[] types = new long[TestMachine.FRAMES];
-  private final int[] linear = new int[TestMachine.FRAMES];
+  private final int count;
+  private final long[] references;
+  private final long[] types;
+  private final int[] linear;
   private final boolean[][] mapped;
 
   /** Frames that a domain may map though it does not own them. */
@@ -34,10 +40,28 @@ final class InvariantScanner {
 
   final List<Holder> holders = new ArrayList<>();
 
-  InvariantScanner(TestMachine machine) {
-    m = machine;
-    frames = machine.frames;
-    mapped = new boolean[16][TestMachine.FRAMES];
+  InvariantScanner(TestMachine m) {
+    this(m.machine, () -> m.domains.stream().map(d -> new Space(d.domid, d.mmu, d.vcpus)).toList());
+  }
+
+  /**
+   * Makes a scanner of any machine; none of its vCPUs may run while it scans.
+   *
+   * @param domains those that have frames
+   */
+  InvariantScanner(MachineFrames machine, Supplier<List<Space>> domains) {
+    this.machine = machine;
+    this.domains = domains;
+    frames = machine.table();
+    count = (int) frames.frames();
+    references = new long[count];
+    types = new long[count];
+    linear = new int[count];
+    mapped = new boolean[16][count];
+  }
+
+  private long entry(long mfn, int index) {
+    return machine.memory().get(ValueLayout.JAVA_LONG, (mfn << 12) + 8L * index);
   }
 
   void grant(int mapper, long mfn) {
@@ -56,7 +80,7 @@ final class InvariantScanner {
       java.util.Arrays.fill(each, false);
     }
     long owned = 0;
-    for (int mfn = 1; mfn < TestMachine.FRAMES; mfn++) {
+    for (int mfn = 1; mfn < count; mfn++) {
       int owner = frames.owner(mfn);
       if (owner != FrameTable.NOBODY && owner != FrameTable.HYPERVISOR) {
         owned++;
@@ -79,7 +103,7 @@ final class InvariantScanner {
         descriptors(mfn);
       }
     }
-    for (TestDomain d : m.domains) {
+    for (Space d : domains.get()) {
       domain(d);
     }
     for (Holder holder : holders) {
@@ -88,22 +112,24 @@ final class InvariantScanner {
     }
     compare();
     assertEquals(
-        m.allocator.managedFrames(),
-        m.allocator.freeFrames() + owned + hypervisorFrames(),
+        machine.allocator().managedFrames(),
+        machine.allocator().freeFrames() + owned + hypervisorFrames(),
         "every frame is free or somebody's");
-    for (TestDomain d : m.domains) {
-      for (TestVcpu v : d.vcpus) {
-        tlb(d, v);
+    for (Space d : domains.get()) {
+      for (AddressSpaces v : d.vcpus) {
+        if (v instanceof TestVcpu known) {
+          tlb(d, known);
+        }
       }
     }
   }
 
   private long hypervisorFrames() {
-    long count = 0;
-    for (long mfn = m.m2p.endFrame(); mfn < TestMachine.FRAMES; mfn++) {
-      count += frames.owner(mfn) == FrameTable.HYPERVISOR ? 1 : 0;
+    long owned = 0;
+    for (long mfn = machine.m2p().endFrame(); mfn < count; mfn++) {
+      owned += frames.owner(mfn) == FrameTable.HYPERVISOR ? 1 : 0;
     }
-    return count;
+    return owned;
   }
 
   private void hold(long mfn) {
@@ -113,10 +139,10 @@ final class InvariantScanner {
 
   private void table(long table, int level, int owner) {
     for (int i = 0; i < 512; i++) {
-      long entry = m.entry(table, i);
+      long entry = entry(table, i);
       if (level == 4 && i >= 256 && i <= 271) {
         assertTrue(
-            i == 256 ? entry == 0 || entry == m.machine.m2pMap().slotEntry() : entry == 0,
+            i == 256 ? entry == 0 || entry == machine.m2pMap().slotEntry() : entry == 0,
             at(table, "reserved slot changed"));
         continue;
       }
@@ -165,7 +191,7 @@ final class InvariantScanner {
 
   private void descriptors(long mfn) {
     for (int i = 0; i < 512; i++) {
-      long d = m.entry(mfn, i);
+      long d = entry(mfn, i);
       boolean present = (d >>> 47 & 1) != 0;
       int dpl = (int) (d >>> 45) & 3;
       if (present && (d >>> 44 & 1) != 0) {
@@ -176,8 +202,8 @@ final class InvariantScanner {
     }
   }
 
-  private void domain(TestDomain d) {
-    for (TestVcpu v : d.vcpus) {
+  private void domain(Space d) {
+    for (AddressSpaces v : d.vcpus) {
       if (v.kernelTable() >= 0) {
         hold(v.kernelTable());
         assertTrue(frames.isInUseAs(v.kernelTable(), FrameTable.L4), at(v.kernelTable(), "base"));
@@ -201,7 +227,7 @@ final class InvariantScanner {
   }
 
   private void compare() {
-    for (int mfn = 1; mfn < TestMachine.FRAMES; mfn++) {
+    for (int mfn = 1; mfn < count; mfn++) {
       assertEquals(references[mfn], frames.references(mfn), at(mfn, "general references"));
       assertEquals(types[mfn], frames.typeCount(mfn), at(mfn, "type references"));
       assertEquals(linear[mfn], frames.linearCount(mfn), at(mfn, "linear count"));
@@ -211,9 +237,10 @@ final class InvariantScanner {
     }
   }
 
-  private void tlb(TestDomain d, TestVcpu v) {
+  private void tlb(Space d, TestVcpu v) {
     for (TestVcpu.Translation t : v.translations) {
-      boolean m2p = t.mfn() < m.m2p.endFrame() || frames.owner(t.mfn()) == FrameTable.HYPERVISOR;
+      boolean m2p =
+          t.mfn() < machine.m2p().endFrame() || frames.owner(t.mfn()) == FrameTable.HYPERVISOR;
       if (m2p) {
         assertTrue(!t.writable(), at(t.mfn(), "M2P writable"));
         continue;

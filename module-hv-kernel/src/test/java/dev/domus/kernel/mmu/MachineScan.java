@@ -1,0 +1,36 @@
+package dev.domus.kernel.mmu;
+
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.grant.DevicePins;
+import java.util.List;
+
+/**
+ * {@link InvariantScanner} for a whole machine with real domains. No vCPU may run while it scans,
+ * and nobody may hold a window.
+ */
+public final class MachineScan {
+  private MachineScan() {}
+
+  /** Throws an AssertionError if the frame table is not what the domains' tables make it. */
+  public static void scan(Hypervisor hypervisor) {
+    List<Domain> domains = hypervisor.domains();
+    InvariantScanner scanner =
+        new InvariantScanner(
+            hypervisor.machineFrames(), () -> domains.stream().map(MachineScan::space).toList());
+    for (Domain domain : domains) {
+      DevicePins.forEach(
+          domain.grants(),
+          (mfn, writable) -> scanner.holders.add(new InvariantScanner.Holder(mfn, writable)));
+    }
+    scanner.scan();
+  }
+
+  private static InvariantScanner.Space space(Domain domain) {
+    AddressSpaces[] vcpus = new AddressSpaces[domain.vcpus()];
+    for (int i = 0; i < vcpus.length; i++) {
+      vcpus[i] = domain.vcpu(i);
+    }
+    return new InvariantScanner.Space(domain.domid(), domain.mmu(), vcpus);
+  }
+}

@@ -1,0 +1,100 @@
+package dev.domus.isolation;
+
+import dev.domus.engine.jvm.JvmEngine;
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.control.Control;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.dispatch.Dispatcher;
+import dev.domus.kernel.domctl.DomainControl;
+import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.sched.rr.RoundRobinFactory;
+import dev.domus.toolstack.BadInputException;
+import dev.domus.toolstack.build.BuiltDomain;
+import dev.domus.toolstack.build.DomainBuilder;
+import dev.domus.toolstack.image.KernelImage;
+import java.lang.reflect.InvocationTargetException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * A machine with the real engine, a domain 0 without services, and guests from {@code
+ * guest-kernels/images}, in the test's own process: the parts of the product, put together here so
+ * that a test can look at all of them.
+ */
+final class TestHost implements AutoCloseable {
+  static final int GUEST_PAGES = (16 << 20) >> 12;
+
+  private static final long MACHINE_BYTES = 96L << 20;
+  private static final String POOL = "pool0";
+
+  private final Hypervisor hypervisor;
+  private final Control control;
+  private final LocalServiceDomain domain0;
+  private final JvmEngine engine = new JvmEngine();
+
+  TestHost() {
+    SchedulerFactory scheduler = new RoundRobinFactory();
+    Dispatcher dispatcher = new Dispatcher();
+    dispatcher.createPool(POOL, 1, scheduler, Map.of());
+    hypervisor = new Hypervisor(MACHINE_BYTES, new HypercallTable(), dispatcher);
+    control =
+        new DomainControl(
+            hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
+    domain0 = new LocalServiceDomain(0, hypervisor, hypervisor.grantMachine(), () -> control);
+    hypervisor.addServiceDomain(domain0.events());
+  }
+
+  Control control() {
+    return control;
+  }
+
+  /** Builds a guest and lets it run. */
+  TestGuest start(String kernel, String commandLine) throws BadInputException {
+    Path image = Path.of(System.getProperty("domus.root"), "guest-kernels/images", kernel + ".elf");
+    try (KernelImage read = KernelImage.read(image)) {
+      BuiltDomain built =
+          new DomainBuilder(control, domain0.domid())
+              .build(
+                  read,
+                  Optional.empty(),
+                  commandLine,
+                  new DomainSpec(UUID.randomUUID(), GUEST_PAGES, 1, engine.name(), POOL, 256, 0));
+      TestGuest guest = new TestGuest(control, domain0.hypercalls(), built);
+      control.unpause(built.domid());
+      return guest;
+    }
+  }
+
+  /**
+   * Scans the frame table; all guests have shut down or are paused, and their consoles are closed.
+   * The scanner is the one of the kernel's own tests, which no compiler of this module sees.
+   */
+  void scan() throws ReflectiveOperationException {
+    try {
+      Class.forName("dev.domus.kernel.mmu.MachineScan")
+          .getMethod("scan", Hypervisor.class)
+          .invoke(null, hypervisor);
+    } catch (InvocationTargetException e) {
+      if (e.getCause() instanceof AssertionError violated) {
+        throw violated;
+      }
+      throw e;
+    }
+  }
+
+  boolean hasShutDown(int domid) {
+    return control.domain(domid).orElseThrow().state() == DomainInfo.State.SHUTDOWN;
+  }
+
+  @Override
+  public void close() {
+    hypervisor.destroyDomains();
+    domain0.close();
+    hypervisor.close();
+  }
+}
