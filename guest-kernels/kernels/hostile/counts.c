@@ -140,6 +140,23 @@ static void note_time(u32 port, void *unused) {
     fired_at = time_now();
 }
 
+#define TREE_TABLES 512
+#define TREE_REQUESTS 250
+
+/* A batch of few requests, each of which is long: a tree of 512 leaf tables in use and out of it, again and again. */
+static u64 make_tree(u64 *l2, const u64 *data) {
+    for (unsigned t = 0; t < TREE_TABLES; t++) {
+        u64 mfn = mfn_of_pfn(spare_pfn());
+        must_succeed("a leaf table", hv_update_va_mapping(PLAY, make_pte(mfn, PTE_KERNEL_RW), UVMF_INVLPG));
+        for (unsigned i = 0; i < 512; i++) {
+            ((u64 *)PLAY)[i] = make_pte(va_to_mfn(data), PTE_KERNEL_RO);
+        }
+        l2[t] = make_pte(mfn, PTE_TABLE);
+    }
+    must_succeed("no leaf table", hv_update_va_mapping(PLAY, 0, UVMF_INVLPG));
+    return mm_make_read_only(l2);
+}
+
 #define LONG_CALL_ELEMENTS (1ul << 23)
 #define TIMER_NS (20 * NS_PER_MS)
 #define LATEST_NS (1 * NS_PER_S)
@@ -190,6 +207,20 @@ static void long_calls(void) {
     long_call("millions of page-table updates let others in", HC_MMU_UPDATE, va, LONG_CALL_ELEMENTS / 4, 0);
     struct multicall_entry updates = {.op = HC_MMU_UPDATE, .args = {va, LONG_CALL_ELEMENTS / 4, 0, DOMID_SELF}};
     long_call("millions of page-table updates in a multicall let others in", HC_MULTICALL, (u64)&updates, 1, 0);
+
+    u64 *top = page_alloc();
+    u64 tree = make_tree(top, data);
+    static struct mmuext_op ops[TREE_REQUESTS];
+    for (unsigned i = 0; i < TREE_REQUESTS; i++) {
+        ops[i] = (struct mmuext_op){.cmd = i % 2 ? MMUEXT_UNPIN_TABLE : MMUEXT_PIN_L1_TABLE + 1, .arg1 = tree};
+    }
+    long_call("trees pinned and unpinned in one batch let others in", HC_MMUEXT_OP, (u64)ops, TREE_REQUESTS, 0);
+    static struct mmu_update links[TREE_REQUESTS];
+    for (unsigned i = 0; i < TREE_REQUESTS; i++) {
+        links[i] = (struct mmu_update){slot_machine_address(&play_table[3][41]), i % 2 ? 0 : make_pte(tree, PTE_TABLE)};
+    }
+    long_call("trees hung up and taken down in one batch let others in", HC_MMU_UPDATE, (u64)links, TREE_REQUESTS, 0);
+    table_page_free(top);
 
     event_close((u32)port);
     must_succeed("no gigabyte", update_entry(slot, 0));

@@ -13,7 +13,8 @@ import dev.domus.kernel.hypercall.Hypercall;
  * <p><b>Long batches</b> are continued: when the vCPU's slice is over, the arguments in its
  * registers are changed to describe the rest and the guest executes the hypercall again
  * (xen-pv-abi.md, 4.1). Bit 31 of the count then says that {@code done} holds what has been done
- * before.
+ * before. A request that takes a tree of page tables in use, or apart, is long by itself: after
+ * each of these the clock is looked at, after plain ones once in {@value #PREEMPTION_CHECK}.
  */
 final class Batch {
   private static final long PREEMPTED = 1L << 31;
@@ -34,8 +35,20 @@ final class Batch {
     int carryOut(Vcpu v, long at, int target);
   }
 
+  /**
+   * Carries a batch out.
+   *
+   * @param eachIsLong whether any request may be long; else only those that answer FLUSH_DUE are
+   */
   static long run(
-      Vcpu v, long array, long count, long done, int size, int target, Request request) {
+      Vcpu v,
+      long array,
+      long count,
+      long done,
+      int size,
+      int target,
+      boolean eachIsLong,
+      Request request) {
     long total = count & 0x7FFF_FFFFL;
     if (!GuestRange.isOk(array, total * size)) { // all of it, before any effect (XSA-212)
       return -Errno.EFAULT;
@@ -49,7 +62,9 @@ final class Batch {
     long i = 0;
     try {
       for (; i < total && error >= 0; i++) {
-        if ((i & (PREEMPTION_CHECK - 1)) == PREEMPTION_CHECK - 1 && v.mustPreempt()) {
+        boolean look = i > 0 && (eachIsLong || error == EntryUpdates.FLUSH_DUE);
+        look |= (i & (PREEMPTION_CHECK - 1)) == PREEMPTION_CHECK - 1;
+        if (look && v.mustPreempt()) {
           return preempt(v, array + i * size, total - i, done, before + i);
         }
         error = request.carryOut(v, array + i * size, target);

@@ -31,7 +31,7 @@ public final class MmuUpdate implements Hypercall {
     int target = Batch.owner(v, (int) owners & 0xFFFF);
     return target < 0
         ? target
-        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, MmuUpdate::request);
+        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, false, MmuUpdate::request);
   }
 
   private static int request(Vcpu v, long request, int target) {

@@ -35,7 +35,7 @@ public final class MmuextOp implements Hypercall {
     int target = Batch.owner(v, (int) domid & 0xFFFF);
     return target < 0
         ? target
-        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, MmuextOp::request);
+        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, true, MmuextOp::request);
   }
 
   private static int request(Vcpu v, long request, int target) {
