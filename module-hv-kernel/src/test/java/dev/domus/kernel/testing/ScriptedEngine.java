@@ -83,9 +83,18 @@ public final class ScriptedEngine implements Engine {
       storm = action;
     }
 
-    /** Makes a hypercall and returns its result. */
+    /** Makes a hypercall, again and again if it is continued, and returns its result. */
     public long hypercall(int number, long... arguments) {
-      return step(s -> syscall(s, number, arguments)).gpr[CpuState.RAX];
+      long[] at = new long[1];
+      CpuState after =
+          step(s -> {
+            at[0] = s.rip;
+            return syscall(s, number, arguments);
+          });
+      while (after.rip == at[0]) { // preempted: a processor comes to the same SYSCALL again
+        after = step(s -> syscall(s, (int) s.gpr[CpuState.RAX]));
+      }
+      return after.gpr[CpuState.RAX];
     }
 
     /** Registers and exit of a hypercall. */
