@@ -9,6 +9,7 @@ import dev.domus.kernel.event.EventTarget;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallCounters;
 import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.MachineMemory;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
@@ -138,9 +139,21 @@ public final class Domain implements EventTarget {
     return (vmAssist.get() >>> type & 1) != 0;
   }
 
-  /** Switches a vm_assist. */
-  public void setAssist(int type, boolean on) {
+  /**
+   * Switches a vm_assist.
+   *
+   * @return whether there was memory for what it takes
+   */
+  public boolean setAssist(int type, boolean on) {
+    if (on && type == VmAssist.WRITABLE_PAGETABLES) {
+      for (Vcpu v : vcpus) {
+        if (!v.writablePageTables().prepare()) {
+          return false;
+        }
+      }
+    }
     vmAssist.updateAndGet(bits -> on ? bits | 1L << type : bits & ~(1L << type));
+    return true;
   }
 
   /** Scheduling weight. */

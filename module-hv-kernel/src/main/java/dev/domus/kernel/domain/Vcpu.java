@@ -9,6 +9,7 @@ import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.mmu.AddressSpaces;
+import dev.domus.kernel.mmu.WritablePageTables;
 import dev.domus.kernel.time.Runstate;
 import dev.domus.kernel.time.VcpuTimers;
 import dev.domus.kernel.trap.Bounce;
@@ -90,6 +91,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final VcpuTimers timers;
   private final Runstate runstate;
   private final VcpuEngine engine;
+  private final WritablePageTables writablePageTables;
   private final ExceptionExit exceptionExit;
   private final SyscallExit syscallExit;
 
@@ -130,7 +132,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
             : -1;
     timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
     runstate = new Runstate(this);
-    exceptionExit = new ExceptionExit(this);
+    writablePageTables = new WritablePageTables(this, domain.mmu());
+    exceptionExit = new ExceptionExit(this, writablePageTables);
     syscallExit = new SyscallExit(this);
     this.engine = engine.attach(domain.hypervisor(), this);
   }
@@ -417,6 +420,25 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     }
   }
 
+  /**
+   * Enters guest mode for one instruction, with a frame in the place of a page: see {@link
+   * VcpuEngine#stepOver}. Flushes are waited for as in the run loop.
+   */
+  public Exit stepOver(long va, long mfn) {
+    inGuest = true;
+    if ((signals & SIGNAL_FLUSH) != 0) {
+      engine.flushAll(); // and again on the next entry, which clears the signal
+    }
+    Exit exit = engine.stepOver(va, mfn);
+    inGuest = false;
+    return exit;
+  }
+
+  /** What carries out this vCPU's stores to page tables. */
+  WritablePageTables writablePageTables() {
+    return writablePageTables;
+  }
+
   /** Says whether the guest is in its kernel. */
   public boolean kernelMode() {
     return kernelMode;
@@ -519,6 +541,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   void close() {
     timers.close();
+    writablePageTables.close();
     engine.close();
   }
 

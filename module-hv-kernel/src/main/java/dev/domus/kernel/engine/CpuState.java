@@ -124,4 +124,24 @@ public final class CpuState {
 
   /** DR6 status bits of a #DB exit (B0-B3, BD, BS); the kernel merges them into the virtual DR6. */
   public long exitDebugStatus;
+
+  /**
+   * Takes over the registers of another vCPU state: all that instructions can change, and therefore
+   * neither control registers nor {@link #retired} nor what belongs to an exit.
+   */
+  public void copyRegisters(CpuState from) {
+    System.arraycopy(from.gpr, 0, gpr, 0, gpr.length);
+    rip = from.rip;
+    rflags = from.rflags;
+    cs = from.cs;
+    ss = from.ss;
+    ds = from.ds;
+    es = from.es;
+    fs = from.fs;
+    gs = from.gs;
+    fsBase = from.fsBase;
+    gsBase = from.gsBase;
+    ssShadow = from.ssShadow;
+    fpu.copy(from.fpu);
+  }
 }

@@ -31,4 +31,18 @@ public final class FpuState {
 
   /** Last x87 opcode, instruction pointer and data pointer. */
   public long fop, fip, fdp;
+
+  /** Takes over all registers of another. */
+  void copy(FpuState from) {
+    System.arraycopy(from.xmm, 0, xmm, 0, xmm.length);
+    System.arraycopy(from.significand, 0, significand, 0, significand.length);
+    System.arraycopy(from.signExponent, 0, signExponent, 0, signExponent.length);
+    mxcsr = from.mxcsr;
+    fcw = from.fcw;
+    fsw = from.fsw;
+    ftw = from.ftw;
+    fop = from.fop;
+    fip = from.fip;
+    fdp = from.fdp;
+  }
 }

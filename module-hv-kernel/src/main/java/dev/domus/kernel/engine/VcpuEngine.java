@@ -30,6 +30,24 @@ public interface VcpuEngine extends AutoCloseable {
   Exit run(long budget);
 
   /**
+   * Executes one instruction while another frame stands in for one page: so the kernel learns what
+   * an instruction would do to a page that the guest may not write.
+   *
+   * <p>Reads and writes of the page go to the frame and need no permission; fetches do not. A write
+   * anywhere else, be it a part of one that leaves the page, is a page fault. Nothing of this is in
+   * any cached translation afterwards. A repeated string instruction makes one iteration.
+   * Instruction breakpoints are passed over, since they were looked at when the instruction was
+   * first tried; a kick stays for the next {@link #run}.
+   *
+   * @param va any address in the page
+   * @param mfn the frame; no other vCPU uses it
+   * @return {@link Exit#BUDGET} if the instruction has completed, {@link Exit#EXCEPTION} with #DB
+   *     if it has and its completion is a debug trap; anything else as from {@link #run}, and then
+   *     it has not
+   */
+  Exit stepOver(long va, long mfn);
+
+  /**
    * Makes the present or the next {@link #run} return {@link Exit#KICKED} soon (within
    * microseconds). Any thread; never blocks. Kicks are not counted: several before the engine
    * notices are one.

@@ -49,14 +49,11 @@ final class Registers {
     if (!VmAssist.exists(type)) {
       return -Errno.EINVAL;
     }
-    switch ((int) command) {
-      case ENABLE -> v.domain().setAssist((int) type, true);
-      case DISABLE -> v.domain().setAssist((int) type, false);
-      default -> {
-        return -Errno.ENOSYS;
-      }
-    }
-    return 0;
+    return switch ((int) command) {
+      case ENABLE, DISABLE ->
+          v.domain().setAssist((int) type, command == ENABLE) ? 0 : -Errno.ENOMEM;
+      default -> -Errno.ENOSYS;
+    };
   }
 
   /** set_segment_base (25). */

@@ -139,6 +139,24 @@ final class EntryUpdates {
     machine.codeFrames().written(mfn);
   }
 
+  /**
+   * Replaces an entry of an L1 table in use, if it is still what the new value was made from.
+   *
+   * @param table a frame on which the caller holds a general reference
+   * @param old what the guest has read
+   * @return 0, {@link TableTypes#CHANGED} or a negated error number
+   */
+  int compareAndUpdateLeaf(long table, int index, long old, long entry) {
+    mmu.lock();
+    try {
+      return frames.isInUseAs(table, FrameTable.L1)
+          ? types.compareAndReplaceLeaf(table, index, old, entry)
+          : -EINVAL;
+    } finally {
+      mmu.unlock();
+    }
+  }
+
   private static int indexOf(long place) {
     return (int) (place >>> 3) & 511;
   }

@@ -169,6 +169,28 @@ public final class MachineFrames implements FrameReferences {
     return mfn;
   }
 
+  /**
+   * Allocates a frame that is the hypervisor's own, so that no guest can refer to it.
+   *
+   * @return the frame, or {@link #NONE}
+   */
+  long allocatePrivate() {
+    long mfn = allocator.allocate(0);
+    if (mfn == FrameAllocator.OUT_OF_MEMORY) {
+      return NONE;
+    }
+    codeFrames.written(mfn);
+    frames.assign(mfn, FrameTable.HYPERVISOR);
+    return mfn;
+  }
+
+  /** Frees a frame of {@link #allocatePrivate}; no engine has a translation to it. */
+  void freePrivate(long mfn) {
+    frames.dropAllocation(mfn);
+    frames.put(mfn);
+    forget(mfn);
+  }
+
   // ---- exchange ----
 
   /**

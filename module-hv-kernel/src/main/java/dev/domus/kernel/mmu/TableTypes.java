@@ -50,6 +50,9 @@ import java.lang.invoke.VarHandle;
  * recursion is at most six deep.
  */
 final class TableTypes {
+  /** Result of {@link #compareAndReplaceLeaf}: nothing done, the entry is not what it was. */
+  static final int CHANGED = 1;
+
   private static final VarHandle ENTRY = ValueLayout.JAVA_LONG.varHandle();
 
   /**
@@ -283,27 +286,65 @@ final class TableTypes {
     }
     long old =
         load(table, index); // A and D may be set meanwhile by processors; nobody else stores here
-    long adjusted = entry;
-    boolean sameReference = false;
-    if (EntryRules.isPresent(entry)) {
-      if (!EntryRules.flagsAllowed(entry, level)) {
-        return -EINVAL;
-      }
-      adjusted = EntryRules.adjusted(entry, level);
-      sameReference = EntryRules.isPresent(old) && EntryRules.sameReference(old, entry);
-      if (!sameReference) {
-        int error = getEntry(table, level, entry, targetOwner);
-        if (error != 0) {
-          return error;
-        }
-      }
+    int error = getUnlessHeld(table, level, old, entry, targetOwner);
+    if (error == 0) {
+      store(table, index, stored(entry, level), preserveAd);
+      putUnlessHeld(table, level, old, entry);
     }
-    store(table, index, adjusted, preserveAd);
-    if (EntryRules.isPresent(old) && !sameReference) {
-      stale(Pte.mfn(old));
-      putEntry(table, level, old);
+    return error;
+  }
+
+  /**
+   * As {@link #replace}, for a leaf that maps a frame of the domain's own, if the entry is still
+   * what the new value was made from.
+   *
+   * @param old what the guest has read
+   * @return {@link #CHANGED} if the entry is something else by now
+   */
+  int compareAndReplaceLeaf(long table, int index, long old, long entry) {
+    if (load(table, index) != old) {
+      return CHANGED;
     }
+    int error = getUnlessHeld(table, 1, old, entry, domid);
+    if (error != 0) {
+      return error;
+    }
+    if (!ENTRY.compareAndSet(memory, at(table, index), old, stored(entry, 1))) {
+      putUnlessHeld(table, 1, entry, old); // a processor has just set A or D
+      return CHANGED;
+    }
+    machine.codeFrames().written(table);
+    putUnlessHeld(table, 1, old, entry);
     return 0;
+  }
+
+  private static long stored(long entry, int level) {
+    return EntryRules.isPresent(entry) ? EntryRules.adjusted(entry, level) : entry;
+  }
+
+  /** Takes the references that a new entry needs and that the old one does not hold already. */
+  private int getUnlessHeld(long table, int level, long old, long entry, int targetOwner) {
+    if (!EntryRules.isPresent(entry)) {
+      return 0;
+    }
+    if (!EntryRules.flagsAllowed(entry, level)) {
+      return -EINVAL;
+    }
+    return holdsTheSame(old, entry) ? 0 : getEntry(table, level, entry, targetOwner);
+  }
+
+  /** Puts the references that an entry held and that the one in its place does not need. */
+  private void putUnlessHeld(long table, int level, long gone, long entry) {
+    if (EntryRules.isPresent(gone) && !holdsTheSame(gone, entry)) {
+      stale(Pte.mfn(gone));
+      putEntry(table, level, gone);
+    }
+  }
+
+  private static boolean holdsTheSame(long one, long other) {
+    return EntryRules.isPresent(one)
+        && EntryRules.isPresent(other)
+        && EntryRules.sameReference(one, other);
   }
 
   /**

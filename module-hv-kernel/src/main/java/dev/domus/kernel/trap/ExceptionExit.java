@@ -2,11 +2,12 @@ package dev.domus.kernel.trap;
 
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.mmu.WritablePageTables;
 
 /**
- * The guest caused an exception. In this order: what the hypervisor itself has to resolve (INT n
- * through a virtual gate, emulated instructions, the forced-emulation prefix), and then the guest's
- * own handler.
+ * The guest caused an exception. In this order: what the hypervisor itself has to resolve (stores
+ * to page tables, INT n through a virtual gate, emulated instructions, the forced-emulation
+ * prefix), and then the guest's own handler.
  */
 public final class ExceptionExit {
   private static final int IDT = 2;
@@ -16,11 +17,13 @@ public final class ExceptionExit {
   private static final long DR6_STATUS = 0xE00F;
 
   private final Vcpu vcpu;
+  private final WritablePageTables writableTables;
   private final PrivilegedInstruction privileged;
 
   /** Makes the handler of one vCPU. */
-  public ExceptionExit(Vcpu vcpu) {
+  public ExceptionExit(Vcpu vcpu, WritablePageTables writableTables) {
     this.vcpu = vcpu;
+    this.writableTables = writableTables;
     privileged = new PrivilegedInstruction(vcpu);
   }
 
@@ -29,7 +32,7 @@ public final class ExceptionExit {
     CpuState s = vcpu.state();
     int vector = s.exitVector;
     switch (vector) {
-      case Vector.PF -> Bounce.pageFault(vcpu, s.exitAddress, s.exitErrorCode);
+      case Vector.PF -> pageFault(s.exitAddress, s.exitErrorCode);
       case Vector.NP, Vector.SS -> {
         if (!attachesLdt(s.exitErrorCode)) {
           Bounce.exception(vcpu, vector, s.exitErrorCode);
@@ -50,6 +53,14 @@ public final class ExceptionExit {
         Bounce.exception(vcpu, Vector.DB, 0);
       }
       default -> Bounce.exception(vcpu, vector, s.exitErrorCode);
+    }
+  }
+
+  private void pageFault(long address, int errorCode) {
+    switch (writableTables.store(address, errorCode)) {
+      case CONTINUE -> {}
+      case OTHER_EXCEPTION -> handle(); // not #PF, so this does not come here again
+      case PAGE_FAULT -> Bounce.pageFault(vcpu, address, errorCode);
     }
   }
 

@@ -61,9 +61,23 @@ public final class ScriptedEngine implements Engine {
     private volatile Function<CpuState, Exit> storm;
     private volatile boolean kicked;
     private volatile int flushes;
+    private volatile StepOver stepOver =
+        (s, va, mfn) -> {
+          throw new AssertionError("no instruction to step over");
+        };
 
     ScriptedVcpu(CpuState state) {
       this.state = state;
+    }
+
+    /** What an instruction does when it is stepped over. */
+    public interface StepOver {
+      Exit execute(CpuState state, long va, long mfn);
+    }
+
+    /** Says what the next calls of {@link #stepOver} do. */
+    public void onStepOver(StepOver action) {
+      stepOver = action;
     }
 
     /** Hands the vCPU its next step. */
@@ -150,6 +164,11 @@ public final class ScriptedEngine implements Engine {
       Exit exit = next.action.apply(state);
       previous = next.done;
       return exit;
+    }
+
+    @Override
+    public Exit stepOver(long va, long mfn) {
+      return stepOver.execute(state, va, mfn);
     }
 
     @Override

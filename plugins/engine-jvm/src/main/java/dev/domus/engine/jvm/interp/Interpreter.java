@@ -83,6 +83,25 @@ public final class Interpreter implements VcpuEngine {
     return exit;
   }
 
+  @Override
+  public Exit stepOver(long va, long mfn) {
+    c.load();
+    c.mem.load(state);
+    c.system |= CpuState.RF; // passes instruction breakpoints
+    c.remaining = 1;
+    c.exit = null;
+    c.mem.overlay(va, mfn);
+    Exit exit;
+    try {
+      exit = step();
+    } finally {
+      c.mem.endOverlay();
+    }
+    state.retired += 1 - c.remaining;
+    c.save();
+    return exit == null ? Exit.BUDGET : exit;
+  }
+
   /** Runs blocks until there is none to go on with. */
   private Exit burst() {
     Block b = null;

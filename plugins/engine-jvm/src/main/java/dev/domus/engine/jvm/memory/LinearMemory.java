@@ -34,6 +34,9 @@ import java.lang.invoke.VarHandle;
  * changes CR3 on every transition between its user and its kernel mode. {@link #flushAll} and
  * {@link #flushPage} act on all contexts.
  *
+ * <p><b>Overlay.</b> For {@link #overlay}, a context of its own is in force that never holds a
+ * translation: every access comes to the slow path, where the one page is told from all others.
+ *
  * <p><b>Isolation.</b> Every machine address used here came from {@link PageWalk} under the present
  * CR3, with the access checked, for a page that is wholly inside the segment; and the segment is
  * bounded, so an engine bug cannot reach beyond machine memory.
@@ -63,7 +66,11 @@ public final class LinearMemory {
   private final GuestFault fault;
   private final Tlb[] contexts = new Tlb[CONTEXTS];
   private final DataBreakpoints breakpoints = new DataBreakpoints();
+  private final Tlb overlay = new Tlb();
   private Tlb context;
+  private Tlb contextBeforeOverlay;
+  private long overlaidPage;
+  private long overlayFrame;
   private long[] tlb;
   private long uses;
   private long generations;
@@ -151,12 +158,33 @@ public final class LinearMemory {
     return context.generation;
   }
 
+  /**
+   * Puts a frame in the place of a page until {@link #endOverlay}: reads and writes of the page go
+   * to it, and writes anywhere else are page faults. Nothing is cached meanwhile.
+   */
+  public void overlay(long va, long mfn) {
+    overlaidPage = va & PAGE;
+    overlayFrame = mfn << 12;
+    contextBeforeOverlay = context;
+    overlay.cr3 = context.cr3;
+    overlay.generation = ++generations;
+    context = overlay;
+    tlb = overlay.entries;
+  }
+
+  /** Goes back to the page tables. */
+  public void endOverlay() {
+    context = contextBeforeOverlay;
+    tlb = context.entries;
+  }
+
   /** Drops all translations. */
   public void flushAll() {
     for (Tlb each : contexts) {
       each.clear();
       each.generation = ++generations;
     }
+    overlay.generation = ++generations; // what the caches of code have found by it is gone too
   }
 
   /** Drops the translations of one page, in every context. */
@@ -165,6 +193,7 @@ public final class LinearMemory {
       each.drop(va);
       each.generation = ++generations;
     }
+    overlay.generation = ++generations;
   }
 
   /**
@@ -572,6 +601,13 @@ public final class LinearMemory {
     if (!Pte.isCanonical(va)) {
       throw fault.of((flags & STACK) != 0 ? GuestFault.SS : GuestFault.NON_CANONICAL, 0);
     }
+    boolean overlaid = context == overlay;
+    if (overlaid && access != PageWalk.FETCH && (va & PAGE) == overlaidPage) {
+      return overlayFrame | va & 4095;
+    }
+    if (overlaid && access == PageWalk.WRITE) {
+      throw fault.pageFault(va, PageWalk.PRESENT | PageWalk.WRITE | PageWalk.USER);
+    }
     long found = PageWalk.walk(memory, context.cr3, va, access | PageWalk.USER);
     if (found < 0) {
       context.drop(
@@ -579,6 +615,9 @@ public final class LinearMemory {
       throw fault.pageFault(va, PageWalk.errorCode(found));
     }
     long frame = PageWalk.frameAddress(found);
+    if (overlaid) {
+      return frame | va & 4095;
+    }
     boolean slow = breakpoints.onPage(va);
     boolean write =
         (found & PageWalk.MAY_WRITE) != 0
