@@ -33,11 +33,12 @@ public interface VcpuEngine extends AutoCloseable {
    * Executes one instruction while another frame stands in for one page: so the kernel learns what
    * an instruction would do to a page that the guest may not write.
    *
-   * <p>Reads and writes of the page go to the frame and need no permission; fetches do not. A write
-   * anywhere else, be it a part of one that leaves the page, is a page fault. Nothing of this is in
-   * any cached translation afterwards. A repeated string instruction makes one iteration.
-   * Instruction breakpoints are passed over, since they were looked at when the instruction was
-   * first tried; a kick stays for the next {@link #run}.
+   * <p>Reads and writes of the page go to the frame and need no permission, but have to be aligned
+   * to their size or are page faults; fetches do not go there. A write anywhere else, be it a part
+   * of one that leaves the page, is a page fault. Nothing of this is in any cached translation
+   * afterwards. A repeated string instruction makes one iteration. Instruction breakpoints are
+   * passed over, since they were looked at when the instruction was first tried; a kick stays for
+   * the next {@link #run}.
    *
    * @param va any address in the page
    * @param mfn the frame; no other vCPU uses it

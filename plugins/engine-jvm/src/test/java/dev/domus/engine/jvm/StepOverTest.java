@@ -158,6 +158,13 @@ class StepOverTest {
   }
 
   @Test
+  void anAccessThatIsNotAlignedFaults() {
+    machine.code(CODE, 0x89, 0x4B, 0x02); // mov [rbx + 2], ecx
+    expectPageFault(vcpu.engine.stepOver(TABLE, copy), TABLE);
+    assertEquals(OLD, machine.get((copy << 12) + 0x18));
+  }
+
+  @Test
   void aRepeatedStoreMakesOneIteration() {
     machine.code(CODE, 0xF3, 0x48, 0xAB);
     s.gpr[CpuState.RDI] = TABLE + 0x18;

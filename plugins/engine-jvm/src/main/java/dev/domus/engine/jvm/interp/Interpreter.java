@@ -75,7 +75,7 @@ public final class Interpreter implements VcpuEngine {
       } else if (c.remaining <= 0) {
         exit = Exit.BUDGET;
       } else {
-        exit = mustStep() ? step() : burst();
+        exit = mustStep() ? step(false) : burst();
       }
     }
     state.retired += budget - c.remaining;
@@ -93,7 +93,7 @@ public final class Interpreter implements VcpuEngine {
     c.mem.overlay(va, mfn);
     Exit exit;
     try {
-      exit = step();
+      exit = step(true);
     } finally {
       c.mem.endOverlay();
     }
@@ -157,7 +157,12 @@ public final class Interpreter implements VcpuEngine {
         || (state.dr[7] & DR7_ENABLES) != 0;
   }
 
-  private Exit step() {
+  /**
+   * Runs one instruction.
+   *
+   * @param repeated whether it has been tried before and is worth a block that is kept
+   */
+  private Exit step(boolean repeated) {
     boolean trap = (c.system & CpuState.TF) != 0;
     if ((c.system & CpuState.RF) == 0 && !state.ssShadow) {
       long hit = instructionBreakpoints(c.rip);
@@ -171,7 +176,7 @@ public final class Interpreter implements VcpuEngine {
     c.system &= ~CpuState.RF;
     Op op = null;
     try {
-      Block b = code.findOne(c, c.rip);
+      Block b = repeated ? again() : code.findOne(c, c.rip);
       op = b.ops.length > 0 ? b.ops[0] : b.end;
       executeOne(b, op);
       c.remaining = budget - 1;
@@ -190,6 +195,12 @@ public final class Interpreter implements VcpuEngine {
     long hits = heldHits | (trap ? SINGLE_STEP : 0);
     heldHits = 0;
     return c.exit != null || hits == 0 ? c.exit : debug(hits);
+  }
+
+  /** A block that begins with the one instruction: any but one that consists of a fused jump. */
+  private Block again() {
+    Block b = code.find(c, c.rip);
+    return b.ops.length > 0 ? b : code.findOne(c, c.rip);
   }
 
   private void executeOne(Block b, Op op) {

@@ -160,14 +160,17 @@ public final class LinearMemory {
 
   /**
    * Puts a frame in the place of a page until {@link #endOverlay}: reads and writes of the page go
-   * to it, and writes anywhere else are page faults. Nothing is cached meanwhile.
+   * to it, if aligned to their size; writes anywhere else, and accesses to the page that are not
+   * aligned, are page faults. Nothing is cached meanwhile.
    */
   public void overlay(long va, long mfn) {
     overlaidPage = va & PAGE;
     overlayFrame = mfn << 12;
     contextBeforeOverlay = context;
-    overlay.cr3 = context.cr3;
-    overlay.generation = ++generations;
+    if (overlay.cr3 != context.cr3) {
+      overlay.cr3 = context.cr3;
+      overlay.generation = ++generations;
+    }
     context = overlay;
     tlb = overlay.entries;
   }
@@ -581,9 +584,18 @@ public final class LinearMemory {
     noticeStore(high, size - inLow);
   }
 
+  private GuestFault readOnly(long va) {
+    return fault.pageFault(va, PageWalk.PRESENT | PageWalk.WRITE | PageWalk.USER);
+  }
+
   private void checkAlignment(long va, int size) {
-    if (checkAlignment && (va & (size - 1)) != 0) {
-      throw fault.of(GuestFault.AC, 0);
+    if ((va & (size - 1)) != 0) {
+      if (checkAlignment) {
+        throw fault.of(GuestFault.AC, 0);
+      }
+      if (context == overlay && (va & PAGE) == overlaidPage) {
+        throw readOnly(va);
+      }
     }
   }
 
@@ -606,7 +618,7 @@ public final class LinearMemory {
       return overlayFrame | va & 4095;
     }
     if (overlaid && access == PageWalk.WRITE) {
-      throw fault.pageFault(va, PageWalk.PRESENT | PageWalk.WRITE | PageWalk.USER);
+      throw readOnly(va);
     }
     long found = PageWalk.walk(memory, context.cr3, va, access | PageWalk.USER);
     if (found < 0) {
