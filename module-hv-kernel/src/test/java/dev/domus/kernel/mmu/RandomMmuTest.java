@@ -33,6 +33,7 @@ class RandomMmuTest {
     USER_BASE,
     UPDATE,
     UPDATE_VA,
+    STORE,
     GIVE_BACK,
     ALLOCATE,
     GDT,
@@ -247,6 +248,17 @@ class RandomMmuTest {
             mmu.flushTlb(); // what the guest is owed; isolation must not need it
           }
           yield result >= 0;
+        }
+        case STORE -> { // by writable page tables
+          long mfn = withRole(d, 1);
+          if (!m.machine.get(d.domid, mfn)) {
+            yield false;
+          }
+          int index = index(1);
+          long old = m.entry(mfn, index) ^ (random.nextInt(8) == 0 ? Pte.A : 0);
+          int result = mmu.entries().compareAndUpdateLeaf(mfn, index, old, entry(d, mfn, 1));
+          m.machine.put(mfn);
+          yield result == 0;
         }
         case UPDATE_VA -> mmu.entries().updateMapping(v, va(v), entry(d, 0, 1), d.domid) == 0;
         case GIVE_BACK -> {
