@@ -58,6 +58,10 @@ static inline s64 hv_mmuext_op(const struct mmuext_op *ops, u32 count) {
     return hypercall4(HC_MMUEXT_OP, (u64)ops, count, 0, DOMID_SELF);
 }
 
+static inline s64 hv_vm_assist(u32 cmd, u32 type) {
+    return hypercall2(HC_VM_ASSIST, cmd, type);
+}
+
 static inline s64 hv_grant_table_op(u32 cmd, void *op, u32 count) {
     return hypercall3(HC_GRANT_TABLE_OP, cmd, (u64)op, count);
 }

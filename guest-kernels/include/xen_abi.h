@@ -213,6 +213,7 @@ struct mmuext_op {
 };
 ASSERT_SIZE(struct mmuext_op, 24);
 
+enum { VMASST_ENABLE, VMASST_DISABLE };
 #define VMASST_WRITABLE_PAGE_TABLES 2
 
 /* ---- 7, 8: segments, traps, callbacks -------------------------------------------------------------------------- */

@@ -20,6 +20,17 @@ class GuestKernelsTest {
   }
 
   @Test
+  void storesToPageTablesAreCarriedOutOrRefused() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("wpt"), "--cmdline", "loops=1000")) {
+      assertEquals(0, domus.await(150), domus::transcript);
+      assertTrue(domus.out().contains(" passed, 0 failed"), domus::transcript);
+      assertFalse(domus.out().contains("FAIL"), domus::transcript);
+    }
+  }
+
+  @Test
   void aFixedPieceOfWorkComesToTheResultThatItHasOnXen() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start(
