@@ -2,10 +2,14 @@ package dev.domus.kernel.trap;
 
 /** The vm_assist types of a 64-bit guest (xen-pv-abi.md, 14). */
 public final class VmAssist {
-  /** Assist type. */
-  public static final int FOUR_GB_SEGMENTS = 0,
-      FOUR_GB_SEGMENTS_NOTIFY = 1,
-      WRITABLE_PAGETABLES = 2;
+  /** Assist type for 32-bit guests; accepted without effect. */
+  public static final int FOUR_GB_SEGMENTS = 0, FOUR_GB_SEGMENTS_NOTIFY = 1;
+
+  /**
+   * Assist type: the guest kernel's stores to its L1 tables, which it maps read-only, are carried
+   * out as validated updates ({@link dev.domus.kernel.mmu.WritablePageTables}).
+   */
+  public static final int WRITABLE_PAGETABLES = 2;
 
   /** Assist type. */
   public static final int PAE_EXTENDED_CR3 = 3,
