@@ -73,23 +73,23 @@ public final class Bounce {
       v.domain().crash(v, "event upcall without a registered event callback", null);
       return false;
     }
-    return interrupt(v, handler);
+    return interrupt(v, handler, true);
   }
 
-  /** Delivers an NMI. */
+  /** Delivers an NMI through the gate of its vector; without a handler it is dropped. */
   private static boolean nmi(Vcpu v) {
     v.traps().nmiPending = false;
-    long handler = v.traps().nmiCallback;
+    long handler = v.traps().address(Vector.NMI);
     if (handler == 0) {
       return true;
     }
     v.traps().nmiMasked = true;
-    return interrupt(v, handler);
+    return interrupt(v, handler, v.traps().masksEvents(Vector.NMI));
   }
 
-  private static boolean interrupt(Vcpu v, long handler) {
+  private static boolean interrupt(Vcpu v, long handler, boolean maskEvents) {
     CpuState s = v.state();
-    return enter(v, handler, true, false, 0, v.kernelMode() ? s.cs & 0xFFFC : s.cs, s.ss);
+    return enter(v, handler, maskEvents, false, 0, v.kernelMode() ? s.cs & 0xFFFC : s.cs, s.ss);
   }
 
   /** Delivers a page fault: CR2 first, and the error code as a PV guest expects it. */

@@ -69,7 +69,7 @@ public final class ExceptionExit {
     if ((errorCode & (IDT | EXTERNAL)) == IDT) {
       int vector = errorCode >>> 3 & 0xFF;
       TrapState traps = vcpu.traps();
-      if (traps.address(vector) != 0 && traps.dpl(vector) >= (vcpu.kernelMode() ? 1 : 3)) {
+      if (traps.address(vector) != 0 && traps.dpl(vector) >= VmAssist.cpl(vcpu)) {
         vcpu.state().rip += INT_LENGTH;
         Bounce.exception(vcpu, vector, -1);
         return;

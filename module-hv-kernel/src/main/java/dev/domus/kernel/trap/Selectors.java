@@ -11,6 +11,8 @@ final class Selectors {
       CODE_OR_DATA = 1L << 44,
       EXECUTABLE = 1L << 43,
       CONFORMING = 1L << 42;
+  private static final int TABLE_INDICATOR = 4;
+
   private static final long WRITABLE = 1L << 41, LONG_MODE = 1L << 53;
 
   private Selectors() {}
@@ -19,7 +21,7 @@ final class Selectors {
     if ((selector & ~3) == 0) {
       return error(Vector.GP, 0);
     }
-    long d = v.descriptor(selector);
+    long d = descriptor(v, selector);
     int dpl = dpl(d);
     if ((d & CODE_OR_DATA) == 0 || (d & EXECUTABLE) == 0 || (d & CONFORMING) == 0 && dpl != 3) {
       return error(Vector.GP, selector);
@@ -36,11 +38,19 @@ final class Selectors {
     if ((selector & ~3) == 0) {
       return error(Vector.GP, 0);
     }
-    long d = v.descriptor(selector);
+    long d = descriptor(v, selector);
     if ((d & CODE_OR_DATA) == 0 || (d & EXECUTABLE) != 0 || (d & WRITABLE) == 0 || dpl(d) != 3) {
       return error(Vector.GP, selector);
     }
     return (d & PRESENT) == 0 ? error(Vector.SS, selector) : -1;
+  }
+
+  /** A descriptor; a page of the LDT that has not been used yet is attached first. */
+  private static long descriptor(Vcpu v, int selector) {
+    if ((selector & TABLE_INDICATOR) != 0) {
+      v.domain().mmu().attachLdt(v, selector);
+    }
+    return v.descriptor(selector);
   }
 
   private static int dpl(long descriptor) {

@@ -2,6 +2,7 @@ package dev.domus.kernel.trap;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.memory.paging.Pte;
 import java.util.Arrays;
 
 /**
@@ -32,12 +33,7 @@ public final class TrapState {
   private final byte[] flags = new byte[256];
 
   /** Event, failsafe and system-call entry points; 0 for none. */
-  long eventCallback,
-      failsafeCallback,
-      syscallCallback,
-      syscall32Callback,
-      sysenterCallback,
-      nmiCallback;
+  long eventCallback, failsafeCallback, syscallCallback, syscall32Callback, sysenterCallback;
 
   /** Whether the failsafe and the system-call callbacks mask events. */
   boolean failsafeMasks, syscallMasks, syscall32Masks, sysenterMasks;
@@ -100,7 +96,8 @@ public final class TrapState {
   }
 
   /**
-   * Sets one entry point as callback_op does; 0 removes it.
+   * Sets one entry point as callback_op does; 0 removes it. The NMI's is the gate of vector 2, so
+   * that set_trap_table sets it too.
    *
    * @return 0, or −ENOSYS for a type that does not exist
    */
@@ -115,7 +112,7 @@ public final class TrapState {
         syscallCallback = handler;
         syscallMasks = masksEvents;
       }
-      case CALLBACK_NMI -> nmiCallback = handler;
+      case CALLBACK_NMI -> set(Vector.NMI, handler == 0 ? 0 : MASK_EVENTS, handler);
       case CALLBACK_SYSENTER -> {
         sysenterCallback = handler;
         sysenterMasks = masksEvents;
@@ -131,11 +128,20 @@ public final class TrapState {
     return 0;
   }
 
-  /** Sets the entry points as set_callbacks does; masks are left as they are. */
+  /**
+   * Sets the entry points as set_callbacks does: like three registrations without flags whose
+   * answers nobody sees, so an address that is not canonical leaves its entry point as it was.
+   */
   public void setCallbacks(long event, long failsafe, long syscall) {
-    eventCallback = event;
-    failsafeCallback = failsafe;
-    syscallCallback = syscall;
+    setCanonicalCallback(CALLBACK_EVENT, event);
+    setCanonicalCallback(CALLBACK_FAILSAFE, failsafe);
+    setCanonicalCallback(CALLBACK_SYSCALL, syscall);
+  }
+
+  private void setCanonicalCallback(int type, long handler) {
+    if (Pte.isCanonical(handler)) {
+      setCallback(type, handler, false);
+    }
   }
 
   /** Says whether an NMI is to be delivered now. */
@@ -146,6 +152,11 @@ public final class TrapState {
   /** Asks for an NMI; any thread. The vCPU has to be woken or kicked afterwards. */
   public void raiseNmi() {
     nmiPending = true;
+  }
+
+  /** The virtual IOPL. */
+  public int iopl() {
+    return iopl;
   }
 
   /** Sets the virtual IOPL. */

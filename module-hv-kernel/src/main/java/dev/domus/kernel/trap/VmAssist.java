@@ -1,5 +1,7 @@
 package dev.domus.kernel.trap;
 
+import dev.domus.kernel.domain.Vcpu;
+
 /** The vm_assist types of a 64-bit guest (xen-pv-abi.md, 14). */
 public final class VmAssist {
   /** Assist type for 32-bit guests; accepted without effect. */
@@ -20,6 +22,14 @@ public final class VmAssist {
   private static final long VALID = 0x3F | 1L << M2P_STRICT;
 
   private VmAssist() {}
+
+  /**
+   * The privilege level that a guest is seen at: its user mode at 3, its kernel at 1, or at 0 with
+   * architectural_iopl.
+   */
+  static int cpl(Vcpu v) {
+    return !v.kernelMode() ? 3 : v.domain().assist(ARCHITECTURAL_IOPL) ? 0 : 1;
+  }
 
   /** Says whether a type exists for 64-bit guests. */
   public static boolean exists(long type) {

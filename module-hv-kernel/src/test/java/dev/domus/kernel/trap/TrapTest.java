@@ -3,8 +3,11 @@ package dev.domus.kernel.trap;
 import static dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu.exception;
 import static dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu.syscall;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.control.DomainInfo;
@@ -16,6 +19,7 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
+import dev.domus.memory.paging.Pte;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -251,6 +255,69 @@ class TrapTest {
     assertEquals(HANDLER, s.rip);
     assertEquals(before, stack(2));
     assertEquals(1, vcpu.upcallMask());
+  }
+
+  @Test
+  void anNmiGoesThroughTheGateOfItsVectorThoughEventsAreMasked() {
+    registerTrap(Vector.NMI, 0, HANDLER);
+    vcpu.setUpcallMask(1);
+    CpuState s = guest.step(c -> syscall(c, HypercallNumber.VCPU_OP, 11, 0, 0));
+    assertEquals(HANDLER, s.rip);
+    assertEquals(-Errno.EINVAL, guest.hypercall(HypercallNumber.VCPU_OP, 11, 0, SCRATCH));
+    registerCallback(TrapState.CALLBACK_NMI, HANDLER + 0x100);
+    long rip = guest.step(c -> syscall(c, HypercallNumber.VCPU_OP, 11, 0, 0)).rip;
+    assertTrue(rip != HANDLER + 0x100, "not while one is being handled");
+    iret(0x7770, 0xE030, 0x46, TinyMachine.STACK, 0xE02B, 0);
+    assertEquals(HANDLER + 0x100, vcpu.state().rip, "the callback is the same gate");
+  }
+
+  @Test
+  void setCallbacksTakesCanonicalAddressesOnlyAndNoFlags() {
+    vcpu.traps().setCallback(TrapState.CALLBACK_SYSCALL, HANDLER, true);
+    assertEquals(0, guest.hypercall(HypercallNumber.SET_CALLBACKS, 1L << 60, HANDLER, HANDLER + 8));
+    assertEquals(0, vcpu.traps().eventCallback, "as it was");
+    assertEquals(HANDLER + 8, vcpu.traps().syscallCallback);
+    assertFalse(vcpu.traps().syscallMasks);
+  }
+
+  @Test
+  void withArchitecturalIoplTheKernelMayUseEveryGate() {
+    registerTrap(Vector.GP, 0, HANDLER);
+    registerTrap(0x21, 0, HANDLER + 0x100);
+    assertEquals(
+        HANDLER, guest.step(c -> exception(c, Vector.GP, 0x21 << 3 | 2, 0)).rip, "DPL 0: refused");
+    assertEquals(0, guest.hypercall(HypercallNumber.VM_ASSIST, 0, VmAssist.ARCHITECTURAL_IOPL));
+    assertEquals(HANDLER + 0x100, guest.step(c -> exception(c, Vector.GP, 0x21 << 3 | 2, 0)).rip);
+  }
+
+  @Test
+  void iretChecksTheSelectorsOfTheNewContext() {
+    registerTrap(Vector.GP, 0, HANDLER);
+    iret(0x7770, 0xE033 & ~3, 0x46, TinyMachine.STACK, 0, 0);
+    assertEquals(HANDLER, vcpu.state().rip);
+    assertEquals(0, stack(2), "a null SS");
+    assertEquals(0x7770, stack(3), "the new context is the interrupted one");
+    iret(1L << 47, 0xE033 & ~3, 0x46, TinyMachine.STACK, 0xE02B, 0);
+    assertEquals(HANDLER, vcpu.state().rip);
+    assertEquals(1L << 47, stack(3), "a target that is not canonical");
+  }
+
+  @Test
+  void iretAttachesThePageOfTheLdtThatItNeeds() {
+    long ldt = 20 << 12;
+    guest.step(c -> {
+      vcpu.guest().putLong(ldt + 8, 0x00AF_FB00_0000_FFFFL);
+      vcpu.guest().putLong(SCRATCH, 13); // SET_LDT
+      vcpu.guest().putLong(SCRATCH + 8, ldt);
+      vcpu.guest().putLong(SCRATCH + 16, 2);
+      return Exit.BUDGET;
+    });
+    long readOnly = Pte.of(machine.control().mfn(domain.domid(), 20), Pte.P | Pte.U | Pte.A);
+    assertEquals(0, guest.hypercall(HypercallNumber.UPDATE_VA_MAPPING, ldt, readOnly, 2));
+    assertEquals(0, guest.hypercall(HypercallNumber.MMUEXT_OP, SCRATCH, 1, 0, Domid.SELF));
+    iret(0x7770, 1 << 3 | 4, 0x46, TinyMachine.STACK, 0xE02B, 0);
+    assertEquals(0x7770, vcpu.state().rip);
+    assertEquals(1 << 3 | 4 | 3, vcpu.state().cs);
   }
 
   @Test
