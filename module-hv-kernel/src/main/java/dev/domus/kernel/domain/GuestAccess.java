@@ -72,6 +72,11 @@ public final class GuestAccess {
     return load(va, 8);
   }
 
+  /** Writes the low byte. */
+  public void putByte(long va, int value) {
+    store(va, value, 1);
+  }
+
   /** Writes the low two bytes. */
   public void putShort(long va, int value) {
     store(va, value, 2);
@@ -217,6 +222,7 @@ public final class GuestAccess {
       }
       long ma = translate(va, PageWalk.WRITE);
       switch (length) {
+        case 1 -> memory.set(ValueLayout.JAVA_BYTE, ma, (byte) value);
         case 2 -> memory.set(SHORT, ma, (short) value);
         case 4 -> memory.set(INT, ma, (int) value);
         default -> memory.set(LONG, ma, value);

@@ -107,6 +107,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   private boolean kernelMode = true;
   private long inactiveGsBase;
+  private boolean cpuidFaulting;
   private volatile long vcpuInfo;
   private boolean vcpuInfoRegistered;
   private long vcpuInfoFrame = -1;
@@ -258,9 +259,13 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   /**
    * Says whether a long hypercall should be continued later: the slice is over, or somebody wants
-   * the vCPU off its pCPU. If so, the slice ends as soon as the hypercall returns.
+   * the vCPU off its pCPU, or it has blocked in a part of a multicall. If so, the slice ends as
+   * soon as the hypercall returns.
    */
   public boolean mustPreempt() {
+    if (sliceEnd != null) {
+      return true;
+    }
     if (System.nanoTime() - sliceDeadline >= 0) {
       sliceEnd = SliceEnd.EXPIRED;
       return true;
@@ -468,6 +473,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     long live = state.gsBase;
     state.gsBase = inactiveGsBase;
     inactiveGsBase = live;
+    state.cpuidFaults = cpuidFaulting && !kernelMode;
     if (kernelMode) {
       runstate.enteredKernel();
     }
@@ -481,6 +487,16 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** Sets the GS base that is not live. */
   public void setInactiveGsBase(long base) {
     inactiveGsBase = base;
+  }
+
+  /** Says whether CPUID is a fault in the guest's user mode. */
+  public boolean cpuidFaulting() {
+    return cpuidFaulting;
+  }
+
+  /** Chooses whether CPUID is a fault in the guest's user mode; called in kernel mode. */
+  public void setCpuidFaulting(boolean on) {
+    cpuidFaulting = on;
   }
 
   // ---- life cycle

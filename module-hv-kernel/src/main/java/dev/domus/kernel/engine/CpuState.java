@@ -101,6 +101,9 @@ public final class CpuState {
   /** Limits beside {@link #gdtBase} and {@link #idtBase}. */
   public int gdtLimit = 0xEFFF, idtLimit = 0xFFF;
 
+  /** CPUID raises #GP(0): CPUID faulting is on and the guest is in user mode. */
+  public boolean cpuidFaults;
+
   /**
    * Set while the instruction that just completed was a MOV to SS or POP SS: debug exceptions are
    * held off for one instruction (Intel SDM vol. 3, 6.8.3).

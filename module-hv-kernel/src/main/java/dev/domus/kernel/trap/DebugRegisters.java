@@ -13,7 +13,7 @@ public final class DebugRegisters {
   public static final long BS = 1 << 14;
 
   private static final long DR6_ONES = 0xFFFF_0FF0L, DR6_ZEROS = 1 << 12;
-  private static final long DR7_ONES = 1 << 10, DR7_ZEROS = 0xD000, DR7_GD = 1 << 13;
+  private static final long DR7_ONES = 1 << 10, DR7_ZEROS = 0xD800, DR7_GD = 1 << 13;
   private static final int ENABLE_BITS = 0xFF;
   private static final int IO_BREAKPOINT = 2;
 
@@ -68,11 +68,8 @@ public final class DebugRegisters {
       return -Errno.EPERM;
     }
     if ((value & ENABLE_BITS) != 0) {
-      for (int i = 0; i < 4; i++) {
-        boolean enabled = (value >>> 2 * i & 3) != 0;
-        if (enabled
-            && (value >>> 16 + 4 * i & 3) == IO_BREAKPOINT
-            && (s.cr4 & CpuState.CR4_DE) == 0) {
+      for (int i = 0; i < 4; i++) { // of all four, enabled or not, once one is
+        if ((value >>> 16 + 4 * i & 3) == IO_BREAKPOINT && (s.cr4 & CpuState.CR4_DE) == 0) {
           return -Errno.EPERM;
         }
       }

@@ -14,6 +14,14 @@ final class Msr {
       PATCH_LEVEL = 0x8B,
       MCG_CAP = 0x179,
       MCG_STATUS = 0x17A;
+  private static final int PLATFORM_INFO = 0xCE, MISC_FEATURES_ENABLES = 0x140;
+
+  /** Registers of the machine-check banks: two of four registers, and their CTL2. */
+  private static final int MC_FIRST = 0x400,
+      MC_LAST = 0x407,
+      MC_CTL2_FIRST = 0x280,
+      MC_CTL2_LAST = 0x281;
+
   private static final int DEBUGCTL = 0x1D9, PAT = 0x277;
   private static final int EFER = 0xC0000080, FS_BASE = 0xC0000100, GS_BASE = 0xC0000101;
   private static final int KERNEL_GS_BASE = 0xC0000102, TSC_AUX = 0xC0000103;
@@ -23,6 +31,11 @@ final class Msr {
   private static final long APIC_BASE_BSP = 0xFEE00900L, APIC_BASE_AP = 0xFEE00800L;
   private static final long EFER_VALUE = 0xD01;
   private static final long PAT_VALUE = 0x0000_0500_0107_0406L;
+
+  /** Two machine-check banks, which never have anything to say. */
+  private static final long MCG_CAP_VALUE = 2;
+
+  private static final long CPUID_FAULTING_OFFERED = 1L << 31, CPUID_FAULTING = 1;
   private static final long LFENCE_SERIALISES = 2;
 
   private Msr() {}
@@ -30,11 +43,13 @@ final class Msr {
   static boolean readable(int msr) {
     return switch (msr) {
       case TSC, APIC_BASE, PATCH_LEVEL, MCG_CAP, MCG_STATUS, DEBUGCTL, PAT -> true;
+      case PLATFORM_INFO, MISC_FEATURES_ENABLES -> true;
       case EFER, FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX, HWCR, DE_CFG -> true;
       default ->
           between(msr, K7_PERF_FIRST, K7_PERF_LAST)
               || between(msr, F15_PERF_FIRST, F15_PERF_LAST)
-              || between(msr, PSTATE_LIMIT, PSTATE_LAST);
+              || between(msr, PSTATE_LIMIT, PSTATE_LAST)
+              || isMachineCheckBank(msr);
     };
   }
 
@@ -43,6 +58,9 @@ final class Msr {
     return switch (msr) {
       case TSC -> v.tsc();
       case APIC_BASE -> v.id() == 0 ? APIC_BASE_BSP : APIC_BASE_AP;
+      case PLATFORM_INFO -> CPUID_FAULTING_OFFERED;
+      case MISC_FEATURES_ENABLES -> v.cpuidFaulting() ? CPUID_FAULTING : 0;
+      case MCG_CAP -> MCG_CAP_VALUE;
       case PAT -> PAT_VALUE;
       case EFER -> EFER_VALUE;
       case FS_BASE -> s.fsBase;
@@ -84,11 +102,23 @@ final class Msr {
       case DE_CFG, DEBUGCTL -> {
         return msr == DE_CFG || value == 0;
       }
+      case MISC_FEATURES_ENABLES -> {
+        if ((value & ~CPUID_FAULTING) != 0) {
+          return false;
+        }
+        v.setCpuidFaulting(value != 0);
+        return true;
+      }
       default -> {
         return between(msr, K7_PERF_FIRST, K7_PERF_LAST)
-            || between(msr, F15_PERF_FIRST, F15_PERF_LAST);
+            || between(msr, F15_PERF_FIRST, F15_PERF_LAST)
+            || isMachineCheckBank(msr);
       }
     }
+  }
+
+  private static boolean isMachineCheckBank(int msr) {
+    return between(msr, MC_FIRST, MC_LAST) || between(msr, MC_CTL2_FIRST, MC_CTL2_LAST);
   }
 
   private static boolean between(int msr, int first, int last) {

@@ -5,11 +5,13 @@ import dev.domus.kernel.time.Clock;
 /**
  * The I/O ports of an unprivileged domain (xen-pv-abi.md, 9.6): nothing is there, so reads give
  * ones and writes are dropped, but for the counter that kernels calibrate themselves with (channel
- * 2 of the interval timer, gated by port 0x61) and the PCI address latch, which they write and read
- * back.
+ * 2 of the interval timer, gated by port 0x61) and the latches of the PCI address and the clock's
+ * index, which they write and read back.
  */
 final class PortIo {
   private static final int PIT_CHANNEL_2 = 0x42, PIT_CONTROL = 0x43, SPEAKER = 0x61;
+  private static final int RTC_INDEX = 0x70, RTC_INDEX_BITS = 0x7F;
+
   private static final int PCI_ADDRESS = 0xCF8;
   private static final long PIT_HZ = 1_193_182;
   private static final int SELECT_CHANNEL_2 = 2;
@@ -18,6 +20,7 @@ final class PortIo {
   private final Clock clock;
   private int speaker;
   private int pciAddress;
+  private int rtcIndex;
   private int reload = 0x10000;
   private long loadedAt;
   private boolean highByteNext;
@@ -34,6 +37,9 @@ final class PortIo {
     if (bytes == 1 && port == SPEAKER) {
       return speaker | (elapsedTicks() >= reload ? SPEAKER_OUTPUT : 0);
     }
+    if (bytes == 1 && port == RTC_INDEX) {
+      return rtcIndex;
+    }
     if (bytes == 1 && port == PIT_CHANNEL_2) {
       int count = (int) Math.floorMod(reload - elapsedTicks(), 0x10000L);
       highByteNext = !highByteNext;
@@ -45,6 +51,8 @@ final class PortIo {
   void write(int port, int bytes, int value) {
     if (port == PCI_ADDRESS && bytes == 4) {
       pciAddress = value;
+    } else if (bytes == 1 && port == RTC_INDEX) {
+      rtcIndex = value & RTC_INDEX_BITS;
     } else if (bytes == 1 && port == SPEAKER) {
       speaker = value & SPEAKER_WRITABLE;
     } else if (bytes == 1 && port == PIT_CONTROL && (value >>> 6 & 3) == SELECT_CHANNEL_2) {

@@ -7,6 +7,8 @@ import static dev.domus.kernel.engine.CpuState.RDX;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.hypercall.GuestFault;
+import dev.domus.memory.paging.PageWalk;
+import dev.domus.memory.paging.Pte;
 
 /**
  * Emulation of the privileged instructions that a PV guest may use although it runs at CPL 3
@@ -21,12 +23,17 @@ import dev.domus.kernel.hypercall.GuestFault;
  *   [66 F2 F3 2E 36 3E 26 64 65 67]* [REX] opcode
  *   FA CLI   FB STI   6C..6F INS/OUTS   E4..E7, EC..EF IN/OUT
  *   0F 06 CLTS   0F 09 WBINVD   0F 20/22 MOV CR   0F 21/23 MOV DR   0F 30 WRMSR   0F 31 RDTSC   0F 32 RDMSR
- *   0F 01 D1 XSETBV   0F 01 F9 RDTSCP   0F A2 CPUID
+ *   0F 01 F9 RDTSCP
  * </pre>
  */
 final class PrivilegedInstruction {
   private static final int MAX_LENGTH = 15;
-  private static final int FORCED_PREFIX_LENGTH = 5;
+  private static final byte[] FORCED_PREFIX = {0x0F, 0x0B, 'x', 'e', 'n'};
+
+  private static final byte[] CPUID = {0x0F, (byte) 0xA2};
+
+  /** Iterations of a repeated INS or OUTS between two looks at what else is to be done. */
+  private static final int STRING_STRETCH = 1024;
 
   private final Vcpu vcpu;
   private final PortIo ports;
@@ -35,6 +42,9 @@ final class PrivilegedInstruction {
   private int length;
   private int rex;
   private boolean operandSize16;
+  private boolean addressSize32;
+  private boolean repeated;
+  private int segmentOverride;
 
   PrivilegedInstruction(Vcpu vcpu) {
     this.vcpu = vcpu;
@@ -42,28 +52,41 @@ final class PrivilegedInstruction {
   }
 
   /**
-   * Emulates the forced-emulation prefix: {@code ud2; .ascii "xen"; cpuid}.
+   * Emulates the forced-emulation prefix: {@code ud2; .ascii "xen"; cpuid}. Bytes of it that are
+   * not mapped are a page fault; in user mode under CPUID faulting it is #GP(0) at the CPUID.
    *
-   * @return true if that is what is at RIP
+   * @return true if that is what is at RIP, or another exception has been delivered instead of #UD
    */
   boolean forcedCpuid() {
     CpuState s = vcpu.state();
-    long rip = s.rip;
     try {
-      if (vcpu.guest().getByte(rip) != 0x0F
-          || vcpu.guest().getByte(rip + 1) != 0x0B
-          || vcpu.guest().getByte(rip + 2) != 'x'
-          || vcpu.guest().getByte(rip + 3) != 'e'
-          || vcpu.guest().getByte(rip + 4) != 'n'
-          || vcpu.guest().getByte(rip + 5) != 0x0F
-          || vcpu.guest().getByte(rip + 6) != 0xA2) {
+      if (!isAt(s.rip, FORCED_PREFIX) || !isAt(s.rip + FORCED_PREFIX.length, CPUID)) {
         return false;
       }
     } catch (GuestFault unreadable) {
-      return false;
+      Bounce.pageFault(vcpu, at, 0);
+      return true;
+    }
+    if (s.cpuidFaults) {
+      s.rip += FORCED_PREFIX.length;
+      Bounce.exception(vcpu, Vector.GP, 0);
+      return true;
     }
     vcpu.cpuid((int) s.gpr[RAX], (int) s.gpr[RCX]);
-    finish(FORCED_PREFIX_LENGTH + 2);
+    finish(FORCED_PREFIX.length + CPUID.length);
+    return true;
+  }
+
+  /**
+   * Compares bytes of the guest's, up to the first that differs; {@link #at} is the last one read.
+   */
+  private boolean isAt(long va, byte[] expected) {
+    for (int i = 0; i < expected.length; i++) {
+      at = va + i;
+      if (vcpu.guest().getByte(at) != (expected[i] & 0xFF)) {
+        return false;
+      }
+    }
     return true;
   }
 
@@ -76,6 +99,9 @@ final class PrivilegedInstruction {
     length = 0;
     rex = 0;
     operandSize16 = false;
+    addressSize32 = false;
+    repeated = false;
+    segmentOverride = 0;
     try {
       return decodeAndExecute();
     } catch (GuestFault unreadable) {
@@ -93,7 +119,7 @@ final class PrivilegedInstruction {
   private boolean decodeAndExecute() {
     int opcode = next();
     while (isLegacyPrefix(opcode)) {
-      operandSize16 |= opcode == 0x66;
+      prefix(opcode);
       opcode = next();
     }
     if ((opcode & 0xF0) == 0x40) {
@@ -103,6 +129,7 @@ final class PrivilegedInstruction {
     return switch (opcode) {
       case 0xFA, 0xFB ->
           ioAllowed() && finish(length); // the virtual interrupt flag stays as it is: ABI 9.1
+      case 0x6C, 0x6D, 0x6E, 0x6F -> string(opcode < 0x6E, (opcode & 1) == 0 ? 1 : wordOrDword());
       case 0xE4, 0xE5 -> in(next(), opcode == 0xE4 ? 1 : wordOrDword());
       case 0xE6, 0xE7 -> out(next(), opcode == 0xE6 ? 1 : wordOrDword());
       case 0xEC, 0xED ->
@@ -112,6 +139,16 @@ final class PrivilegedInstruction {
       case 0x0F -> twoByte(next());
       default -> false;
     };
+  }
+
+  private void prefix(int b) {
+    switch (b) {
+      case 0x66 -> operandSize16 = true;
+      case 0x67 -> addressSize32 = true;
+      case 0xF2, 0xF3 -> repeated = true;
+      case 0x64, 0x65 -> segmentOverride = b;
+      default -> {} // those of the other segments mean nothing in 64-bit code
+    }
   }
 
   private boolean twoByte(int opcode) {
@@ -126,7 +163,7 @@ final class PrivilegedInstruction {
       case 0x30 -> privilegedUser() ? false : writeMsr();
       case 0x31 -> readTsc(false);
       case 0x32 -> privilegedUser() ? false : readMsr();
-      default -> false;
+      default -> false; // CPUID among them: it comes here only under CPUID faulting
     };
   }
 
@@ -170,8 +207,7 @@ final class PrivilegedInstruction {
   // ------------------------------------------------------------------------------------------------------
 
   private boolean ioAllowed() {
-    int cpl = vcpu.kernelMode() ? vcpu.domain().assist(VmAssist.ARCHITECTURAL_IOPL) ? 0 : 1 : 3;
-    return vcpu.traps().iopl >= cpl;
+    return vcpu.traps().iopl >= VmAssist.cpl(vcpu);
   }
 
   private boolean portAllowed(int port, int bytes) {
@@ -210,6 +246,76 @@ final class PrivilegedInstruction {
     }
     ports.write(port, bytes, (int) vcpu.state().gpr[RAX]);
     return finish(length);
+  }
+
+  /**
+   * INS and OUTS, repeated or not. Each iteration leaves the registers such that the instruction
+   * can be begun again; a long run is left and begun again, so that events get their turn.
+   */
+  private boolean string(boolean input, int bytes) {
+    CpuState s = vcpu.state();
+    long[] gpr = s.gpr;
+    int port = (int) gpr[RDX] & 0xFFFF;
+    if (!portAllowed(port, bytes)) {
+      return false;
+    }
+    long mask = addressSize32 ? 0xFFFF_FFFFL : -1L;
+    int index = input ? CpuState.RDI : CpuState.RSI;
+    long base =
+        input ? 0 : segmentOverride == 0x64 ? s.fsBase : segmentOverride == 0x65 ? s.gsBase : 0;
+    long step = (s.rflags & CpuState.DF) != 0 ? -bytes : bytes;
+    long count = repeated ? gpr[RCX] & mask : 1;
+    for (int i = 0; count != 0; i++) {
+      if (i == STRING_STRETCH) {
+        return true;
+      }
+      long va = base + (gpr[index] & mask);
+      try {
+        transfer(input, port, va, bytes);
+      } catch (GuestFault unreachable) {
+        return Pte.isCanonical(va) && memoryFault(va, bytes, input ? PageWalk.WRITE : 0);
+      }
+      gpr[index] = gpr[index] + step & mask;
+      if (repeated) {
+        gpr[RCX] = --count;
+      } else {
+        count = 0;
+      }
+    }
+    return finish(length);
+  }
+
+  private void transfer(boolean input, int port, long va, int bytes) {
+    if (input) {
+      vcpu.guest().requireWritable(va, bytes); // before the port is read, which may change it
+      int value = ports.read(port, bytes);
+      switch (bytes) {
+        case 1 -> vcpu.guest().putByte(va, value);
+        case 2 -> vcpu.guest().putShort(va, value);
+        default -> vcpu.guest().putInt(va, value);
+      }
+    } else {
+      int value =
+          switch (bytes) {
+            case 1 -> vcpu.guest().getByte(va);
+            case 2 -> vcpu.guest().getShort(va);
+            default -> vcpu.guest().getInt(va);
+          };
+      ports.write(port, bytes, value);
+    }
+  }
+
+  /** Delivers the page fault of an operand that could not be reached. */
+  private boolean memoryFault(long va, int bytes, int access) {
+    long walked = vcpu.guest().walk(va, access);
+    long faulting = va;
+    if (walked >= 0 && (va & 0xFFF) + bytes > 0x1000) {
+      faulting = va + bytes - 1 & ~0xFFFL;
+      walked = vcpu.guest().walk(faulting, access);
+    }
+    int code = walked < 0 ? PageWalk.errorCode(walked) : access; // mapped: the hypervisor's range
+    Bounce.pageFault(vcpu, faulting, code);
+    return true;
   }
 
   // ---- control and debug registers

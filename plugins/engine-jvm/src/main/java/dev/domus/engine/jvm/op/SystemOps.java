@@ -81,6 +81,9 @@ final class SystemOps {
 
     @Override
     public Block follow(Cpu c) {
+      if (c.state.cpuidFaults) {
+        throw c.raise(GuestFault.GP);
+      }
       long[] r = c.r;
       int leaf = (int) r[CpuState.RAX];
       int subleaf = (int) r[CpuState.RCX];
