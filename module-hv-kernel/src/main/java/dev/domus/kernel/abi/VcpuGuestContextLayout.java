@@ -30,7 +30,8 @@ public final class VcpuGuestContextLayout {
       GDT_ENTRIES = 4960,
       KERNEL_SS = 4968,
       KERNEL_SP = 4976,
-      CTRLREG = 4984;
+      CTRLREG = 4984,
+      DEBUGREG = 5048;
 
   /** Offset in vcpu_guest_context. */
   public static final int EVENT_CALLBACK = 5112,
@@ -40,6 +41,9 @@ public final class VcpuGuestContextLayout {
 
   /** Offset in vcpu_guest_context. */
   public static final int GS_BASE_KERNEL = 5152, GS_BASE_USER = 5160;
+
+  /** Bit of the flags. */
+  public static final int IN_KERNEL = 1 << 2;
 
   /** Bit of the flags. */
   public static final int FAILSAFE_DISABLES_EVENTS = 1 << 3, SYSCALL_DISABLES_EVENTS = 1 << 4;

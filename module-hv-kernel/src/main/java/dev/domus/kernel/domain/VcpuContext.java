@@ -3,6 +3,7 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.trap.DebugRegisters;
 import dev.domus.kernel.trap.TrapState;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.Arena;
@@ -15,6 +16,8 @@ import java.lang.foreign.ValueLayout;
  * frames are referenced, before the vCPU is touched.
  */
 public final class VcpuContext {
+  private static final int IOPL_SHIFT = 12;
+
   private VcpuContext() {}
 
   /**
@@ -28,9 +31,6 @@ public final class VcpuContext {
   public static long initialise(Vcpu v, Vcpu target, long arg) {
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
-    }
-    if (target.initialised()) {
-      return -Errno.EEXIST;
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
@@ -49,8 +49,14 @@ public final class VcpuContext {
     long event = at(c, VcpuGuestContextLayout.EVENT_CALLBACK);
     long failsafe = at(c, VcpuGuestContextLayout.FAILSAFE_CALLBACK);
     long syscall = at(c, VcpuGuestContextLayout.SYSCALL_CALLBACK);
+    long rsp = at(c, VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RSP);
+    long flags = at(c, VcpuGuestContextLayout.FLAGS);
+    long userTable = at(c, VcpuGuestContextLayout.CTRLREG + 8) >>> 12;
+    boolean inKernel = (flags & VcpuGuestContextLayout.IN_KERNEL) != 0;
     boolean canonical =
         Pte.isCanonical(rip)
+            && Pte.isCanonical(rsp)
+            && Pte.isCanonical(at(c, VcpuGuestContextLayout.KERNEL_SP))
             && Pte.isCanonical(fsBase)
             && Pte.isCanonical(gsKernel)
             && Pte.isCanonical(gsUser)
@@ -65,6 +71,9 @@ public final class VcpuContext {
         return -Errno.EINVAL;
       }
     }
+    if (!inKernel && userTable == 0 || !debugRegistersAllowed(c)) {
+      return -Errno.EINVAL;
+    }
     long[] gdtFrames = new long[16];
     for (int i = 0; i < gdtFrames.length; i++) {
       gdtFrames[i] = at(c, VcpuGuestContextLayout.GDT_FRAMES + 8L * i);
@@ -76,7 +85,7 @@ public final class VcpuContext {
             .setUpVcpu(
                 target,
                 at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
-                at(c, VcpuGuestContextLayout.CTRLREG + 8) >>> 12,
+                userTable,
                 gdtFrames,
                 (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
                 at(c, VcpuGuestContextLayout.LDT_BASE),
@@ -87,13 +96,9 @@ public final class VcpuContext {
     TrapState traps = target.traps();
     for (int i = 0; i < 256; i++) {
       long entry = VcpuGuestContextLayout.TRAPS + 16L * i;
-      int vector = c.get(ValueLayout.JAVA_BYTE, entry) & 0xFF;
-      int flags = c.get(ValueLayout.JAVA_BYTE, entry + 1) & 0xFF;
-      if (at(c, entry + 8) != 0) {
-        traps.set(vector, flags, at(c, entry + 8));
-      }
+      int gateFlags = c.get(ValueLayout.JAVA_BYTE, entry + 1) & 0xFF;
+      traps.set(i, gateFlags, at(c, entry + 8)); // by place: the entry's vector is not looked at
     }
-    long flags = at(c, VcpuGuestContextLayout.FLAGS);
     traps.setKernelStack(
         (int) at(c, VcpuGuestContextLayout.KERNEL_SS), at(c, VcpuGuestContextLayout.KERNEL_SP));
     traps.setCallback(TrapState.CALLBACK_EVENT, event, true);
@@ -116,8 +121,35 @@ public final class VcpuContext {
             .hypervisor()
             .cpuidPolicy()
             .guestCr4(at(c, VcpuGuestContextLayout.CTRLREG + 32));
+    s.cr0 |= at(c, VcpuGuestContextLayout.CTRLREG) & CpuState.CR0_TS;
+    debugRegisters(s, c);
+    if (!inKernel) {
+      target.enterUser();
+    }
     target.setInitialised();
     return 0;
+  }
+
+  /** Breakpoints that could not be set by hypercall are refused (XSA-444). */
+  private static boolean debugRegistersAllowed(MemorySegment c) {
+    boolean allowed = true;
+    for (int i = 0; i < 4; i++) {
+      allowed &= GuestAccess.addressOk(debugRegister(c, i), 1);
+    }
+    return allowed && debugRegister(c, 6) >>> 32 == 0 && debugRegister(c, 7) >>> 32 == 0;
+  }
+
+  /** What cannot be in force is left out, as on Xen. */
+  private static void debugRegisters(CpuState s, MemorySegment c) {
+    for (int i = 0; i < 8; i++) {
+      if (i != 4 && i != 5) {
+        DebugRegisters.write(s, i, debugRegister(c, i));
+      }
+    }
+  }
+
+  private static long debugRegister(MemorySegment c, int register) {
+    return at(c, VcpuGuestContextLayout.DEBUGREG + 8L * register);
   }
 
   private static void registers(Vcpu target, MemorySegment c) {
@@ -127,7 +159,9 @@ public final class VcpuContext {
       s.gpr[i] = at(c, base + VcpuGuestContextLayout.register(i));
     }
     s.rip = at(c, base + VcpuGuestContextLayout.REG_RIP);
-    s.rflags = TrapState.sanitise(at(c, base + VcpuGuestContextLayout.REG_RFLAGS));
+    long rflags = at(c, base + VcpuGuestContextLayout.REG_RFLAGS);
+    s.rflags = TrapState.sanitise(rflags);
+    target.traps().setIopl((int) (rflags >>> IOPL_SHIFT) & 3); // Linux gives its other vCPUs 1 here
     s.cs = selector(c, base + VcpuGuestContextLayout.REG_CS) | 3;
     s.ss = selector(c, base + VcpuGuestContextLayout.REG_SS) | 3;
     s.ds = selector(c, base + VcpuGuestContextLayout.REG_DS);

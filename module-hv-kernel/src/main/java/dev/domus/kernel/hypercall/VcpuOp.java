@@ -15,7 +15,7 @@ final class VcpuOp implements Hypercall {
 
   @Override
   public long call(Vcpu v, long command, long id, long arg, long a4, long a5) {
-    Vcpu target = id >= 0 && id <= Integer.MAX_VALUE ? v.domain().vcpu((int) id) : null;
+    Vcpu target = v.domain().vcpu((int) id);
     if (target == null) {
       return -Errno.ENOENT;
     }
@@ -34,9 +34,9 @@ final class VcpuOp implements Hypercall {
       case 8 -> setSingleShotTimer(v, target, arg);
       case 9 -> stopSingleShotTimer(v, target);
       case 10 -> VcpuInfoPage.register(v, target, arg);
-      case 11 -> sendNmi(target);
+      case 11 -> sendNmi(target, arg);
       case 12 -> -Errno.EINVAL;
-      case 13 -> registerTimeArea(v, target, arg);
+      case 13 -> v.writeTimeArea(v.guest().getLong(arg));
       default -> -Errno.ENOSYS;
     };
   }
@@ -63,10 +63,10 @@ final class VcpuOp implements Hypercall {
 
   private static long setPeriodicTimer(Vcpu v, Vcpu target, long arg) {
     long period = v.guest().getLong(arg);
-    if (period < MIN_PERIOD_NANOS || target != v) {
+    if (period < MIN_PERIOD_NANOS) {
       return -Errno.EINVAL;
     }
-    v.timers().setPeriod(period);
+    target.timers().setPeriod(period);
     return 0;
   }
 
@@ -96,18 +96,13 @@ final class VcpuOp implements Hypercall {
     return 0;
   }
 
-  private static long sendNmi(Vcpu target) {
+  private static long sendNmi(Vcpu target, long arg) {
+    if (arg != 0) {
+      return -Errno.EINVAL;
+    }
     target.traps().raiseNmi();
     target.notifyUpcall();
     return 0;
-  }
-
-  private static long registerTimeArea(Vcpu v, Vcpu target, long arg) {
-    long va = v.guest().getLong(arg);
-    if (target != v) {
-      return -Errno.EINVAL;
-    }
-    return v.writeTimeArea(va);
   }
 
   static long setTimerOp(Vcpu v, long timeout, long a2, long a3, long a4, long a5) {

@@ -1,0 +1,132 @@
+package dev.domus.kernel.hypercall;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.abi.VcpuGuestContextLayout;
+import dev.domus.kernel.dispatch.TestSchedulers;
+import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
+import dev.domus.kernel.testing.TinyMachine;
+import dev.domus.kernel.trap.VmAssist;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** How a kernel sets up another of its vCPUs (xen-pv-abi.md, 3.6 and 11.2). */
+class VcpuInitialiseTest {
+  private static final long CONTEXT = 6 << 12;
+  private static final long BAD = 1L << 47;
+
+  private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1);
+  private Domain domain;
+  private Vcpu vcpu;
+  private Vcpu second;
+  private ScriptedVcpu guest;
+
+  @BeforeEach
+  void start() {
+    domain = machine.build(2);
+    machine.control().unpause(domain.domid());
+    vcpu = domain.vcpu(0);
+    second = domain.vcpu(1);
+    guest = machine.engine().vcpu(0);
+    put(VcpuGuestContextLayout.FLAGS, VcpuGuestContextLayout.IN_KERNEL);
+    put(VcpuGuestContextLayout.CTRLREG + 24, vcpu.kernelTable() << 12);
+    put(VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RIP, 0x5000);
+    put(VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_CS, 0xE033);
+    put(VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_SS, 0xE02B);
+    put(VcpuGuestContextLayout.GS_BASE_KERNEL, 0x1000);
+    put(VcpuGuestContextLayout.GS_BASE_USER, 0x2000);
+  }
+
+  @AfterEach
+  void close() {
+    machine.close();
+  }
+
+  private void put(long offset, long value) {
+    vcpu.guest().putLong(CONTEXT + offset, value);
+  }
+
+  private long initialise() {
+    return guest.hypercall(HypercallNumber.VCPU_OP, 0, 1, CONTEXT);
+  }
+
+  @Test
+  void theContextIsTakenOverOnce() {
+    put(VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RFLAGS, 0x1000);
+    put(VcpuGuestContextLayout.DEBUGREG, 0x4444);
+    put(VcpuGuestContextLayout.TRAPS + 16L * 14 + 8, 0x8000); // the entry's vector says 0
+    assertEquals(-Errno.EINVAL, guest.hypercall(HypercallNumber.VCPU_OP, 1, 1), "up: too early");
+    assertEquals(0, initialise());
+    assertTrue(second.kernelMode());
+    assertEquals(0x1000, second.state().gsBase);
+    assertEquals(0x4444, second.state().dr[0]);
+    assertEquals(0xFFFF0FF0L, second.state().dr[6], "reserved bits");
+    assertEquals(0x8000, second.traps().address(14));
+    assertEquals(CpuState.RFLAGS_ALWAYS, second.state().rflags);
+    assertFalse(second.online());
+    assertEquals(-Errno.EEXIST, initialise());
+    assertEquals(
+        -Errno.EFAULT,
+        guest.hypercall(HypercallNumber.VCPU_OP, 0, 1, 1L << 40),
+        "reading comes before looking");
+  }
+
+  @Test
+  void ioplOfTheFlagsBecomesTheVirtualOne() {
+    put(VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RFLAGS, 0x1000);
+    assertEquals(0, initialise());
+    assertTrue(second.kernelMode() && !domain.assist(VmAssist.ARCHITECTURAL_IOPL));
+    assertEquals(1, second.traps().iopl(), "or CLI would fault on the vCPU, and Linux uses it");
+  }
+
+  @Test
+  void addressesHaveToBeCanonical() {
+    long[] fields = {
+      VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RIP,
+      VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RSP,
+      VcpuGuestContextLayout.KERNEL_SP,
+      VcpuGuestContextLayout.FS_BASE,
+      VcpuGuestContextLayout.GS_BASE_KERNEL,
+      VcpuGuestContextLayout.GS_BASE_USER,
+      VcpuGuestContextLayout.EVENT_CALLBACK,
+      VcpuGuestContextLayout.FAILSAFE_CALLBACK,
+      VcpuGuestContextLayout.SYSCALL_CALLBACK,
+      VcpuGuestContextLayout.TRAPS + 16L * 255 + 8,
+      VcpuGuestContextLayout.DEBUGREG + 24,
+      VcpuGuestContextLayout.LDT_BASE,
+    };
+    for (long field : fields) {
+      long before = vcpu.guest().getLong(CONTEXT + field);
+      put(field, BAD);
+      assertEquals(-Errno.EINVAL, initialise(), "offset=" + field);
+      put(field, before);
+    }
+    assertEquals(0, initialise());
+  }
+
+  @Test
+  void userModeNeedsAUserTable() {
+    put(VcpuGuestContextLayout.FLAGS, 0);
+    assertEquals(-Errno.EINVAL, initialise());
+    put(VcpuGuestContextLayout.CTRLREG + 8, vcpu.kernelTable() << 12);
+    assertEquals(0, initialise());
+    assertFalse(second.kernelMode());
+    assertEquals(0x2000, second.state().gsBase);
+    assertEquals(0x1000, second.inactiveGsBase());
+  }
+
+  @Test
+  void oneVcpuMayRegisterTheTimeAreaOfAnother() {
+    vcpu.guest().putLong(CONTEXT, 7 << 12);
+    assertEquals(0, guest.hypercall(HypercallNumber.VCPU_OP, 13, 1, CONTEXT));
+    assertEquals(2, vcpu.guest().getInt(7 << 12), "an even version");
+  }
+}
