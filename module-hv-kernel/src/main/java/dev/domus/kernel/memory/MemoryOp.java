@@ -22,7 +22,10 @@ public final class MemoryOp implements Hypercall {
   private static final int COMMAND_BITS = 6;
   private static final int INCREASE_RESERVATION = 0, DECREASE_RESERVATION = 1, MAXIMUM_RAM_PAGE = 2;
   private static final int CURRENT_RESERVATION = 3, MAXIMUM_RESERVATION = 4, MACHPHYS_MFN_LIST = 5;
-  private static final int POPULATE_PHYSMAP = 6, MACHINE_MEMORY_MAP = 10, EXCHANGE = 11;
+  private static final int POPULATE_PHYSMAP = 6,
+      MEMORY_MAP = 9,
+      MACHINE_MEMORY_MAP = 10,
+      EXCHANGE = 11;
   private static final int MACHPHYS_MAPPING = 12;
   private static final int SET_MEMORY_MAP = 13,
       MAXIMUM_GPFN = 14,
@@ -31,6 +34,8 @@ public final class MemoryOp implements Hypercall {
   private static final int CLAIM_PAGES = 24, ACQUIRE_RESOURCE = 28;
   private static final long M2P_START = 0xFFFF8000_00000000L, M2P_END = 0xFFFF8040_00000000L;
   private static final long M2P_LAST_MFN = (1L << 35) - 1;
+  private static final int RESERVATION_SIZE = 32;
+  private static final int E820_ENTRY_SIZE = 20, E820_RAM = 1;
   private static final int PREEMPTION_CHECK = 64;
   private static final int FRAMES_OF_2_MIB = 512;
 
@@ -45,6 +50,7 @@ public final class MemoryOp implements Hypercall {
           reservation(v, command, commandAndStart >>> COMMAND_BITS, arg);
       case MAXIMUM_RAM_PAGE -> v.domain().hypervisor().frames();
       case CURRENT_RESERVATION, MAXIMUM_RESERVATION, MAXIMUM_GPFN -> pages(v, command, arg);
+      case MEMORY_MAP -> memoryMap(v, arg);
       case EXCHANGE -> MemoryExchange.call(v, commandAndStart, arg);
       case MACHPHYS_MAPPING -> machphysMapping(v, arg);
       case MACHPHYS_MFN_LIST -> machphysMfnList(v, arg);
@@ -57,13 +63,22 @@ public final class MemoryOp implements Hypercall {
   // ---- reservations
   // -----------------------------------------------------------------------------------------------
 
+  /**
+   * Answers with how many extents are done, never with an error number: whoever names a bad address
+   * or another domain gets none (Xen, common/memory.c, do_memory_op).
+   */
   private static long reservation(Vcpu v, int command, long start, long arg) {
+    try {
+      v.guest().requireReadable(arg, RESERVATION_SIZE);
+    } catch (GuestFault unreadable) {
+      return start;
+    }
     long extents = v.guest().getLong(arg);
     long count = v.guest().getLong(arg + 8);
     int order = v.guest().getInt(arg + 16);
     int domid = v.guest().getShort(arg + 24);
     if (domid != Domid.SELF && domid != v.domain().domid()) {
-      return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+      return start;
     }
     if (count < 0 || count > Long.MAX_VALUE >>> COMMAND_BITS + 3 || start > count) {
       return start; // nothing that is to be done can be done
@@ -71,7 +86,7 @@ public final class MemoryOp implements Hypercall {
     boolean listNeeded = command != INCREASE_RESERVATION || extents != 0;
     if (listNeeded
         && !GuestAccess.addressOk(extents, count * 8)) { // all of it, before any effect (XSA-212)
-      return -Errno.EFAULT;
+      return start;
     }
     if (order < 0 || order > FrameAllocator.MAX_ORDER) {
       return start;
@@ -166,6 +181,23 @@ public final class MemoryOp implements Hypercall {
       count++;
     }
     v.guest().putInt(arg + 16, count);
+    return 0;
+  }
+
+  /**
+   * The domain's memory map, as Xen's toolstack sets it: RAM from 0 to the most it may have. u32
+   * entries@0 in and out, u64 list@8; an entry (20) is u64 start, u64 size, u32 type.
+   */
+  private static long memoryMap(Vcpu v, long arg) {
+    boolean room = v.guest().getInt(arg) != 0;
+    long list = v.guest().getLong(arg + 8);
+    if (room) {
+      v.guest().requireWritable(list, E820_ENTRY_SIZE);
+      v.guest().putLong(list, 0);
+      v.guest().putLong(list + 8, v.domain().mmu().maxPages() << 12);
+      v.guest().putInt(list + 16, E820_RAM);
+    }
+    v.guest().putInt(arg, room ? 1 : 0);
     return 0;
   }
 

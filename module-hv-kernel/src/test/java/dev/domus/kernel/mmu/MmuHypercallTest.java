@@ -314,6 +314,18 @@ class MmuHypercallTest {
   }
 
   @Test
+  void aReservationNeverAnswersWithAnErrorNumber() {
+    for (int command : new int[] {0, 1, 6}) {
+      assertEquals(0, guest.hypercall(MEMORY_OP, command, 1L << 40), "no such argument");
+      reservation(ARG, 0xFFFF_8000_0000_0000L, 1, 0);
+      assertEquals(0, guest.hypercall(MEMORY_OP, command, ARG), "a list that is the hypervisor's");
+      reservation(ARG, DONE, 1, 0);
+      vcpu.guest().putLong(ARG + 24, 4711);
+      assertEquals(0, guest.hypercall(MEMORY_OP, command, ARG), "no such domain");
+    }
+  }
+
+  @Test
   void questionsAboutMemory() {
     vcpu.guest().putLong(ARG, Domid.SELF);
     assertEquals(domain.hypervisor().frames(), guest.hypercall(MEMORY_OP, 2, 0));
@@ -325,7 +337,14 @@ class MmuHypercallTest {
     store(10, DONE, 0);
     assertEquals(0, guest.hypercall(MEMORY_OP, 5, ARG));
     assertEquals(1, vcpu.guest().getInt(ARG + 16));
-    assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 9, ARG), "no map was set");
+    store(5, DONE, 0);
+    assertEquals(0, guest.hypercall(MEMORY_OP, 9, ARG));
+    assertEquals(1, vcpu.guest().getInt(ARG), "one entry: RAM from 0 to the maximum");
+    assertEquals(0, vcpu.guest().getLong(DONE));
+    assertEquals(32 << 12, vcpu.guest().getLong(DONE + 8));
+    assertEquals(1, vcpu.guest().getInt(DONE + 16));
+    store(1, 1L << 40, 0);
+    assertEquals(-Errno.EFAULT, guest.hypercall(MEMORY_OP, 9, ARG));
     assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 7, ARG));
     assertEquals(-Errno.EPERM, guest.hypercall(MEMORY_OP, 13, ARG));
   }
