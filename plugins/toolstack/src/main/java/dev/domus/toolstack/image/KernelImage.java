@@ -138,7 +138,8 @@ public record KernelImage(
               + '"');
     }
     String loader = notes.text(NoteType.LOADER);
-    if (!loader.startsWith(REQUIRED_LOADER)) {
+    boolean linux = notes.text(NoteType.GUEST_OS).startsWith("linux"); // need not say it, as on Xen
+    if (!loader.startsWith(REQUIRED_LOADER) && !linux) {
       throw file.bad(
           "note LOADER is "
               + BadInputException.quote(loader)

@@ -55,6 +55,12 @@ class KernelImageTest {
   }
 
   @Test
+  void linuxNeedNotNameItsLoader() throws BadInputException {
+    KernelImage image = TestImage.good().text(6, "linux").text(8, "").read();
+    assertEquals("linux", image.guestOs());
+  }
+
+  @Test
   void theLegacySectionCountsHypercallPagesFromVirtBaseAndPlacesByIt() throws BadInputException {
     KernelImage image =
         TestImage.good()
