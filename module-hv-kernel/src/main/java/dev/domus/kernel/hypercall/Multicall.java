@@ -2,6 +2,7 @@ package dev.domus.kernel.hypercall;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 
@@ -28,9 +29,13 @@ final class Multicall implements Hypercall {
     if (v.inMulticall()) {
       return -Errno.EINVAL;
     }
+    long entries = count & 0xFFFF_FFFFL;
+    if (!GuestAccess.addressOk(list, entries * ENTRY_SIZE)) {
+      return -Errno.EFAULT; // all of it, before any effect
+    }
     v.setInMulticall(true);
     try {
-      return run(v, list, count & 0xFFFF_FFFFL);
+      return run(v, list, entries);
     } finally {
       v.setInMulticall(false);
     }

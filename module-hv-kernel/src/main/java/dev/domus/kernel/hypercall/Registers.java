@@ -10,6 +10,8 @@ import dev.domus.memory.paging.Pte;
 /** The hypercalls that set one register or switch: too small for a class each. */
 final class Registers {
   private static final int FS_BASE = 0, GS_BASE_USER = 1, GS_BASE_KERNEL = 2, GS_SELECTOR_USER = 3;
+  private static final int TABLE_INDICATOR = 4;
+
   private static final int ENABLE = 0, DISABLE = 1;
 
   private Registers() {}
@@ -22,7 +24,7 @@ final class Registers {
 
   /** fpu_taskswitch (5): sets or clears the virtual CR0.TS. */
   static long fpuTaskswitch(Vcpu v, long set, long a2, long a3, long a4, long a5) {
-    if (set != 0) {
+    if ((int) set != 0) {
       v.state().cr0 |= CpuState.CR0_TS;
     } else {
       v.state().cr0 &= ~CpuState.CR0_TS;
@@ -32,21 +34,17 @@ final class Registers {
 
   /** set_debugreg (8). */
   static long setDebugreg(Vcpu v, long register, long value, long a3, long a4, long a5) {
-    return register < 0 || register > 7
-        ? -Errno.ENODEV
-        : DebugRegisters.write(v.state(), (int) register, value);
+    return DebugRegisters.write(v.state(), (int) register, value);
   }
 
   /** get_debugreg (9). */
   static long getDebugreg(Vcpu v, long register, long a2, long a3, long a4, long a5) {
-    return register < 0 || register > 7
-        ? -Errno.ENODEV
-        : DebugRegisters.read(v.state(), (int) register);
+    return DebugRegisters.read(v.state(), (int) register);
   }
 
   /** vm_assist (21). */
   static long vmAssist(Vcpu v, long command, long type, long a3, long a4, long a5) {
-    if (!VmAssist.exists(type)) {
+    if (!VmAssist.exists((int) type)) {
       return -Errno.EINVAL;
     }
     return switch ((int) command) {
@@ -58,19 +56,20 @@ final class Registers {
 
   /** set_segment_base (25). */
   static long setSegmentBase(Vcpu v, long which, long base, long a3, long a4, long a5) {
-    if (which < FS_BASE || which > GS_SELECTOR_USER) {
-      return -Errno.EINVAL;
-    }
-    if (which == GS_SELECTOR_USER) {
+    int register = (int) which; // 32 bits count
+    if (register == GS_SELECTOR_USER) {
       return loadUserGs(v, (int) base & 0xFFFF);
     }
     if (!Pte.isCanonical(base)) {
       return -Errno.EINVAL;
     }
-    switch ((int) which) {
+    switch (register) {
       case FS_BASE -> v.state().fsBase = base;
       case GS_BASE_USER -> v.setInactiveGsBase(base);
-      default -> v.state().gsBase = base;
+      case GS_BASE_KERNEL -> v.state().gsBase = base;
+      default -> {
+        return -Errno.EINVAL;
+      }
     }
     return 0;
   }
@@ -80,6 +79,9 @@ final class Registers {
     int selector = requested > 3 ? requested | 3 : requested;
     long base = 0;
     if (selector > 3) {
+      if ((selector & TABLE_INDICATOR) != 0) {
+        v.domain().mmu().attachLdt(v, selector); // if its page has not been used yet
+      }
       long d = v.descriptor(selector);
       boolean loadable = (d >>> 47 & 1) != 0 && (d >>> 44 & 1) != 0 && (d >>> 41 & 5) != 4;
       if (loadable) {

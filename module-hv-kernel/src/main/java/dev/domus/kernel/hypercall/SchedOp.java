@@ -83,16 +83,16 @@ final class SchedOp implements Hypercall {
     }
     v.unit().prepareToBlock();
     v.polledPorts().start(count);
+    if (v.eventDeliverable()) { // before the ports are looked at, whatever is wrong with them
+      v.polledPorts().stop();
+      return 0;
+    }
     for (int i = 0; i < count; i++) {
       boolean bound = v.domain().events().isBound(v.polledPorts().get(i));
       if (!bound || v.domain().events().isPending(v.polledPorts().get(i))) {
         v.polledPorts().stop();
         return bound ? 0 : -Errno.EINVAL;
       }
-    }
-    if (v.eventDeliverable()) {
-      v.polledPorts().stop();
-      return 0;
     }
     if (timeout != 0) {
       v.timers().armPollTimeout(timeout);
@@ -103,6 +103,6 @@ final class SchedOp implements Hypercall {
 
   private static long remoteShutdown(Vcpu v, long arg) {
     int domid = v.guest().getShort(arg);
-    return v.domain().hypervisor().domain(domid) == null ? -Errno.ESRCH : -Errno.EPERM;
+    return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
   }
 }

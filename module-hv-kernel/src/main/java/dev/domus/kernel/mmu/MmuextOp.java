@@ -79,9 +79,8 @@ public final class MmuextOp implements Hypercall {
   }
 
   private static int setLdt(Vcpu v, Mmu mmu, long base, long entries) {
-    return entries >>> 32 == 0 && DescriptorTables.ldtAllowed(base, (int) entries)
-        ? mmu.setLdt(v, base, (int) entries)
-        : -Errno.EINVAL;
+    int count = (int) entries; // a 32-bit field, with whatever was there before behind it
+    return DescriptorTables.ldtAllowed(base, count) ? mmu.setLdt(v, base, count) : -Errno.EINVAL;
   }
 
   /**

@@ -15,15 +15,16 @@ public final class SetGdt implements Hypercall {
   public SetGdt() {}
 
   @Override
-  public long call(Vcpu v, long list, long entries, long a3, long a4, long a5) {
+  public long call(Vcpu v, long list, long count, long a3, long a4, long a5) {
+    int entries = (int) count; // 32 bits count
     if (entries < 0 || entries > SegmentDescriptors.GUEST_ENTRIES) {
       return -Errno.EINVAL;
     }
-    int frames = ((int) entries + ENTRIES_A_FRAME - 1) / ENTRIES_A_FRAME;
+    int frames = (entries + ENTRIES_A_FRAME - 1) / ENTRIES_A_FRAME;
     long[] mfns = new long[frames];
     for (int i = 0; i < frames; i++) {
       mfns[i] = v.guest().getLong(list + 8L * i);
     }
-    return v.domain().mmu().setGdt(v, mfns, (int) entries);
+    return v.domain().mmu().setGdt(v, mfns, entries);
   }
 }

@@ -169,6 +169,74 @@ class HypercallTest {
   }
 
   @Test
+  void whatFollowsABlockInAMulticallWaitsUntilTheVcpuIsWoken() {
+    int port = domain.events().bindIpi(0);
+    store(
+        HypercallNumber.SCHED_OP,
+        7777,
+        BLOCK,
+        0,
+        0,
+        0,
+        0,
+        0, // entry 0
+        HypercallNumber.XEN_VERSION,
+        7777,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0); // entry 1
+    vcpu.traps().setCallbacks(0x9000, 0, 0);
+    CompletableFuture<CpuState> calls =
+        guest.submit(c -> syscall(c, HypercallNumber.MULTICALL, ARG, 2));
+    Await.until("the vCPU sleeps", () -> vcpu.guest().getLong(ARG + 8) == 0);
+    Await.until("off its pCPU", () -> vcpu.unit().runningOn() < 0);
+    assertEquals(7777, vcpu.guest().getLong(ARG + 64 + 8), "not yet");
+    domain.events().send(port);
+    assertEquals(0x9000, calls.join().rip, "the event first; the call is begun again after it");
+    assertEquals(ARG + 64, calls.join().gpr[CpuState.RDI]);
+    assertEquals(1, calls.join().gpr[CpuState.RSI]);
+  }
+
+  @Test
+  void pollReturnsForADeliverableEventBeforeItLooksAtThePorts() {
+    int port = domain.events().bindIpi(0);
+    store(500);
+    vcpu.guest().putLong(ARG + 64, ARG);
+    vcpu.guest().putLong(ARG + 72, 1);
+    vcpu.guest().putLong(ARG + 80, 0);
+    vcpu.traps().setCallbacks(0x9000, 0, 0);
+    CpuState s =
+        guest.step(c -> {
+          domain.events().send(port);
+          vcpu.setUpcallMask(0);
+          return syscall(c, HypercallNumber.SCHED_OP, POLL, ARG + 64);
+        });
+    assertEquals(0, s.gpr[CpuState.RAX]);
+    assertEquals(0x9000, s.rip);
+  }
+
+  @Test
+  void argumentsOf32BitsAreTakenAsSuchWhateverIsAboveThem() {
+    long dirt = 0xABCD_0000_0000_0000L;
+    assertEquals(1, guest.hypercall(HypercallNumber.VCPU_OP, 3, dirt));
+    assertEquals(0, guest.hypercall(HypercallNumber.VM_ASSIST, dirt, dirt | 5));
+    assertEquals(0x400, guest.hypercall(HypercallNumber.GET_DEBUGREG, dirt | 7));
+    assertEquals(0, guest.hypercall(HypercallNumber.SET_SEGMENT_BASE, dirt | 2, 0x1000));
+    assertEquals(0, guest.hypercall(HypercallNumber.SET_GDT, ARG, dirt));
+    store(13, 0, dirt); // MMUEXT_SET_LDT: Linux leaves what was there before behind nr_ents
+    assertEquals(0, guest.hypercall(HypercallNumber.MMUEXT_OP, ARG, 1, 0, 0x7FF0));
+  }
+
+  @Test
+  void theHypervisorsConsoleIsClosedWhateverIsAsked() {
+    assertEquals(-Errno.EPERM, guest.hypercall(HypercallNumber.CONSOLE_IO, 0, 1L << 40, 1L << 40));
+    assertEquals(-Errno.EPERM, guest.hypercall(HypercallNumber.CONSOLE_IO, 77, 0, 0));
+  }
+
+  @Test
   void aBlockedVcpuIsWokenByAnEventAndAPolledPortWakesThoughMasked() {
     int port = domain.events().bindIpi(0);
     vcpu.setUpcallMask(1);
@@ -263,6 +331,11 @@ class HypercallTest {
     assertEquals(-Errno.EPERM, guest.hypercall(HypercallNumber.SYSCTL, ARG));
     assertEquals(-Errno.EPERM, guest.hypercall(HypercallNumber.DOMCTL, ARG));
     assertEquals(-Errno.EFAULT, guest.hypercall(HypercallNumber.DOMCTL, 1L << 40));
+    long last = (long) TinyMachine.GUEST_PAGES << 12;
+    assertEquals(
+        -Errno.EFAULT,
+        guest.hypercall(HypercallNumber.SYSCTL, last - 128),
+        "the whole structure is read first");
   }
 
   // ---- emulated instructions
