@@ -368,6 +368,9 @@ final class PrivilegedInstruction {
 
   private boolean readDebug(int modrm) {
     int register = register(modrm);
+    if (isHiddenAlias(register)) {
+      return true;
+    }
     long value = DebugRegisters.read(vcpu.state(), register);
     if (value < 0 && register > 3) {
       return false;
@@ -377,9 +380,19 @@ final class PrivilegedInstruction {
   }
 
   private boolean writeDebug(int modrm) {
-    return DebugRegisters.write(vcpu.state(), register(modrm), vcpu.state().gpr[general(modrm)])
-            == 0
-        && finish(length);
+    return isHiddenAlias(register(modrm))
+        || DebugRegisters.write(vcpu.state(), register(modrm), vcpu.state().gpr[general(modrm)])
+                == 0
+            && finish(length);
+  }
+
+  /** DR4 and DR5 do not exist under CR4.DE: delivers #UD for them. */
+  private boolean isHiddenAlias(int register) {
+    boolean hidden = (register == 4 || register == 5) && (vcpu.state().cr4 & CpuState.CR4_DE) != 0;
+    if (hidden) {
+      Bounce.exception(vcpu, Vector.UD, 0);
+    }
+    return hidden;
   }
 
   private int register(int modrm) {

@@ -222,6 +222,18 @@ class PrivilegedInstructionTest {
   }
 
   @Test
+  void debugRegisters4And5AreAliasesUnlessDebugExtensionsAreOn() {
+    assertEquals(0xFFFF_0FF0L, privileged(0x0F, 0x21, 0xE0).gpr[CpuState.RAX], "DR4 is DR6");
+    guest.step(c -> {
+      c.cr4 |= CpuState.CR4_DE;
+      return Exit.BUDGET;
+    });
+    assertEquals(HANDLER + Vector.UD, privileged(0x0F, 0x21, 0xE0).rip);
+    assertEquals(HANDLER + Vector.UD, privileged(0x0F, 0x23, 0xE8).rip);
+    assertEquals(-Errno.ENODEV, guest.hypercall(HypercallNumber.GET_DEBUGREG, 5));
+  }
+
+  @Test
   void aSingleStepOverAnEmulatedInstructionTraps() {
     guest.step(c -> {
       c.rflags |= CpuState.TF;

@@ -70,6 +70,14 @@ class FaultTest {
   }
 
   @Test
+  void cpuidFaultsIfTheKernelSaysSo() {
+    s.cpuidFaults = true;
+    expect(GP, 0, 0x0F, 0xA2);
+    s.cpuidFaults = false;
+    assertEquals(Exit.BUDGET, vcpu.engine.run(1));
+  }
+
+  @Test
   void writesToReadOnlyPages() {
     s.gpr[CpuState.RBX] = READ_ONLY;
     expectPageFault(READ_ONLY, 7, 0x88, 0x03); // mov [rbx], al
