@@ -1,44 +1,106 @@
 package dev.domus.memory;
 
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+
 /**
- * Hands out machine frames in blocks of 2<sup>order</sup>, aligned to their size: the buddy system
- * (Knuth, TAOCP 1, 2.5).
+ * Hands out machine frames in blocks of 2<sup>order</sup>, aligned to their size.
  *
- * <p>A free block is known by its first frame, whose frame-table entry holds the order and the
- * links of the list of that order. Freeing looks at the buddy, the other half of the block twice as
- * large: if it is free as a whole the two become one, and so on upwards. Allocation takes the
- * smallest block that is large enough and halves it. Lists are last in, first out: what was just
- * freed is warm in the cache, and runs with the same inputs allocate the same frames.
+ * <h2>Two layers</h2>
  *
- * <p><b>Scrubbing.</b> A frame never reaches a new owner with old contents. Frames carry a dirty
- * bit, set when they are freed; allocation zeroes the dirty ones, after the lock is dropped. So
- * frames that were never used, and frames given back to the host by {@link #releaseToHost}, are not
- * zeroed a second time (the host did it), and freeing stays cheap. The price is paid by whoever
- * allocates; scrubbing in idle time can be added behind this interface.
+ * All free frames are either in {@link BuddyLists}, behind one lock, or singly in one of {@value
+ * #CACHES} {@link FrameCache}s, each behind a lock of one word. A thread has its cache for life, so
+ * a pCPU that allocates and frees single frames goes to no place that another one goes to:
  *
- * <p><b>Out of memory</b> is the result {@link #OUT_OF_MEMORY}, never an exception: a guest can
- * provoke it at will.
+ * <pre>
+ *   allocate(0)             allocate(0) or allocate(n)
+ *      |    ^ free(0)          |      ^ free(n)
+ *      v    |                  v      |
+ *   +-----------+  batches  +-------------+  scrub, releaseToHost
+ *   |  cache    |&lt;---------&gt;| buddy lists |&lt;------------------------
+ *   +-----------+           +-------------+
+ * </pre>
  *
- * <p><b>Threads.</b> One lock guards lists and free fields; it is held for at most {@link
- * #MAX_ORDER} steps and never while memory is zeroed. It is a leaf of the lock order. No method
- * allocates on the Java heap.
+ * <p>A thread's cache is the next in turn when it first comes here, not one chosen by its id: ids
+ * also go to the JVM's compiler threads, which come and go as they like, and runs with the same
+ * inputs shall allocate the same frames. Caches are not the threads' own, because then nobody else
+ * could empty them; a compare-and-set on a line that nobody else uses costs some 6 ns. Their number
+ * does not depend on the host for the same reason of repeatability. Threads beyond it share.
+ *
+ * <h2>Invariants</h2>
+ *
+ * <ol>
+ *   <li>A frame from {@code first} on is in exactly one place: in a block, in a cache, in the hands
+ *       of a thread that is inside this class, or handed out; its free field says which ({@link
+ *       FreeFields}). The step out of "handed out" is a compare-and-set, so a frame cannot be freed
+ *       twice, whatever the orders and however close the two threads.
+ *   <li>A free frame without the dirty bit is zero. The bit is set by the step that frees the
+ *       frame; it is cleared only after the frame has been zeroed, here or by the host. Allocation
+ *       returns frames without the bit and clears no other way. So a frame never reaches a new
+ *       owner with old contents.
+ *   <li>A cache's clean stack holds clean frames and its dirty stack dirty ones.
+ *   <li>{@code claimed} ≤ frames in the lists. Frames in caches are nobody's claim, so taking one
+ *       checks nothing.
+ * </ol>
+ *
+ * <h2>Out of memory</h2>
+ *
+ * is the result {@link #OUT_OF_MEMORY}, never an exception: a guest can provoke it at will. It is
+ * given only after all caches have been emptied into the lists, all of them locked at once: there
+ * is a moment within the call at which no block of that kind was free. The same goes for blocks
+ * (frames in caches keep their buddies from merging), for claims, and for {@link #freeFrames},
+ * which is exact.
+ *
+ * <h2>Scrubbing</h2>
+ *
+ * Dirty frames are zeroed when they are allocated, after all locks are dropped, unless {@link
+ * #scrub} got there first: it is for idle pCPUs. Caches prefer clean frames. Frames never used and
+ * frames given back by {@link #releaseToHost} are clean, since the host zeroes them.
+ *
+ * <h2>Locks</h2>
+ *
+ * Order: the allocator's lock, then caches in the order of their numbers; a leaf of the kernel's
+ * lock order. Hot paths only try a cache's lock. The allocator's lock is held for at most {@link
+ * FrameCache#BATCH} moves of {@link #MAX_ORDER} steps, longer only where caches are emptied or
+ * memory is given back; memory is zeroed under it one frame at a time and by the scrubber alone.
+ *
+ * <p><b>NUMA.</b> There is one node. A second would be a first index of the lists' heads beside
+ * zone and order, a home node a cache, and a preferred node in {@code allocate}; nothing else here
+ * asks where a frame is.
+ *
+ * <p>Thread-safe. No method allocates on the Java heap, but {@link #claim} and each thread's first
+ * call.
  */
 public final class FrameAllocator {
   /** Largest order: 4 MiB blocks. */
   public static final int MAX_ORDER = 10;
 
-  /** Result of {@link #allocate}: there is no block of that size. */
+  /** Result of {@link #allocate}: there is no block of that kind. */
   public static final long OUT_OF_MEMORY = -1;
 
-  private static final long NO_FRAME = 0; // frame 0 is never free, so it can end the lists
+  /** More than pCPUs on most hosts; all together hold at most 16 MiB, and are emptied on demand. */
+  private static final int CACHES = 32;
+
+  /** No refill from lists with fewer frames than this: they would be emptied again at once. */
+  private static final int TOO_FEW_TO_CACHE = 8 * FrameCache.BATCH;
+
+  /** Frame-table entries that the scrubber looks at while it holds the lock: 16 KiB of them. */
+  private static final int SCRUB_LOOK = 512;
 
   private final MachineMemory memory;
   private final FrameTable frames;
   private final FreeFields fields;
   private final long first;
+  private final FrameCache[] caches = new FrameCache[CACHES];
+  private final AtomicInteger nextCache = new AtomicInteger();
+  private final ThreadLocal<FrameCache> own =
+      ThreadLocal.withInitial(() -> cache(nextCache.getAndIncrement()));
+
   private final Object lock = new Object();
-  private final long[] heads = new long[MAX_ORDER + 1];
-  private long free;
+  private final BuddyLists lists;
+  private final long[] batch = new long[FrameCache.BATCH];
+  private long claimed;
+  private long scrubCursor;
 
   /**
    * Makes an allocator with all frames from the given one on free. Frame 0 is never handed out.
@@ -53,25 +115,36 @@ public final class FrameAllocator {
     }
     this.memory = memory;
     this.frames = frames;
-    fields = new FreeFields(frames);
     this.first = first;
-    long end = frames.frames();
-    long mfn = end;
-    while (mfn > first) { // from the top, so that the lists begin with low frames
-      int order = MAX_ORDER;
-      while ((mfn & (1L << order) - 1) != 0 || mfn - (1L << order) < first) {
-        order--;
-      }
-      mfn -= 1L << order;
-      push(mfn, order);
+    fields = new FreeFields(frames);
+    lists = new BuddyLists(frames, fields, first);
+    scrubCursor = first;
+    for (int i = 0; i < CACHES; i++) {
+      caches[i] = new FrameCache();
     }
-    free = end - first;
   }
 
-  /** Number of free frames. */
+  private FrameCache cache(int number) {
+    return caches[number & CACHES - 1];
+  }
+
+  /** Number of free frames, claimed ones included: exact at some moment within the call. */
   public long freeFrames() {
     synchronized (lock) {
+      lockCaches();
+      long free = lists.free();
+      for (FrameCache cache : caches) {
+        free += cache.size();
+      }
+      unlockCaches();
       return free;
+    }
+  }
+
+  /** Number of free frames that claims cover. */
+  public long claimedFrames() {
+    synchronized (lock) {
+      return claimed;
     }
   }
 
@@ -79,6 +152,8 @@ public final class FrameAllocator {
   public long managedFrames() {
     return frames.frames() - first;
   }
+
+  // ---- allocation ----
 
   /**
    * Allocates a block of zeroed frames that nobody owns yet; the caller gives each to an owner with
@@ -88,39 +163,145 @@ public final class FrameAllocator {
    * @return the first frame, or {@link #OUT_OF_MEMORY}
    */
   public long allocate(int order) {
+    if (order == 0) {
+      FrameCache cache = own.get();
+      if (cache.tryLock()) {
+        int mfn = cache.pop();
+        cache.unlock();
+        if (mfn != FrameCache.NO_FRAME) {
+          return cleaned(mfn, 1);
+        }
+      }
+      return allocateAndRefill(cache);
+    }
+    return allocate(order, Long.MAX_VALUE);
+  }
+
+  /**
+   * As {@link #allocate(int)}, for a device or a mode that does not reach all addresses. A limit of
+   * one less than a power of two is found without a search.
+   *
+   * @param maxMfn the highest frame that the block may contain
+   */
+  public long allocate(int order, long maxMfn) {
     if (order < 0 || order > MAX_ORDER) {
       throw new IllegalArgumentException("order out of range: order=" + order);
     }
     long mfn;
-    long end;
     synchronized (lock) {
-      int found = order;
-      while (found <= MAX_ORDER && heads[found] == NO_FRAME) {
-        found++;
-      }
-      if (found > MAX_ORDER) {
-        return OUT_OF_MEMORY;
-      }
-      mfn = heads[found];
-      unlink(mfn, found);
-      while (found > order) {
-        found--;
-        push(mfn + (1L << found), found);
-      }
-      end = mfn + (1L << order);
-      for (long each = mfn; each < end; each++) {
-        fields.setHandedOut(each);
-      }
-      free -= 1L << order;
+      mfn = takeUnclaimed(order, maxMfn);
     }
-    for (long each = mfn; each < end; each++) {
-      if (fields.isDirty(each)) {
-        memory.scrub(each);
-        fields.setDirty(each, false);
+    return cleaned(mfn, 1L << order);
+  }
+
+  private long allocateAndRefill(FrameCache cache) {
+    long mfn;
+    synchronized (lock) {
+      mfn = takeUnclaimed(0, Long.MAX_VALUE);
+      if (lists.free() - claimed >= TOO_FEW_TO_CACHE && cache.tryLock()) {
+        refill(cache);
+        cache.unlock();
       }
+    }
+    return cleaned(mfn, 1);
+  }
+
+  /** Last taken, first put: so frames leave the cache in the order of the lists. */
+  private void refill(FrameCache cache) {
+    for (int i = 0; i < batch.length; i++) {
+      batch[i] = lists.take(0, Long.MAX_VALUE);
+    }
+    for (int i = batch.length - 1; i >= 0; i--) {
+      long mfn = batch[i];
+      if (cache.push((int) mfn, fields.isDirty(mfn))) {
+        fields.setCached(mfn);
+      } else { // of two threads that share the cache the other one was first
+        lists.put(mfn, 0);
+      }
+    }
+  }
+
+  private long takeUnclaimed(int order, long maxMfn) {
+    long mfn = tryTakeUnclaimed(order, maxMfn);
+    if (mfn == BuddyLists.NONE && emptyCaches()) {
+      mfn = tryTakeUnclaimed(order, maxMfn);
     }
     return mfn;
   }
+
+  private long tryTakeUnclaimed(int order, long maxMfn) {
+    return lists.free() - claimed < 1L << order ? BuddyLists.NONE : lists.take(order, maxMfn);
+  }
+
+  private long cleaned(long mfn, long count) {
+    if (mfn == BuddyLists.NONE) {
+      return OUT_OF_MEMORY;
+    }
+    for (long each = mfn; each < mfn + count; each++) {
+      if (fields.isDirty(each)) {
+        memory.scrub(each);
+      }
+      fields.setHandedOutClean(each);
+    }
+    return mfn;
+  }
+
+  // ---- claims ----
+
+  /**
+   * Sets frames aside.
+   *
+   * @param count how many
+   * @return the claim, or nothing if there are not so many that are free and unclaimed
+   */
+  public Optional<FrameClaim> claim(long count) {
+    if (count < 0) {
+      throw new IllegalArgumentException("claim of a negative number: frames=" + count);
+    }
+    synchronized (lock) {
+      if (lists.free() - claimed < count) {
+        emptyCaches();
+        if (lists.free() - claimed < count) {
+          return Optional.empty();
+        }
+      }
+      claimed += count;
+      return Optional.of(new FrameClaim(this, count));
+    }
+  }
+
+  long allocate(int order, long maxMfn, FrameClaim claim) {
+    if (order < 0 || order > MAX_ORDER) {
+      throw new IllegalArgumentException("order out of range: order=" + order);
+    }
+    long mfn;
+    synchronized (lock) {
+      long covered = Math.min(claim.covered(), 1L << order);
+      claimed -= covered; // what is the caller's anyway does not stand in its way
+      mfn = takeUnclaimed(order, maxMfn);
+      if (mfn == BuddyLists.NONE) {
+        claimed += covered;
+      } else {
+        claim.used(covered);
+      }
+    }
+    return cleaned(mfn, 1L << order);
+  }
+
+  long remaining(FrameClaim claim) {
+    synchronized (lock) {
+      return claim.covered();
+    }
+  }
+
+  void giveUp(FrameClaim claim) {
+    synchronized (lock) {
+      claimed -= claim.covered();
+      claim.used(claim.covered());
+    }
+  }
+
+  // ---- the way back ----
 
   /**
    * Frees a block that {@link #allocate} gave, or an aligned part of one. Its frames belong to
@@ -130,39 +311,196 @@ public final class FrameAllocator {
    *     it out twice
    */
   public void free(long mfn, int order) {
-    long count = 1L << order;
-    if (mfn < first || order < 0 || order > MAX_ORDER || mfn > frames.frames() - count) {
+    if (order < 0
+        || order > MAX_ORDER
+        || mfn < first
+        || mfn > frames.frames() - (1L << order)
+        || (mfn & (1L << order) - 1) != 0) {
       throw new IllegalArgumentException("no such block: mfn=%d order=%d".formatted(mfn, order));
     }
-    synchronized (lock) {
-      for (long each = mfn; each < mfn + count; each++) {
-        if (!fields.isHandedOut(each) || !fields.isUnowned(each)) {
-          throw new IllegalStateException("freed, but not free to go: " + frames.describe(each));
-        }
-      }
-      for (long each = mfn; each < mfn + count; each++) {
-        fields.setFreeInside(each);
-        fields.setDirty(each, true);
-      }
-      free += count;
-      merge(mfn, order);
+    if (order == 0) {
+      freeFrame(mfn);
+    } else {
+      freeBlock(mfn, order);
     }
   }
 
+  private void freeFrame(long mfn) {
+    if (!fields.freed(mfn, true)) {
+      throw notFreeToGo(mfn);
+    }
+    FrameCache cache = own.get();
+    if (cache.tryLock()) {
+      boolean kept = cache.push((int) mfn, true);
+      cache.unlock();
+      if (kept) {
+        return;
+      }
+    }
+    synchronized (lock) {
+      lists.put(mfn, 0);
+      if (cache.tryLock()) {
+        spill(cache);
+        cache.unlock();
+      }
+    }
+  }
+
+  private void spill(FrameCache cache) {
+    for (int i = 0; i < FrameCache.BATCH; i++) {
+      int mfn = cache.removeOldestDirty();
+      if (mfn == FrameCache.NO_FRAME) {
+        return;
+      }
+      lists.put(mfn, 0);
+    }
+  }
+
+  private void freeBlock(long mfn, int order) {
+    long end = mfn + (1L << order);
+    for (long each = mfn; each < end; each++) { // all or nothing, unless two threads free at once
+      if (!fields.mayBeFreed(each)) {
+        throw notFreeToGo(each);
+      }
+    }
+    synchronized (lock) {
+      for (long each = mfn; each < end; each++) {
+        if (!fields.freed(each, false)) {
+          throw notFreeToGo(each);
+        }
+      }
+      lists.put(mfn, order);
+    }
+  }
+
+  private IllegalStateException notFreeToGo(long mfn) {
+    return new IllegalStateException("freed, but not free to go: " + frames.describe(mfn));
+  }
+
+  // ---- caches as a whole, under the lock ----
+
+  private void lockCaches() {
+    for (FrameCache cache : caches) {
+      cache.lock();
+    }
+  }
+
+  private void unlockCaches() {
+    for (FrameCache cache : caches) {
+      cache.unlock();
+    }
+  }
+
+  /** Moves the frames of all caches to the lists; says whether there were any. */
+  private boolean emptyCaches() {
+    boolean moved = false;
+    lockCaches();
+    for (FrameCache cache : caches) {
+      for (int mfn = cache.pop(); mfn != FrameCache.NO_FRAME; mfn = cache.pop()) {
+        lists.put(mfn, 0);
+        moved = true;
+      }
+    }
+    unlockCaches();
+    return moved;
+  }
+
+  // ---- in idle time ----
+
   /**
-   * Gives the memory behind free blocks back to the host.
+   * Zeroes free frames that are dirty, so that allocation need not. Costs some 30 ns a cache if
+   * there are none. Passes over caches that somebody is in.
+   *
+   * @param atMost how many frames to zero before returning, some 100 ns each
+   * @return how many were zeroed; less than {@code atMost} when there are no more
+   */
+  public long scrub(long atMost) {
+    long done = 0;
+    for (FrameCache cache : caches) {
+      while (done < atMost && scrubOne(cache)) {
+        done++;
+      }
+      if (done < atMost) {
+        spillWhatHasNoRoom(cache);
+      }
+    }
+    while (done < atMost) {
+      synchronized (lock) {
+        if (lists.dirty() == 0) {
+          return done;
+        }
+        done += scrubNextInLists();
+      }
+    }
+    return done;
+  }
+
+  /** The frame stays in the cache and counts as free; its lock is held meanwhile. */
+  private boolean scrubOne(FrameCache cache) {
+    if (!cache.tryLock()) {
+      return false;
+    }
+    try {
+      int mfn = cache.hasRoomForClean() ? cache.newestDirty() : FrameCache.NO_FRAME;
+      if (mfn == FrameCache.NO_FRAME) {
+        return false;
+      }
+      memory.scrub(mfn);
+      fields.setDirty(mfn, false);
+      cache.popDirty();
+      cache.push(mfn, false);
+      return true;
+    } finally {
+      cache.unlock();
+    }
+  }
+
+  /** A cache full of clean frames needs no dirty ones; in the lists they are scrubbed in turn. */
+  private void spillWhatHasNoRoom(FrameCache cache) {
+    synchronized (lock) {
+      if (cache.tryLock()) {
+        if (!cache.hasRoomForClean()) {
+          spill(cache);
+          spill(cache); // both halves
+        }
+        cache.unlock();
+      }
+    }
+  }
+
+  private int scrubNextInLists() {
+    long end = frames.frames();
+    for (int looked = 0; looked < SCRUB_LOOK; looked++) {
+      long mfn = scrubCursor;
+      scrubCursor = mfn + 1 == end ? first : mfn + 1;
+      if (fields.isInFreeBlock(mfn) && fields.isDirty(mfn)) {
+        memory.scrub(mfn);
+        lists.cleaned(mfn);
+        return 1;
+      }
+    }
+    return 0;
+  }
+
+  /**
+   * Gives the memory behind free blocks back to the host. Caches are emptied first.
    *
    * @param smallestOrder blocks below this order are left alone
    * @return number of frames in the blocks given back
    */
   public long releaseToHost(int smallestOrder) {
+    synchronized (lock) {
+      emptyCaches();
+    }
     long given = 0;
     for (int order = Math.max(0, smallestOrder); order <= MAX_ORDER; order++) {
-      synchronized (
-          lock) { // a whole order under the lock: rare, and each call gives back up to 4 MiB
-        for (long mfn = heads[order]; mfn != NO_FRAME; mfn = fields.next(mfn)) {
-          if (clean(mfn, order)) {
-            given += 1L << order;
+      for (int zone = 0; zone < lists.zones(); zone++) {
+        synchronized (lock) { // rare, and each call to the host gives back up to 4 MiB
+          for (long mfn = lists.head(zone, order); mfn != 0; mfn = fields.next(mfn)) {
+            if (hasDirty(mfn, order)) {
+              memory.decommit(mfn, 1L << order);
+              given += clean(mfn, order);
+            }
           }
         }
       }
@@ -170,50 +508,21 @@ public final class FrameAllocator {
     return given;
   }
 
-  private boolean clean(long mfn, int order) {
-    boolean dirty = false;
+  private boolean hasDirty(long mfn, int order) {
     for (long each = mfn; each < mfn + (1L << order); each++) {
-      dirty |= fields.isDirty(each);
-    }
-    if (dirty) {
-      memory.decommit(mfn, 1L << order);
-      for (long each = mfn; each < mfn + (1L << order); each++) {
-        fields.setDirty(each, false);
+      if (fields.isDirty(each)) {
+        return true;
       }
     }
-    return dirty;
+    return false;
   }
 
-  private void merge(long mfn, int order) {
-    long block = mfn;
-    int level = order;
-    while (level < MAX_ORDER) {
-      long buddy = block ^ 1L << level;
-      if (buddy < first || !frames.exists(buddy) || fields.freeOrder(buddy) != level) {
-        break;
+  private long clean(long mfn, int order) {
+    for (long each = mfn; each < mfn + (1L << order); each++) {
+      if (fields.isDirty(each)) {
+        lists.cleaned(each);
       }
-      unlink(buddy, level);
-      block &= ~(1L << level);
-      level++;
     }
-    push(block, level);
-  }
-
-  private void push(long mfn, int order) {
-    fields.setFreeHead(mfn, order);
-    fields.link(mfn, heads[order]);
-    fields.link(NO_FRAME, mfn);
-    heads[order] = mfn;
-  }
-
-  private void unlink(long mfn, int order) {
-    long next = fields.next(mfn);
-    if (heads[order] == mfn) {
-      heads[order] = next;
-      fields.link(NO_FRAME, next);
-    } else {
-      fields.link(fields.previous(mfn), next);
-    }
-    fields.setFreeInside(mfn);
+    return 1L << order;
   }
 }
