@@ -29,8 +29,6 @@ final class LinuxCpuTime implements PcpuClock.CpuTime {
 
   /** The calls; not there where they cannot be bound. */
   private record Calls(MethodHandle clockGettime, MethodHandle self, MethodHandle clockOf) {
-    private static final Optional<Calls> BOUND = bind();
-
     private static Optional<Calls> bind() {
       if (!System.getProperty("os.name").equals("Linux") || ADDRESS.byteSize() != 8) {
         return Optional.empty();
@@ -58,7 +56,8 @@ final class LinuxCpuTime implements PcpuClock.CpuTime {
     }
   }
 
-  private final Calls calls;
+  /** Null where they cannot be bound. A constant, or the JIT could not compile the calls in. */
+  private static final Calls CALLS = Calls.bind().orElse(null);
 
   /** The clock of the thread as other threads name it. */
   private final int clock;
@@ -66,22 +65,20 @@ final class LinuxCpuTime implements PcpuClock.CpuTime {
   /** Filled in by each call; the thread's own. Freed when nothing refers to it any more. */
   private final MemorySegment timespec = Arena.ofAuto().allocate(TIMESPEC);
 
-  private LinuxCpuTime(Calls calls, int clock) {
-    this.calls = calls;
+  private LinuxCpuTime(int clock) {
     this.clock = clock;
   }
 
   /** The clock of the calling thread; empty where the host has none that can be used. */
   static Optional<PcpuClock.CpuTime> ofCallingThread() {
-    return Calls.BOUND.flatMap(LinuxCpuTime::ofCallingThread);
-  }
-
-  private static Optional<PcpuClock.CpuTime> ofCallingThread(Calls calls) {
+    if (CALLS == null) {
+      return Optional.empty();
+    }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment id = arena.allocate(JAVA_INT);
       // Safety: names the calling thread, which is alive; writes one int into a segment of one.
-      int error = (int) calls.clockOf.invokeExact((long) calls.self.invokeExact(), id);
-      LinuxCpuTime time = new LinuxCpuTime(calls, id.get(JAVA_INT, 0));
+      int error = (int) CALLS.clockOf.invokeExact((long) CALLS.self.invokeExact(), id);
+      LinuxCpuTime time = new LinuxCpuTime(id.get(JAVA_INT, 0));
       return error == 0 && time.read(CLOCK_THREAD_CPUTIME_ID, time.timespec) > 0
           ? Optional.of(time)
           : Optional.empty();
@@ -107,7 +104,7 @@ final class LinuxCpuTime implements PcpuClock.CpuTime {
     try {
       // Safety: writes one timespec, 16 bytes, into a segment of that size, which outlives the
       // call. An id of a thread that has ended is an error (EINVAL) and nothing else.
-      int error = (int) calls.clockGettime.invokeExact(clockId, into);
+      int error = (int) CALLS.clockGettime.invokeExact(clockId, into);
       return error == 0 ? into.get(JAVA_LONG, 0) * NANOS_A_SECOND + into.get(JAVA_LONG, 8) : 0;
     } catch (Throwable e) {
       throw unexpected(e);

@@ -17,16 +17,17 @@ record Shares(long wallNanos, List<Long> cpuNanos) {
   private static final double TOLERANCE = 2.5;
 
   /**
-   * On top of that, what a stretch can begin or end with: two thirds of credit's period of 30 ms go
-   * to the heavier guest, in one piece.
+   * On top of that, CPU time that a stretch can have in excess for one guest because it begins and
+   * ends anywhere in a round of slices: 7 ms where each 30 ms are 10 for the one and then 20 for
+   * the other, and some for slices that end late.
    */
-  private static final long SLICE_NANOS = 20_000_000;
+  private static final long SLICE_NANOS = 12_000_000;
 
   /**
-   * What it takes to judge: with less, both together are more than 7.5 points, and 1 : 2 is no more
+   * What it takes to judge: with less, both together are more than 7.3 points, and 1 : 2 is no more
    * than 17 from 1 : 1.
    */
-  private static final long NEEDED_NANOS = 400_000_000;
+  private static final long NEEDED_NANOS = 250_000_000;
 
   private static final double NANOS_A_SECOND = 1e9;
 
@@ -88,7 +89,7 @@ record Shares(long wallNanos, List<Long> cpuNanos) {
   String whyTooLittle() {
     return String.format(
         Locale.ROOT,
-        "  Not judged: the guests had %.3f s of CPU time, and shares need %.1f s. The host is busy with other things.",
+        "  Not judged: the guests had %.3f s of CPU time, and shares cannot be told from less than %.2f s. The host is busy with other things.",
         total() / NANOS_A_SECOND,
         NEEDED_NANOS / NANOS_A_SECOND);
   }

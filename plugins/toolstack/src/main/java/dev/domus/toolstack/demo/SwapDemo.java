@@ -15,10 +15,10 @@ import java.util.Locale;
  * <pre>
  *   0 s      both start
  *   0.5 s    measure under credit     time goes by weight: 1 : 2
- *   4.5 s    swap to rr, measure      time goes by turns: 1 : 1
- *   8.5 s    swap back, measure       1 : 2 again: the weights have outlived a scheduler that ignores them
- *  11.5 s
- *  12 s      the guests' own time limit: they power off
+ *   4 s      swap to rr, measure      time goes by turns: 1 : 1
+ *   7.5 s    swap back, measure       1 : 2 again: the weights have outlived a scheduler that ignores them
+ *  10.5 s
+ *  11 s      the guests' own time limit: they power off
  * </pre>
  */
 final class SwapDemo {
@@ -40,10 +40,10 @@ final class SwapDemo {
   private static final Policy ROUND_ROBIN = new Policy(Demo.BY_TURNS, "turns", List.of(1, 1));
 
   private static final long SETTLE_MILLIS = 500,
-      LONG_MEASURE_MILLIS = 4000,
+      LONG_MEASURE_MILLIS = 3500,
       SHORT_MEASURE_MILLIS = 3000;
 
-  private static final String GUEST_COMMAND_LINE = "seconds=12 period_ms=1500";
+  private static final String GUEST_COMMAND_LINE = "seconds=11 period_ms=1500";
 
   /**
    * How long the guests may overstay their limit, until the demo has enough of it; longer where the

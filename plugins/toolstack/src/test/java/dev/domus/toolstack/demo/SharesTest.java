@@ -31,16 +31,18 @@ class SharesTest {
   void aSliceMoreOrLessIsNoFaultAndWeighsMoreInAShorterTime() {
     assertEquals(Judgement.AS_EXPECTED, shares(4_000, 1_890, 2_110).judge(EQUAL));
     assertEquals(Judgement.WRONG, shares(4_000, 1_870, 2_130).judge(EQUAL));
-    assertEquals(Judgement.AS_EXPECTED, shares(4_000, 172, 228).judge(EQUAL));
-    assertEquals(Judgement.WRONG, shares(4_000, 165, 235).judge(EQUAL));
+    assertEquals(Judgement.AS_EXPECTED, shares(4_000, 180, 220).judge(EQUAL));
+    assertEquals(Judgement.WRONG, shares(4_000, 175, 225).judge(EQUAL));
   }
 
   @Test
   void withoutCpuTimeThereAreNoSharesToJudge() {
-    Shares shares = shares(4_000, 90, 210);
+    Shares shares = shares(4_000, 70, 170);
     assertEquals(Judgement.TOO_LITTLE, shares.judge(ONE_TO_TWO));
     assertTrue(
-        shares.whyTooLittle().contains("0.300 s of CPU time, and shares need 0.4 s"),
+        shares
+            .whyTooLittle()
+            .contains("0.240 s of CPU time, and shares cannot be told from less than 0.25 s"),
         shares.whyTooLittle());
     assertEquals(Judgement.TOO_LITTLE, shares(4_000, 0, 0).judge(EQUAL));
   }
