@@ -337,7 +337,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   /** An upcall has become pending: wakes the vCPU, or makes it leave guest mode. Any thread. */
   public void notifyUpcall() {
-    unit.wake();
+    wake();
     if (inGuest) {
       engine.kick();
     }
@@ -523,10 +523,13 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     unit.wake();
   }
 
-  /** Takes the vCPU down; any thread. It leaves its pCPU soon. */
+  /**
+   * Takes the vCPU down; any thread. It leaves its pCPU soon; one that is asleep is offline too.
+   */
   public void down() {
     online = false;
     preempt();
+    unit.wake();
   }
 
   /** Says whether a multicall is being carried out; its own thread. */
@@ -539,9 +542,14 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     inMulticall = on;
   }
 
-  /** Wakes a blocked vCPU. Any thread. */
+  /**
+   * Wakes a blocked vCPU. Any thread. One that is down stays offline, whatever comes for it: {@link
+   * #up} wakes it after it has set {@link #online}, and it looks at its events then.
+   */
   public void wake() {
-    unit.wake();
+    if (online) {
+      unit.wake();
+    }
   }
 
   /**
