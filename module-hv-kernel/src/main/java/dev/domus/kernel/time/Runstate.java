@@ -37,7 +37,7 @@ public final class Runstate {
   /** VCPUOP_get_runstate_info. */
   public void copyTo(Vcpu caller, long va) {
     caller.guest().requireWritable(va, SIZE);
-    write(caller.guest(), va, false, System.nanoTime());
+    write(caller.guest(), va, false, System.nanoTime(), caller.runstate().info);
   }
 
   /** VCPUOP_register_runstate_memory_area. */
@@ -74,7 +74,8 @@ public final class Runstate {
           vcpu.guest(),
           area,
           vcpu.domain().assist(VmAssist.RUNSTATE_UPDATE_FLAG),
-          info.sinceNanos());
+          info.sinceNanos(),
+          info);
     } catch (GuestFault notMapped) {
       // Nothing to tell: the guest took its area away.
     }
@@ -85,8 +86,10 @@ public final class Runstate {
    *
    * @param until the time of the present state counts up to here: to now on request, to the moment
    *     when the state was entered in the area, where the guest adds the rest
+   * @param info where to put the figures: a record of the thread's own, since another vCPU may ask
+   *     for this one's while this one runs
    */
-  private void write(GuestAccess guest, long va, boolean flagged, long until) {
+  private void write(GuestAccess guest, long va, boolean flagged, long until, RunstateInfo info) {
     Clock clock = vcpu.domain().hypervisor().clock();
     vcpu.unit().runstate(info);
     long entered = clock.toSystemNanos(info.sinceNanos());
