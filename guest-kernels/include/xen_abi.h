@@ -153,6 +153,7 @@ enum hypercall {
 #define ENOENT 2
 #define ESRCH 3
 #define EIO 5
+#define ENXIO 6
 #define EAGAIN 11
 #define EACCES 13
 #define EFAULT 14
@@ -161,6 +162,7 @@ enum hypercall {
 #define EINVAL 22
 #define ENOSPC 28
 #define ENOSYS 38
+#define ETIME 62
 #define ETIMEDOUT 110
 
 /* ---- 5, 6: page tables ----------------------------------------------------------------------------------------- */
@@ -189,6 +191,7 @@ ASSERT_SIZE(struct mmu_update, 16);
 #define UVMF_NONE 0ul
 #define UVMF_TLB_FLUSH 1ul
 #define UVMF_INVLPG 2ul
+#define UVMF_ALL 4ul /* on all vCPUs; else the address of a set of vCPUs, 0 = only here */
 
 enum {
     MMUEXT_PIN_L1_TABLE = 0,
@@ -198,6 +201,8 @@ enum {
     MMUEXT_TLB_FLUSH_LOCAL = 6,
     MMUEXT_TLB_FLUSH_MULTI = 8,
     MMUEXT_INVLPG_MULTI = 9,
+    MMUEXT_TLB_FLUSH_ALL = 10,
+    MMUEXT_INVLPG_ALL = 11,
     MMUEXT_SET_LDT = 13,
     MMUEXT_NEW_USER_BASEPTR = 15,
     MMUEXT_CLEAR_PAGE = 16,
@@ -294,6 +299,12 @@ struct evtchn_bind_virq {
 };
 ASSERT_SIZE(struct evtchn_bind_virq, 12);
 
+struct evtchn_bind_ipi {
+    u32 vcpu;
+    u32 port; /* out */
+};
+ASSERT_SIZE(struct evtchn_bind_ipi, 8);
+
 struct evtchn_alloc_unbound {
     u16 dom;
     u16 remote_dom;
@@ -333,7 +344,9 @@ ASSERT_SIZE(struct sched_poll, 24);
 
 enum {
     VCPUOP_INITIALISE = 0,
+    VCPUOP_UP = 1,
     VCPUOP_DOWN = 2,
+    VCPUOP_IS_UP = 3,
     VCPUOP_GET_RUNSTATE_INFO = 4,
     VCPUOP_REGISTER_RUNSTATE = 5,
     VCPUOP_SET_PERIODIC_TIMER = 6,
@@ -351,6 +364,53 @@ struct vcpu_set_singleshot_timer {
     u32 pad;
 };
 ASSERT_SIZE(struct vcpu_set_singleshot_timer, 16);
+#define VCPU_SSHOTTMR_FUTURE 1 /* a deadline that has passed is an error */
+
+struct vcpu_register_vcpu_info {
+    u64 mfn;
+    u32 offset;
+    u32 pad;
+};
+ASSERT_SIZE(struct vcpu_register_vcpu_info, 16);
+
+/* ---- 3.6, 3.7: the state that another vCPU starts with ----------------------------------------------------------- */
+
+struct cpu_user_regs {
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u32 error_code, entry_vector;
+    u64 rip;
+    u16 cs, pad0;
+    u8 saved_upcall_mask, pad1[3];
+    u64 rflags, rsp;
+    u16 ss, pad2[3];
+    u16 es, pad3[3];
+    u16 ds, pad4[3];
+    u16 fs, pad5[3];
+    u16 gs, pad6[3];
+};
+ASSERT_SIZE(struct cpu_user_regs, 200);
+ASSERT_OFFSET(struct cpu_user_regs, rip, 128);
+
+#define VGCF_IN_KERNEL 4ul
+
+struct vcpu_guest_context {
+    u8 fpu[512];
+    u64 flags;
+    struct cpu_user_regs user_regs;
+    struct trap_info trap_ctxt[256];
+    u64 ldt_base, ldt_ents;
+    u64 gdt_frames[16], gdt_ents;
+    u64 kernel_ss, kernel_sp;
+    u64 ctrlreg[8]; /* [3]: machine address of the kernel's level-4 table, [1]: of the user's, 0 = none */
+    u64 debugreg[8];
+    u64 event_callback_eip, failsafe_callback_eip, syscall_callback_eip;
+    u64 vm_assist;
+    u64 fs_base, gs_base_kernel, gs_base_user;
+};
+ASSERT_SIZE(struct vcpu_guest_context, 5168);
+ASSERT_OFFSET(struct vcpu_guest_context, trap_ctxt, 720);
+ASSERT_OFFSET(struct vcpu_guest_context, ctrlreg, 4984);
+ASSERT_OFFSET(struct vcpu_guest_context, fs_base, 5144);
 
 /* ---- 12: grants, version 1 ------------------------------------------------------------------------------------- */
 

@@ -4,8 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Our guest kernels, whose own checks have been tried on Xen; those that RunTest does not have. */
 @Timeout(180)
@@ -63,6 +66,42 @@ class GuestKernelsTest {
       domus.endInput();
       assertEquals(0, domus.await(60), domus::transcript);
       assertTrue(domus.out().contains("good day, stranger"), domus::transcript);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"2, 2", "4, 1"})
+  void vcpusWorkTogether(int vcpus, int pcpus) throws Exception {
+    runSmp(vcpus, pcpus, "");
+  }
+
+  @Tag("long")
+  @ParameterizedTest
+  @CsvSource({"2, 2", "3, 2", "4, 2", "8, 1", "8, 4"})
+  void vcpusWorkTogetherForLong(int vcpus, int pcpus) throws Exception {
+    runSmp(vcpus, pcpus, "scale=4");
+  }
+
+  @Test
+  void theLastVcpuThatGoesDownPowersTheDomainOff() throws Exception {
+    runSmp(3, 2, "only=bring-up down");
+  }
+
+  private static void runSmp(int vcpus, int pcpus, String cmdline) throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("smp"),
+            "--vcpus",
+            vcpus,
+            "--pcpus",
+            pcpus,
+            "--cmdline",
+            cmdline)) {
+      assertEquals(0, domus.await(170), domus::transcript);
+      assertTrue(domus.out().contains(" passed, 0 failed"), domus::transcript);
+      assertFalse(domus.out().contains("FAIL"), domus::transcript);
     }
   }
 }
