@@ -29,7 +29,7 @@ static void stack(void) {
 }
 
 static void callback(void) {
-    hypercall3(HC_SET_CALLBACKS, 1ul << 63, 1ul << 63, 1ul << 63);
+    hypercall3(HC_SET_CALLBACKS, 0xffff830000001000, 0xffff830000001000, 0xffff830000001000); /* canonical, and nobody's to run */
     s64 port = event_alloc_unbound(DOMID_SELF);
     event_bind_interdomain(DOMID_SELF, (u32)port);
     hv_event_channel_op(EVTCHNOP_UNMASK, &port);

@@ -370,8 +370,11 @@ static struct call registers(void) {
         return (struct call){HC_SET_SEGMENT_BASE, {one_in(4) ? absurd() : below(4), absurd()}};
     case 3:
         return (struct call){HC_STACK_SWITCH, {absurd(), absurd()}};
-    case 4:
-        return (struct call){HC_VM_ASSIST, {below(3), one_in(2) ? below(40) : absurd()}};
+    case 4: {
+        /* Writable page tables would let scribble() take this kernel's own tables apart, which are mapped in the arena. */
+        u64 type = one_in(2) ? below(40) : absurd();
+        return (struct call){HC_VM_ASSIST, {below(3), (u32)type == VMASST_WRITABLE_PAGE_TABLES ? 0 : type}};
+    }
     case 5:
         for (unsigned i = 0; i < 16; i++) {
             list[i] = one_in(10) ? protected_frame() : frame();
