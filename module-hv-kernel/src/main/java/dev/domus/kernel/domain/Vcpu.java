@@ -219,15 +219,14 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         timers.poll(now);
         clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
       }
-      if (eventDeliverable() && !Bounce.pending(this)) {
-        continue; // the frame could not be written: the domain has been crashed
-      }
-      inGuest = true;
-      int pending = signals;
-      if (pending != 0) {
+      inGuest = true; // before the last look: who notifies later than that finds it set, and kicks
+      if (signals != 0 || eventDeliverable()) {
         inGuest = false;
-        if (takeSignals()) {
+        if (signals != 0 && takeSignals()) {
           return SliceEnd.PREEMPTED;
+        }
+        if (eventDeliverable()) {
+          Bounce.pending(this);
         }
         continue;
       }
