@@ -84,7 +84,6 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   }
 
   // ---- parts
-  // ------------------------------------------------------------------------------------------------------
 
   @Override
   public MemorySegment memory() {
@@ -137,7 +136,6 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   }
 
   // ---- domains
-  // ----------------------------------------------------------------------------------------------------
 
   /** A guest domain, or null. */
   public Domain domain(int domid) {
@@ -206,7 +204,6 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   }
 
   // ---- what event channels and grant tables need of one another
-  // -----------------------------------------------------------------------------------------------
 
   @Override
   public Optional<EventChannels> events(int domid) {

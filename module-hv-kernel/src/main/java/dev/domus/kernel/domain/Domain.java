@@ -87,7 +87,6 @@ public final class Domain implements EventTarget {
   }
 
   // ---- identity and parts
-  // -----------------------------------------------------------------------------------------
 
   /** The machine. */
   public Hypervisor hypervisor() {
@@ -176,7 +175,6 @@ public final class Domain implements EventTarget {
   }
 
   // ---- EventTarget
-  // ------------------------------------------------------------------------------------------------
 
   @Override
   public int vcpus() {
@@ -208,7 +206,6 @@ public final class Domain implements EventTarget {
   }
 
   // ---- TLB
-  // --------------------------------------------------------------------------------------------------------
 
   /**
    * Makes every vCPU of the domain forget its cached translations; returns when none of them can
@@ -229,7 +226,6 @@ public final class Domain implements EventTarget {
   }
 
   // ---- life cycle
-  // -------------------------------------------------------------------------------------------------
 
   /** Says whether vCPUs may run: not shut down, not dying. Pauses are the dispatcher's to keep. */
   public boolean mayRun() {

@@ -190,7 +190,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- running
-  // ----------------------------------------------------------------------------------------------------
 
   @Override
   public SliceEnd runSlice(long deadlineNanos) {
@@ -283,7 +282,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- events
-  // -----------------------------------------------------------------------------------------------------
 
   /** Machine address of the vCPU's vcpu_info, or −1. */
   public long vcpuInfo() {
@@ -343,7 +341,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- address spaces
-  // ---------------------------------------------------------------------------------------------
 
   @Override
   public long kernelTable() {
@@ -499,7 +496,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- life cycle
-  // -------------------------------------------------------------------------------------------------
 
   /** Says whether registers have been set (by the builder, or VCPUOP_initialise). */
   public boolean initialised() {
@@ -569,7 +565,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- EngineVcpu
-  // -------------------------------------------------------------------------------------------------
 
   @Override
   public long descriptor(int selector) {
@@ -611,7 +606,6 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   }
 
   // ---- Runner: told by the dispatcher
-  // -----------------------------------------------------------------------------
 
   @Override
   public void runstateChanged(int newState, long sinceNanos) {

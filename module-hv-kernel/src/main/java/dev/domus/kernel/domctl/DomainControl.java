@@ -54,7 +54,6 @@ public final class DomainControl implements Control {
   }
 
   // ---- life cycle
-  // -------------------------------------------------------------------------------------------------
 
   @Override
   public int createDomain(DomainSpec spec) {
@@ -115,7 +114,6 @@ public final class DomainControl implements Control {
   }
 
   // ---- building
-  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public void populate(int domid, long firstPfn, long count) {
@@ -204,7 +202,6 @@ public final class DomainControl implements Control {
   }
 
   // ---- looking
-  // ----------------------------------------------------------------------------------------------------
 
   @Override
   public Optional<String> crashReport(int domid) {
@@ -217,7 +214,6 @@ public final class DomainControl implements Control {
   }
 
   // ---- scheduling
-  // -------------------------------------------------------------------------------------------------
 
   @Override
   public List<PoolInfo> pools() {
@@ -264,7 +260,6 @@ public final class DomainControl implements Control {
   }
 
   // ---- checks
-  // -----------------------------------------------------------------------------------------------------
 
   private Domain find(int domid) {
     Domain domain = hypervisor.domain(domid);

@@ -61,7 +61,6 @@ public final class MemoryOp implements Hypercall {
   }
 
   // ---- reservations
-  // -----------------------------------------------------------------------------------------------
 
   /**
    * Answers with how many extents are done, never with an error number: whoever names a bad address
@@ -155,7 +154,6 @@ public final class MemoryOp implements Hypercall {
   }
 
   // ---- questions
-  // --------------------------------------------------------------------------------------------------
 
   private static long pages(Vcpu v, int command, long arg) {
     int domid = v.guest().getShort(arg);

@@ -204,7 +204,6 @@ final class PrivilegedInstruction {
   }
 
   // ---- ports
-  // ------------------------------------------------------------------------------------------------------
 
   private boolean ioAllowed() {
     return vcpu.traps().iopl >= VmAssist.cpl(vcpu);
@@ -319,7 +318,6 @@ final class PrivilegedInstruction {
   }
 
   // ---- control and debug registers
-  // --------------------------------------------------------------------------------
 
   private boolean clts() {
     vcpu.state().cr0 &= ~CpuState.CR0_TS;
@@ -404,7 +402,6 @@ final class PrivilegedInstruction {
   }
 
   // ---- MSRs and time
-  // ----------------------------------------------------------------------------------------------
 
   private boolean readMsr() {
     long[] gpr = vcpu.state().gpr;

@@ -339,7 +339,6 @@ class HypercallTest {
   }
 
   // ---- emulated instructions
-  // --------------------------------------------------------------------------------------
 
   /** Puts an instruction at 0x5000 and has it raise #GP(0), as the processor does at CPL 3. */
   private CpuState privileged(int... bytes) {
