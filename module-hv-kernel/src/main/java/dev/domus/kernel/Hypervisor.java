@@ -2,6 +2,9 @@ package dev.domus.kernel;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.access.AccessControl;
+import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.access.PrivilegedDomains;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.cpuid.CpuidPolicy;
 import dev.domus.kernel.dispatch.DispatchUnit;
@@ -64,6 +67,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final ConcurrentHashMap<Integer, EventChannels> serviceDomains =
       new ConcurrentHashMap<>();
   private final AtomicInteger nextDomid = new AtomicInteger(1);
+  private final AccessControl access = new AccessControl(new PrivilegedDomains(this::isPrivileged));
 
   /**
    * Makes a machine without domains.
@@ -128,6 +132,19 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The processor that guests see. */
   public CpuidPolicy cpuidPolicy() {
     return cpuidPolicy;
+  }
+
+  /** Who may do what to whom. */
+  public AccessControl access() {
+    return access;
+  }
+
+  private boolean isPrivileged(int domid) {
+    if (domid == 0) {
+      return true;
+    }
+    Domain domain = domains.get(domid);
+    return domain != null && domain.spec().privileged();
   }
 
   /** The pools. */
@@ -215,7 +232,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   @Override
   public boolean mayControl(int callerDomid, int targetDomid) {
-    return callerDomid == 0 || callerDomid == targetDomid;
+    return access.check(Operation.EVENT_CHANNELS, callerDomid, targetDomid, 0) == 0;
   }
 
   /** The machine as those see it who map grants. */
@@ -243,7 +260,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
     @Override
     public boolean mayControl(int callerDomid, int targetDomid) {
-      return Hypervisor.this.mayControl(callerDomid, targetDomid);
+      return access.check(Operation.GRANT_TABLE, callerDomid, targetDomid, 0) == 0;
     }
 
     @Override

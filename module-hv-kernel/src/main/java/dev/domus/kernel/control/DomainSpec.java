@@ -12,6 +12,15 @@ import java.util.UUID;
  * @param pool name of the cpupool that they join
  * @param weight scheduling weight, 1 to 65535; 256 is usual
  * @param cap upper bound of CPU time in percent of one pCPU, 0 for none
+ * @param privileged whether it may act on other domains and on the machine as domain 0 may, by
+ *     hypercall
  */
 public record DomainSpec(
-    UUID uuid, long maxPages, int vcpus, String engine, String pool, int weight, int cap) {}
+    UUID uuid,
+    long maxPages,
+    int vcpus,
+    String engine,
+    String pool,
+    int weight,
+    int cap,
+    boolean privileged) {}

@@ -69,9 +69,19 @@ public final class TinyMachine implements AutoCloseable {
 
   /** Builds a guest and leaves it paused. */
   public Domain build(int vcpus) {
+    return build(vcpus, false);
+  }
+
+  /** Builds a guest that is privileged, and leaves it paused. */
+  public Domain buildPrivileged(int vcpus) {
+    return build(vcpus, true);
+  }
+
+  private Domain build(int vcpus, boolean privileged) {
+    UUID uuid = UUID.randomUUID();
     int domid =
         control.createDomain(
-            new DomainSpec(UUID.randomUUID(), GUEST_PAGES, vcpus, engine.name(), "pool0", 256, 0));
+            new DomainSpec(uuid, GUEST_PAGES, vcpus, engine.name(), "pool0", 256, 0, privileged));
     control.populate(domid, 0, GUEST_PAGES);
     try (Window window = control.mapForeign(domid, 0, GUEST_PAGES, true)) {
       for (int level = 4; level > 1; level--) {

@@ -63,7 +63,8 @@ final class TestHost implements AutoCloseable {
                   read,
                   Optional.empty(),
                   commandLine,
-                  new DomainSpec(UUID.randomUUID(), GUEST_PAGES, 1, engine.name(), POOL, 256, 0));
+                  new DomainSpec(
+                      UUID.randomUUID(), GUEST_PAGES, 1, engine.name(), POOL, 256, 0, false));
       TestGuest guest = new TestGuest(control, domain0.hypercalls(), built);
       control.unpause(built.domid());
       return guest;

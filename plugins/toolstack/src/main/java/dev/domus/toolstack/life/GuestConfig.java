@@ -35,6 +35,6 @@ public record GuestConfig(
     int cap) {
   /** As the hypervisor wants it. */
   DomainSpec spec() {
-    return new DomainSpec(uuid, pages, vcpus, engine, pool, weight, cap);
+    return new DomainSpec(uuid, pages, vcpus, engine, pool, weight, cap, false);
   }
 }

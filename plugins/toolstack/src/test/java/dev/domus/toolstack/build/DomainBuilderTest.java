@@ -32,7 +32,7 @@ class DomainBuilderTest {
   private final FakeControl control = new FakeControl(PAGES);
 
   private static DomainSpec spec(long pages) {
-    return new DomainSpec(new UUID(1, 2), pages, 1, "jvm", "Pool-0", 256, 0);
+    return new DomainSpec(new UUID(1, 2), pages, 1, "jvm", "Pool-0", 256, 0, false);
   }
 
   private BuiltDomain build(KernelImage image, Optional<ImageFile> ramdisk)

@@ -1,0 +1,26 @@
+package dev.domus.kernel.access;
+
+import java.util.function.IntPredicate;
+
+/**
+ * The policy that holds where no other is set: a privileged domain may do everything to everybody,
+ * any other only to itself, and to itself only what takes no privilege.
+ */
+public final class PrivilegedDomains implements AccessPolicy {
+  private final IntPredicate isPrivileged;
+
+  /**
+   * Makes the policy.
+   *
+   * @param isPrivileged says of a domain id whether the domain is privileged; thread-safe, takes no
+   *     lock
+   */
+  public PrivilegedDomains(IntPredicate isPrivileged) {
+    this.isPrivileged = isPrivileged;
+  }
+
+  @Override
+  public boolean permits(Operation operation, int caller, int target, long detail) {
+    return caller == target && operation.ownIsFree() || isPrivileged.test(caller);
+  }
+}
