@@ -30,6 +30,7 @@
 
 #define SIF_PRIVILEGED 1
 #define SIF_INITDOMAIN 2
+#define SIF_MOD_START_PFN 8
 
 struct start_info {
     char magic[32];

@@ -70,3 +70,9 @@ kernel_stack_end:
     NOTE 2, .quad hypercall_page                   /* HYPERCALL_PAGE */
     NOTE 10, .asciz "!writable_page_tables|pae_pgdir_above_4gb" /* FEATURES */
     NOTE 9, .asciz "yes"                           /* PAE_MODE */
+#ifdef INIT_P2M
+    NOTE 15, .quad INIT_P2M                        /* where the P2M list is to be mapped */
+#endif
+#ifdef MOD_START_PFN
+    NOTE 16, .long MOD_START_PFN                   /* the ramdisk need not be mapped */
+#endif

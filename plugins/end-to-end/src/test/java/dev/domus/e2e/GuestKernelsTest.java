@@ -4,9 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -66,6 +71,34 @@ class GuestKernelsTest {
       domus.endInput();
       assertEquals(0, domus.await(60), domus::transcript);
       assertTrue(domus.out().contains("good day, stranger"), domus::transcript);
+    }
+  }
+
+  /** Linked three times, with the notes that move things about; the kernel itself looks. */
+  @ParameterizedTest
+  @CsvSource({"layout, 5000", "layout-low, 8192", "layout-high, 700001", "layout-high, 0"})
+  void whatTheNotesOfAnImageAskForIsThere(String image, int ramdiskBytes, @TempDir Path dir)
+      throws Exception {
+    Path ramdisk = dir.resolve("ramdisk");
+    byte[] contents = new byte[ramdiskBytes];
+    for (int i = 0; i < ramdiskBytes; i++) {
+      contents[i] = (byte) (7 * i + i / 4096);
+    }
+    Files.write(ramdisk, contents);
+    List<Object> arguments =
+        new ArrayList<>(
+            List.of(
+                "run",
+                "--kernel",
+                DomusProcess.guest(image),
+                "--cmdline",
+                "ramdisk=" + ramdiskBytes));
+    if (ramdiskBytes != 0) {
+      arguments.addAll(List.of("--ramdisk", ramdisk));
+    }
+    try (DomusProcess domus = DomusProcess.start(arguments.toArray())) {
+      assertEquals(0, domus.await(150), domus::transcript);
+      assertTrue(domus.out().contains(" passed, 0 failed"), domus::transcript);
     }
   }
 
