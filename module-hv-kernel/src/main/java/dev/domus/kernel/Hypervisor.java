@@ -23,7 +23,6 @@ import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.mmu.FrameReferences;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
-import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.memory.CodeFrames;
@@ -217,7 +216,8 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** Gives a vCPU to a pool, which must exist; it is offline until woken. */
   public DispatchUnit dispatch(Vcpu v, String pool, int weight, int cap) {
     Pool target = dispatcher.pool(pool).orElseThrow();
-    return target.add(v, v.domain().domid(), v.id(), new UnitParams(weight, cap, CpuMask.ALL));
+    return target.add(
+        v, v.domain().domid(), v.id(), UnitParams.DEFAULT.withWeight(weight).withCap(cap));
   }
 
   // ---- what event channels and grant tables need of one another

@@ -1,7 +1,9 @@
 package dev.domus.kernel.dispatch;
 
 import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.SchedulerFactory;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
@@ -191,7 +193,8 @@ public final class DispatchUnit implements SchedUnit {
   }
 
   /**
-   * Changes weight, cap or affinity; takes effect at the next decision that concerns it.
+   * Changes weight, cap, affinity or parameters; takes effect at the next decision that concerns
+   * it.
    *
    * @throws IllegalArgumentException if no pCPU of the pool is in the affinity
    */
@@ -202,7 +205,7 @@ public final class DispatchUnit implements SchedUnit {
     leaveCpu(); // it may be on a pCPU that is no longer allowed
   }
 
-  /** Weight, cap and affinity. */
+  /** What the operator wants of it. */
   public UnitParams params() {
     return wanted;
   }
@@ -370,6 +373,16 @@ public final class DispatchUnit implements SchedUnit {
   @Override
   public CpuMask affinity() {
     return params.affinity();
+  }
+
+  @Override
+  public CpuMask softAffinity() {
+    return params.softAffinity();
+  }
+
+  @Override
+  public SchedParameters parameters(SchedulerFactory scheduler) {
+    return SchedParameters.ofUnit(scheduler, params.given(scheduler.name()));
   }
 
   @Override

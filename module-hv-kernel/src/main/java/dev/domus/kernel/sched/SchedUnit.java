@@ -41,6 +41,20 @@ public interface SchedUnit {
   CpuMask affinity();
 
   /**
+   * The pCPUs that it had better run on (soft affinity). A hint: where it excludes all that {@link
+   * #affinity} allows, it means nothing.
+   */
+  CpuMask softAffinity();
+
+  /**
+   * The values of a scheduler's {@link SchedulerFactory#unitParameters}: what users gave for it,
+   * else the defaults. Allocates; for {@code insert} and {@code adjust}, which follows each change.
+   *
+   * @param scheduler the scheduler that asks, for its own
+   */
+  SchedParameters parameters(SchedulerFactory scheduler);
+
+  /**
    * CPU time it had in its whole life, up to its last {@link Scheduler#put}: without what the host
    * took from the pCPU meanwhile. (The run state that guests see is in wall time.)
    */

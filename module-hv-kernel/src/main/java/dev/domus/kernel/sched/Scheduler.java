@@ -133,7 +133,7 @@ public interface Scheduler extends AutoCloseable {
    */
   void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos);
 
-  /** Weight, cap or affinity of an inserted unit have changed, whatever its state. */
+  /** Weight, cap, affinity or parameters of an inserted unit have changed, whatever its state. */
   default void adjust(SchedUnit unit, long nowNanos) {}
 
   /**

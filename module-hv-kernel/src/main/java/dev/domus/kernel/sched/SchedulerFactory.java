@@ -24,6 +24,22 @@ public interface SchedulerFactory extends ExtensionPoint {
   List<SchedParameter> parameters();
 
   /**
+   * The parameters that each unit can be given, beside weight, cap and affinity; a scheduler reads
+   * them by {@link SchedUnit#parameters}. The kernel keeps them by the scheduler's name, also while
+   * another one runs the pool.
+   */
+  default List<SchedParameter> unitParameters() {
+    return List.of();
+  }
+
+  /**
+   * Refuses unit parameters that are each in range but make no sense together.
+   *
+   * @throws IllegalArgumentException with a message for the user
+   */
+  default void checkUnit(SchedParameters values) {}
+
+  /**
    * Makes a scheduler for a pool. Called outside the pool's lock, while another scheduler may still
    * run the pool: does its slow work here (class loading, tables), and touches nothing of the pool.
    *

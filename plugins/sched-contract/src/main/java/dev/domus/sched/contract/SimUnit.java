@@ -1,7 +1,9 @@
 package dev.domus.sched.contract;
 
 import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.SchedulerFactory;
 
 /** A simulated unit: the generic record, its workload, and what happened to it. */
 public final class SimUnit implements SchedUnit {
@@ -12,6 +14,8 @@ public final class SimUnit implements SchedUnit {
   int weight;
   int cap;
   CpuMask affinity;
+  CpuMask softAffinity = CpuMask.ALL;
+  SchedParameters given = SchedParameters.none();
 
   boolean inserted;
   boolean removed;
@@ -81,6 +85,16 @@ public final class SimUnit implements SchedUnit {
   @Override
   public CpuMask affinity() {
     return affinity;
+  }
+
+  @Override
+  public CpuMask softAffinity() {
+    return softAffinity;
+  }
+
+  @Override
+  public SchedParameters parameters(SchedulerFactory scheduler) {
+    return SchedParameters.ofUnit(scheduler, given);
   }
 
   @Override
