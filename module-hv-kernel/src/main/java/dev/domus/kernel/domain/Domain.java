@@ -43,7 +43,7 @@ public final class Domain implements EventTarget {
   private final GrantTable grants;
   private final Mmu mmu;
   private final Watchdogs watchdogs;
-  private final HypercallCounters counters = new HypercallCounters();
+  private final HypercallCounters counters;
   private final AtomicLong vmAssist = new AtomicLong();
   private final ReentrantLock lifeLock = new ReentrantLock();
 
@@ -73,6 +73,7 @@ public final class Domain implements EventTarget {
     this.hypervisor = hypervisor;
     this.domid = domid;
     this.spec = spec;
+    counters = new HypercallCounters(hypervisor.hypercalls());
     mmu = new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::flushAll);
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
     weight = spec.weight();

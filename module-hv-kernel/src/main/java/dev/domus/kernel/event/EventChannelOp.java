@@ -6,6 +6,7 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
 import java.util.Optional;
 
 /**
@@ -14,8 +15,30 @@ import java.util.Optional;
  * sure that the port's number can be stored, so that a bad pointer leaves no port behind.
  */
 public final class EventChannelOp implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byArgument()
+          .done(BIND_INTERDOMAIN, "bind_interdomain")
+          .done(BIND_VIRQ, "bind_virq")
+          .refused(BIND_PIRQ, "bind_pirq", "no domain has physical interrupts")
+          .done(CLOSE, "close")
+          .done(SEND, "send")
+          .done(STATUS, "status")
+          .done(ALLOC_UNBOUND, "alloc_unbound")
+          .done(BIND_IPI, "bind_ipi")
+          .done(BIND_VCPU, "bind_vcpu")
+          .done(UNMASK, "unmask")
+          .done(RESET, "reset")
+          .absent(INIT_CONTROL, "init_control", "FIFO event channels")
+          .refused(EXPAND_ARRAY, "expand_array", "FIFO event channels")
+          .absent(SET_PRIORITY, "set_priority", "FIFO event channels");
+
   /** Makes the hypercall. */
   public EventChannelOp() {}
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long command, long arg, long a3, long a4, long a5) {

@@ -7,6 +7,7 @@ import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.mmu.GrantEntries;
 import java.util.Optional;
 
@@ -23,6 +24,22 @@ import java.util.Optional;
  * call again when it next runs (xen-pv-abi.md, 4.1).
  */
 public final class GrantTableOp implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byArgument()
+          .done(MAP_GRANT_REF, "map_grant_ref")
+          .done(UNMAP_GRANT_REF, "unmap_grant_ref")
+          .done(SETUP_TABLE, "setup_table")
+          .absent(DUMP_TABLE, "dump_table", "Xen dumps to its own console; nothing asks for it")
+          .refused(TRANSFER, "transfer", "every element gets GNTST_general_error")
+          .done(COPY, "copy")
+          .done(QUERY_SIZE, "query_size")
+          .done(UNMAP_AND_REPLACE, "unmap_and_replace")
+          .done(SET_VERSION, "set_version")
+          .refused(GET_STATUS_FRAMES, "get_status_frames", "grant tables are version 1")
+          .done(GET_VERSION, "get_version")
+          .done(SWAP_GRANT_REF, "swap_grant_ref")
+          .done(CACHE_FLUSH, "cache_flush");
+
   /** Elements between two chances to be preempted: some ten microseconds. */
   private static final int STRETCH = 64;
 
@@ -38,6 +55,11 @@ public final class GrantTableOp implements Hypercall {
    */
   public GrantTableOp(GrantEntries slots) {
     this.slots = slots;
+  }
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
   }
 
   @Override

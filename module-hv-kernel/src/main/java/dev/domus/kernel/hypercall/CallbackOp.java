@@ -17,6 +17,20 @@ final class CallbackOp implements Hypercall {
   private static final int REGISTER = 0, UNREGISTER = 1;
   private static final int MASK_EVENTS = 1;
 
+  private static final Subops SUBOPS =
+      Subops.byArgument().done(REGISTER, "register").done(UNREGISTER, "unregister");
+
+  /** What there is of nmi_op. */
+  static final Subops NMI_OP =
+      Subops.byArgument()
+          .done(REGISTER, "register_callback")
+          .done(UNREGISTER, "unregister_callback");
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
+
   @Override
   public long call(Vcpu v, long command, long arg, long a3, long a4, long a5) {
     return switch ((int) command) {

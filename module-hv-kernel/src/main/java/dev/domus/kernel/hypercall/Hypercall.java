@@ -32,4 +32,25 @@ public interface Hypercall {
    * @throws GuestFault if guest memory could not be reached; the guest gets its error number
    */
   long call(Vcpu v, long a1, long a2, long a3, long a4, long a5);
+
+  /** What there is of it. */
+  default Subops subops() {
+    return Subops.NONE;
+  }
+
+  /** This hypercall with a description. */
+  default Hypercall with(Subops described) {
+    Hypercall undescribed = this;
+    return new Hypercall() {
+      @Override
+      public long call(Vcpu v, long a1, long a2, long a3, long a4, long a5) {
+        return undescribed.call(v, a1, a2, a3, a4, a5);
+      }
+
+      @Override
+      public Subops subops() {
+        return described;
+      }
+    };
+  }
 }

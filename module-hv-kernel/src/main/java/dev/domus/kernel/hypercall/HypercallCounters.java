@@ -16,37 +16,26 @@ import java.util.List;
 public final class HypercallCounters {
   private static final int COMMANDS = 64;
 
-  /** Hypercalls whose first argument is a command. */
-  private static final long HAS_COMMAND =
-      1L << HypercallNumber.MEMORY_OP
-          | 1L << HypercallNumber.XEN_VERSION
-          | 1L << HypercallNumber.CONSOLE_IO
-          | 1L << HypercallNumber.GRANT_TABLE_OP
-          | 1L << HypercallNumber.VCPU_OP
-          | 1L << HypercallNumber.SCHED_OP
-          | 1L << HypercallNumber.SCHED_OP_COMPAT
-          | 1L << HypercallNumber.CALLBACK_OP
-          | 1L << HypercallNumber.EVENT_CHANNEL_OP
-          | 1L << HypercallNumber.PHYSDEV_OP
-          | 1L << HypercallNumber.XENPMU_OP
-          | 1L << HypercallNumber.ARGO_OP
-          | 1L << HypercallNumber.HVM_OP
-          | 1L << HypercallNumber.NMI_OP;
-
   /**
    * By number: calls by command, and behind them those answered −ENOSYS. A row is made with the
    * first call.
    */
   private final long[][] rows = new long[HypercallNumber.LIMIT][];
 
+  private final HypercallTable table;
   private long outOfRange;
+
+  /** Counts nothing yet; the table says which first arguments are commands. */
+  public HypercallCounters(HypercallTable table) {
+    this.table = table;
+  }
 
   void count(int number, long firstArgument, long result) {
     if (number < 0 || number >= HypercallNumber.LIMIT) {
       outOfRange++;
       return;
     }
-    int command = (HAS_COMMAND >>> number & 1) != 0 ? (int) firstArgument & (COMMANDS - 1) : 0;
+    int command = (int) firstArgument & table.commandMask(number) & (COMMANDS - 1);
     long[] row = rows[number];
     if (row == null) {
       row = new long[2 * COMMANDS];
@@ -66,7 +55,7 @@ public final class HypercallCounters {
       if (row == null) {
         continue;
       }
-      boolean hasCommand = (HAS_COMMAND >>> number & 1) != 0;
+      boolean hasCommand = table.commandMask(number) != 0;
       for (int command = 0; command < COMMANDS; command++) {
         if (row[command] != 0) {
           String name = HypercallNumber.name(number) + (hasCommand ? "/" + command : "");

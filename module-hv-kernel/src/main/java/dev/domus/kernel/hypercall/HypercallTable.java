@@ -23,6 +23,9 @@ import dev.domus.kernel.plugin.Host.HypercallInfo;
 import dev.domus.kernel.trap.Iret;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * The hypercalls by number. A number without an entry answers −ENOSYS, and the caller's counters
@@ -33,6 +36,9 @@ public final class HypercallTable {
 
   private final Hypercall[] table = new Hypercall[HypercallNumber.LIMIT];
 
+  /** By number: which bits of the first argument are a command; 0 for none. */
+  private final int[] commandMasks = new int[HypercallNumber.LIMIT];
+
   /** Makes the table. */
   public HypercallTable() {
     table[HypercallNumber.SET_TRAP_TABLE] = new SetTrapTable();
@@ -41,8 +47,8 @@ public final class HypercallTable {
     table[HypercallNumber.STACK_SWITCH] = Registers::stackSwitch;
     table[HypercallNumber.SET_CALLBACKS] = CallbackOp::setCallbacks;
     table[HypercallNumber.FPU_TASKSWITCH] = Registers::fpuTaskswitch;
-    table[HypercallNumber.SCHED_OP_COMPAT] = SchedOp::compat;
-    table[HypercallNumber.PLATFORM_OP] = Privileged::platformOp;
+    table[HypercallNumber.SCHED_OP_COMPAT] = described(SchedOp::compat, SchedOp.COMPAT);
+    table[HypercallNumber.PLATFORM_OP] = described(Privileged::platformOp, Privileged.UNPRIVILEGED);
     table[HypercallNumber.SET_DEBUGREG] = Registers::setDebugreg;
     table[HypercallNumber.GET_DEBUGREG] = Registers::getDebugreg;
     table[HypercallNumber.UPDATE_DESCRIPTOR] = new UpdateDescriptor();
@@ -53,21 +59,49 @@ public final class HypercallTable {
     table[HypercallNumber.XEN_VERSION] = new XenVersion();
     table[HypercallNumber.CONSOLE_IO] = new ConsoleIo();
     table[HypercallNumber.GRANT_TABLE_OP] = new GrantTableOp(new GrantPtes());
-    table[HypercallNumber.VM_ASSIST] = Registers::vmAssist;
+    table[HypercallNumber.VM_ASSIST] = described(Registers::vmAssist, Registers.VM_ASSIST);
     table[HypercallNumber.UPDATE_VA_MAPPING_OTHERDOMAIN] = UpdateVaMapping.otherDomainsFrames();
     table[HypercallNumber.IRET] = new Iret();
     table[HypercallNumber.VCPU_OP] = new VcpuOp();
-    table[HypercallNumber.SET_SEGMENT_BASE] = Registers::setSegmentBase;
+    table[HypercallNumber.SET_SEGMENT_BASE] =
+        described(Registers::setSegmentBase, Registers.SEGMENT_BASE);
     table[HypercallNumber.MMUEXT_OP] = new MmuextOp();
-    table[HypercallNumber.NMI_OP] = CallbackOp::nmiOp;
+    table[HypercallNumber.NMI_OP] = described(CallbackOp::nmiOp, CallbackOp.NMI_OP);
     table[HypercallNumber.SCHED_OP] = new SchedOp();
     table[HypercallNumber.CALLBACK_OP] = new CallbackOp();
     table[HypercallNumber.EVENT_CHANNEL_OP] = new EventChannelOp();
     table[HypercallNumber.PHYSDEV_OP] = new PhysdevOp();
-    table[HypercallNumber.SYSCTL] = Privileged::sysctl;
-    table[HypercallNumber.DOMCTL] = Privileged::domctl;
-    table[HypercallNumber.XENPMU_OP] = Privileged::xenpmuOp;
-    table[HypercallNumber.MCA] = Privileged::mca;
+    table[HypercallNumber.SYSCTL] = described(Privileged::sysctl, Privileged.UNPRIVILEGED);
+    table[HypercallNumber.DOMCTL] = described(Privileged::domctl, Privileged.UNPRIVILEGED);
+    table[HypercallNumber.XENPMU_OP] = Refusal.of(Errno.EOPNOTSUPP, "there is no virtual PMU");
+    table[HypercallNumber.MCA] =
+        Refusal.of(Errno.EPERM, "machine checks are the hypervisor's business");
+    table[HypercallNumber.EVENT_CHANNEL_OP_COMPAT] =
+        CompatOp.of(table[HypercallNumber.EVENT_CHANNEL_OP], 4, 0, 9);
+    table[HypercallNumber.PHYSDEV_OP_COMPAT] =
+        CompatOp.of(table[HypercallNumber.PHYSDEV_OP], 8, 5, 10);
+    refuse(HypercallNumber.XSM_OP, "access is decided by plugins, not by FLASK policies");
+    refuse(HypercallNumber.XENOPROF_OP, "there is no profiling of the processor");
+    refuse(HypercallNumber.HVM_OP, "there are no HVM domains");
+    refuse(HypercallNumber.KEXEC_OP, "there is no machine to boot anew");
+    refuse(HypercallNumber.TMEM_OP, "gone from Xen since 4.13");
+    refuse(HypercallNumber.ARGO_OP, "not built in, as by default in Xen");
+    refuse(HypercallNumber.DM_OP, "there are no device models");
+    refuse(HypercallNumber.HYPFS_OP, "there is no hypervisor file system");
+    for (int number = 0; number < table.length; number++) {
+      Hypercall hypercall = table[number];
+      if (hypercall != null && hypercall.subops().selector() == Subops.Selector.ARGUMENT) {
+        commandMasks[number] = hypercall.subops().mask();
+      }
+    }
+  }
+
+  private void refuse(int number, String why) {
+    table[number] = Refusal.of(Errno.ENOSYS, why);
+  }
+
+  private static Hypercall described(Hypercall hypercall, Subops subops) {
+    return hypercall.with(subops);
   }
 
   /** Carries out the hypercall that a vCPU has just made by SYSCALL, and sets its RAX. */
@@ -103,15 +137,39 @@ public final class HypercallTable {
     return result;
   }
 
-  /** What is there and what is not. */
+  /** Which bits of a hypercall's first argument are a command; 0 for none. */
+  int commandMask(int number) {
+    return commandMasks[number];
+  }
+
+  /** What there is of a hypercall, if there is anything. */
+  public Optional<Subops> subops(int number) {
+    return Optional.ofNullable(table[number]).map(Hypercall::subops);
+  }
+
+  /** Every hypercall and sub-operation, in the order of their numbers. */
   public List<HypercallInfo> list() {
     List<HypercallInfo> infos = new ArrayList<>();
     for (int number = 0; number < table.length; number++) {
       String name = HypercallNumber.name(number);
-      if (!name.equals(Integer.toString(number))) {
-        infos.add(new HypercallInfo(number, name, table[number] != null));
+      if (table[number] != null) {
+        boolean commands = table[number].subops().selector() != Subops.Selector.NONE;
+        for (Subops.Subop subop : table[number].subops().list()) {
+          OptionalInt command = commands ? OptionalInt.of(subop.command()) : OptionalInt.empty();
+          infos.add(
+              new HypercallInfo(
+                  number, name, command, subop.name(), state(subop.state()), subop.why()));
+        }
+      } else if (!name.equals(Integer.toString(number))) {
+        infos.add(
+            new HypercallInfo(
+                number, name, OptionalInt.empty(), "", state(Subops.State.ABSENT), "not built"));
       }
     }
     return infos;
+  }
+
+  private static String state(Subops.State state) {
+    return state.name().toLowerCase(Locale.ROOT);
   }
 }

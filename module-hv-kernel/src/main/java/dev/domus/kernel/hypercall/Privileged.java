@@ -15,6 +15,10 @@ final class Privileged {
   /** Sizes of the argument structures in bytes: Xen copies them whole before it looks at them. */
   private static final int XENPF_SIZE = 136, SYSCTL_SIZE = 136, DOMCTL_SIZE = 144;
 
+  /** What there is of each for a guest. */
+  static final Subops UNPRIVILEGED =
+      Subops.refused("for domain 0, a service domain, which has the typed interface");
+
   private Privileged() {}
 
   static long platformOp(Vcpu v, long op, long a2, long a3, long a4, long a5) {
@@ -32,15 +36,5 @@ final class Privileged {
   private static long versioned(Vcpu v, long op, int size, int version) {
     v.guest().requireReadable(op, size);
     return v.guest().getInt(op + 4) != version ? -Errno.EACCES : -Errno.EPERM;
-  }
-
-  /** xenpmu_op (40): no virtual PMU. */
-  static long xenpmuOp(Vcpu v, long command, long arg, long a3, long a4, long a5) {
-    return -Errno.EOPNOTSUPP;
-  }
-
-  /** mca (48): machine checks are the hypervisor's. */
-  static long mca(Vcpu v, long arg, long a2, long a3, long a4, long a5) {
-    return -Errno.EPERM;
   }
 }

@@ -14,6 +14,18 @@ final class Registers {
 
   private static final int ENABLE = 0, DISABLE = 1;
 
+  /** What there is of vm_assist. */
+  static final Subops VM_ASSIST =
+      Subops.byArgument().done(ENABLE, "enable").done(DISABLE, "disable");
+
+  /** What there is of set_segment_base. */
+  static final Subops SEGMENT_BASE =
+      Subops.byArgument()
+          .done(FS_BASE, "fs")
+          .done(GS_BASE_USER, "gs_user")
+          .done(GS_BASE_KERNEL, "gs_kernel")
+          .done(GS_SELECTOR_USER, "gs_user_sel");
+
   private Registers() {}
 
   /** stack_switch (3): the stack on which the kernel is entered from user mode. */

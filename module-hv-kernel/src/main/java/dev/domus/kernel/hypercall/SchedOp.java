@@ -23,6 +23,26 @@ final class SchedOp implements Hypercall {
       SHUTDOWN_CODE = 5;
   private static final int WATCHDOG = 6, PIN_OVERRIDE = 7;
 
+  private static final Subops SUBOPS =
+      Subops.byArgument()
+          .done(YIELD, "yield")
+          .done(BLOCK, "block")
+          .done(SHUTDOWN, "shutdown")
+          .done(POLL, "poll")
+          .done(REMOTE_SHUTDOWN, "remote_shutdown")
+          .done(SHUTDOWN_CODE, "shutdown_code")
+          .done(WATCHDOG, "watchdog")
+          .refused(PIN_OVERRIDE, "pin_override", "for the hardware domain");
+
+  /** What there is of the older form. */
+  static final Subops COMPAT =
+      Subops.byArgument().done(YIELD, "yield").done(BLOCK, "block").done(SHUTDOWN, "shutdown");
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
+
   @Override
   public long call(Vcpu v, long command, long arg, long a3, long a4, long a5) {
     return switch ((int) command) {

@@ -8,10 +8,32 @@ import dev.domus.kernel.domain.VcpuInfoPage;
 
 /** vcpu_op (24) and set_timer_op (15) (xen-pv-abi.md, 11.2 and 11.3). */
 final class VcpuOp implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byArgument()
+          .done(0, "initialise")
+          .done(1, "up")
+          .done(2, "down")
+          .done(3, "is_up")
+          .done(4, "get_runstate_info")
+          .done(5, "register_runstate_memory_area")
+          .done(6, "set_periodic_timer")
+          .done(7, "stop_periodic_timer")
+          .done(8, "set_singleshot_timer")
+          .done(9, "stop_singleshot_timer")
+          .done(10, "register_vcpu_info")
+          .done(11, "send_nmi")
+          .refused(12, "get_physid", "vCPUs are not pinned to processors")
+          .done(13, "register_vcpu_time_memory_area");
+
   private static final long MIN_PERIOD_NANOS = 1_000_000;
   private static final long FAR_FUTURE_NANOS = 1L << 50;
   private static final long LONG_TIMEOUT_NANOS = 100_000_000;
   private static final int ONLY_FUTURE = 1;
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long command, long id, long arg, long a4, long a5) {

@@ -13,6 +13,21 @@ import java.util.UUID;
  * who speaks it. Text buffers are padded with zeros to their full size (XSA-122).
  */
 final class XenVersion implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byArgument()
+          .done(0, "version")
+          .done(1, "extraversion")
+          .done(2, "compile_info")
+          .done(3, "capabilities")
+          .done(4, "changeset")
+          .done(5, "platform_parameters")
+          .done(6, "get_features")
+          .done(7, "pagesize")
+          .done(8, "guest_handle")
+          .done(9, "commandline")
+          .refused(
+              10, "build_id", "the hypervisor has none; −EPERM, as for any unprivileged domain");
+
   private static final int VERSION = 4 << 16 | 17;
   private static final int PAGE_SIZE = 4096;
   private static final long HYPERVISOR_START = 0xFFFF8000_00000000L;
@@ -30,6 +45,11 @@ final class XenVersion implements Hypercall {
   private static final MemorySegment CAPABILITIES = text(1024, "xen-3.0-x86_64 ");
   private static final MemorySegment CHANGESET = text(64, "unavailable");
   private static final MemorySegment COMMANDLINE = text(1024, "<denied>");
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long command, long arg, long a3, long a4, long a5) {

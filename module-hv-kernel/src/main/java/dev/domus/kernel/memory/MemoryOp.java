@@ -6,6 +6,7 @@ import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineToPhys;
@@ -19,6 +20,39 @@ import dev.domus.memory.MachineToPhys;
  * </pre>
  */
 public final class MemoryOp implements Hypercall {
+  private static final String TRANSLATED = "for guests whose addresses are translated";
+  private static final String NO_PAGING = "memory is neither paged out nor shared";
+  private static final Subops SUBOPS =
+      Subops.byArgument(0x3F)
+          .done(0, "increase_reservation")
+          .done(1, "decrease_reservation")
+          .done(2, "maximum_ram_page")
+          .done(3, "current_reservation")
+          .done(4, "maximum_reservation")
+          .done(5, "machphys_mfn_list")
+          .done(6, "populate_physmap")
+          .absent(7, "add_to_physmap", TRANSLATED)
+          .done(9, "memory_map")
+          .refused(10, "machine_memory_map", "there is no firmware's map")
+          .done(11, "exchange")
+          .done(12, "machphys_mapping")
+          .refused(13, "set_memory_map", "the map is what the domain was made with")
+          .done(14, "maximum_gpfn")
+          .absent(15, "remove_from_physmap", TRANSLATED)
+          .refused(16, "set_pod_target", TRANSLATED)
+          .refused(17, "get_pod_target", TRANSLATED)
+          .absent(18, "get_sharing_freed_pages", NO_PAGING)
+          .absent(19, "get_sharing_shared_pages", NO_PAGING)
+          .absent(20, "paging_op", NO_PAGING)
+          .absent(21, "access_op", TRANSLATED)
+          .absent(22, "sharing_op", NO_PAGING)
+          .absent(23, "add_to_physmap_batch", TRANSLATED)
+          .refused(24, "claim_pages", "claims are the machine's own")
+          .absent(25, "machphys_compat_mfn_list", "for 32-bit guests")
+          .absent(26, "get_vnumainfo", "domains have one NUMA node")
+          .absent(27, "reserved_device_memory_map", "no domain has physical devices")
+          .refused(28, "acquire_resource", "foreign memory is mapped by mmu_update");
+
   private static final int COMMAND_BITS = 6;
   private static final int INCREASE_RESERVATION = 0, DECREASE_RESERVATION = 1, MAXIMUM_RAM_PAGE = 2;
   private static final int CURRENT_RESERVATION = 3, MAXIMUM_RESERVATION = 4, MACHPHYS_MFN_LIST = 5;
@@ -41,6 +75,11 @@ public final class MemoryOp implements Hypercall {
 
   /** Makes the table entry. */
   public MemoryOp() {}
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long commandAndStart, long arg, long a3, long a4, long a5) {

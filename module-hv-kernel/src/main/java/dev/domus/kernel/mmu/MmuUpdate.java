@@ -3,6 +3,7 @@ package dev.domus.kernel.mmu;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
 import dev.domus.memory.MachineMemory;
 
 /**
@@ -16,11 +17,23 @@ import dev.domus.memory.MachineMemory;
  * <p>Requests are carried out in order until one fails; {@code done} says how many were.
  */
 public final class MmuUpdate implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byLowBits()
+          .done(0, "normal_pt_update")
+          .done(1, "machphys_update")
+          .done(2, "pt_update_preserve_ad")
+          .done(3, "pt_update_no_translate");
+
   private static final int REQUEST_SIZE = 16;
   private static final int NORMAL = 0, MACHPHYS = 1, PRESERVE_AD = 2, NO_TRANSLATE = 3;
 
   /** Makes the table entry. */
   public MmuUpdate() {}
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long requests, long count, long done, long owners, long a5) {

@@ -4,6 +4,7 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.trap.VmAssist;
 
 /**
@@ -14,6 +15,29 @@ import dev.domus.kernel.trap.VmAssist;
  * </pre>
  */
 public final class MmuextOp implements Hypercall {
+  private static final Subops SUBOPS =
+      Subops.byStructure()
+          .done(0, "pin_l1_table")
+          .done(1, "pin_l2_table")
+          .done(2, "pin_l3_table")
+          .done(3, "pin_l4_table")
+          .done(4, "unpin_table")
+          .done(5, "new_baseptr")
+          .done(6, "tlb_flush_local")
+          .done(7, "invlpg_local")
+          .done(8, "tlb_flush_multi")
+          .done(9, "invlpg_multi")
+          .done(10, "tlb_flush_all")
+          .done(11, "invlpg_all")
+          .refused(12, "flush_cache", "only for domains with devices")
+          .done(13, "set_ldt")
+          .done(15, "new_user_baseptr")
+          .done(16, "clear_page")
+          .done(17, "copy_page")
+          .refused(18, "flush_cache_global", "only for domains with devices")
+          .refused(19, "mark_super", "no superpages, as Xen since 4.8")
+          .refused(20, "unmark_super", "no superpages, as Xen since 4.8");
+
   private static final int REQUEST_SIZE = 24;
   private static final int PIN_L1 = 0, PIN_L4 = 3, UNPIN = 4, NEW_BASEPTR = 5, TLB_FLUSH_LOCAL = 6;
   private static final int INVLPG_LOCAL = 7,
@@ -29,6 +53,11 @@ public final class MmuextOp implements Hypercall {
 
   /** Makes the table entry. */
   public MmuextOp() {}
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
 
   @Override
   public long call(Vcpu v, long requests, long count, long done, long domid, long a5) {

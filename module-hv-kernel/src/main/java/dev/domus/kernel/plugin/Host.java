@@ -1,6 +1,7 @@
 package dev.domus.kernel.plugin;
 
 import java.util.List;
+import java.util.OptionalInt;
 
 /** The process that plugins were loaded into. Thread-safe. */
 public interface Host {
@@ -15,7 +16,7 @@ public interface Host {
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
 
-  /** The hypercall table: what is there and what answers −ENOSYS. */
+  /** The hypercalls and their sub-operations, and what there is of each. */
   List<HypercallInfo> hypercalls();
 
   /**
@@ -35,11 +36,15 @@ public interface Host {
   record NamedPart(String name, String description) {}
 
   /**
-   * A hypercall.
+   * A hypercall, or one sub-operation of it.
    *
-   * @param number its number
-   * @param name its name
-   * @param implemented false if it answers −ENOSYS
+   * @param number the hypercall's number
+   * @param name the hypercall's name
+   * @param command the sub-operation's number, if the hypercall has any
+   * @param subop the sub-operation's name, or empty
+   * @param state {@code done}, {@code refused} on purpose, or {@code absent}
+   * @param why what is refused or absent, and why; empty if it is done
    */
-  record HypercallInfo(int number, String name, boolean implemented) {}
+  record HypercallInfo(
+      int number, String name, OptionalInt command, String subop, String state, String why) {}
 }

@@ -98,7 +98,7 @@ final class ListCommands {
   @Command(
       name = "hypercalls",
       mixinStandardHelpOptions = true,
-      description = "List the hypercall table: what is implemented, and what answers -ENOSYS.")
+      description = "List every hypercall and sub-operation: done, refused on purpose, or absent.")
   static final class Hypercalls extends ListCommand {
     Hypercalls(Host host, PrintWriter out) {
       super(host, out);
@@ -106,9 +106,10 @@ final class ListCommands {
 
     @Override
     Listing listing() {
-      Listing listing = new Listing("number", "name", "implemented");
+      Listing listing = new Listing("number", "name", "subop", "subop-name", "state", "why");
       for (Host.HypercallInfo call : host.hypercalls()) {
-        listing.add(call.number(), call.name(), call.implemented());
+        String subop = call.command().isPresent() ? "" + call.command().getAsInt() : "";
+        listing.add(call.number(), call.name(), subop, call.subop(), call.state(), call.why());
       }
       return listing;
     }

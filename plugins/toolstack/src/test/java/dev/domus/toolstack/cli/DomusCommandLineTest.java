@@ -14,6 +14,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -47,7 +48,8 @@ class DomusCommandLineTest {
     @Override
     public List<HypercallInfo> hypercalls() {
       return List.of(
-          new HypercallInfo(0, "set_trap_table", true), new HypercallInfo(38, "tmem_op", false));
+          new HypercallInfo(0, "set_trap_table", OptionalInt.empty(), "", "done", ""),
+          new HypercallInfo(17, "xen_version", OptionalInt.of(10), "build_id", "refused", "none"));
     }
 
     @Override
@@ -136,11 +138,17 @@ class DomusCommandLineTest {
         [ {
           "number" : 0,
           "name" : "set_trap_table",
-          "implemented" : true
+          "subop" : "",
+          "subop-name" : "",
+          "state" : "done",
+          "why" : ""
         }, {
-          "number" : 38,
-          "name" : "tmem_op",
-          "implemented" : false
+          "number" : 17,
+          "name" : "xen_version",
+          "subop" : "10",
+          "subop-name" : "build_id",
+          "state" : "refused",
+          "why" : "none"
         } ]
         """,
         out.toString());
