@@ -66,7 +66,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final ConcurrentHashMap<Integer, EventChannels> serviceDomains =
       new ConcurrentHashMap<>();
   private final AtomicInteger nextDomid = new AtomicInteger(1);
-  private final AccessControl access = new AccessControl(new PrivilegedDomains(this::isPrivileged));
+  private final AccessControl access =
+      new AccessControl(new PrivilegedDomains(this::isPrivileged), this::expectForeignChanges);
+  private volatile boolean foreignChanges;
 
   /**
    * Makes a machine without domains.
@@ -138,6 +140,28 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return access;
   }
 
+  /**
+   * Says whether a domain's page tables may be changed and its TLBs flushed by another domain's
+   * vCPU. Until they may, a vCPU that has no siblings need not say when it uses a translation.
+   */
+  public boolean foreignChanges() {
+    return foreignChanges;
+  }
+
+  /**
+   * From now on domains may change one another's tables: returns when every vCPU knows, because it
+   * has been off its pCPU since.
+   */
+  private synchronized void expectForeignChanges() {
+    if (!foreignChanges) {
+      foreignChanges = true;
+      for (Domain domain : domains.values()) {
+        domain.pause();
+        domain.unpause();
+      }
+    }
+  }
+
   private boolean isPrivileged(int domid) {
     if (domid == 0) {
       return true;
@@ -171,6 +195,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
    * @return the domain, or nothing if there is no memory for its shared info page
    */
   public Optional<Domain> createDomain(DomainSpec spec, Engine engine) {
+    if (spec.privileged()) {
+      expectForeignChanges();
+    }
     int domid = nextDomid.getAndIncrement();
     Optional<Domain> made = Domain.create(this, domid, spec, engine);
     made.ifPresent(domain -> {

@@ -14,7 +14,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * permission is given to the call that asked for it and is not remembered; whoever needs the target
  * again in a later call asks again.
  *
- * <p>Operations of a domain on its own page tables and frames are not asked about: they are the
+ * <p>Operations of a domain on its own page tables and memory are not asked about: they are the
  * bulk of all hypercalls, and nothing of anybody else's is reached by them.
  *
  * <p>Thread-safe. A permitted operation costs one call of the policy; only refusals take a lock.
@@ -27,15 +27,25 @@ public final class AccessControl {
   private final AtomicLongArray refused = new AtomicLongArray(OPERATIONS.length);
   private final Denial[] last = new Denial[KEPT];
   private long kept;
+  private final Runnable beforeChange;
   private volatile AccessPolicy policy;
 
-  /** Makes the gate with its first policy. */
-  public AccessControl(AccessPolicy policy) {
+  /**
+   * Makes the gate with its first policy.
+   *
+   * @param beforeChange called before another policy comes into force
+   */
+  public AccessControl(AccessPolicy policy, Runnable beforeChange) {
     this.policy = policy;
+    this.beforeChange = beforeChange;
   }
 
-  /** Replaces the policy. Operations under way have been decided by the old one. */
+  /**
+   * Replaces the policy. Operations under way have been decided by the old one. Not to be called by
+   * a vCPU's thread.
+   */
   public void setPolicy(AccessPolicy newPolicy) {
+    beforeChange.run();
     policy = newPolicy;
   }
 

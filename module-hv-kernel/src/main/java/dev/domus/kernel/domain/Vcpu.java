@@ -406,17 +406,17 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /**
    * The hypervisor is about to use a translation on the guest's behalf: from now until {@link
    * #endAccess} a flush waits for this vCPU as if it were in guest mode. A domain with one vCPU has
-   * nobody who could flush meanwhile.
+   * nobody who could flush meanwhile, unless domains may change one another's tables.
    */
   void beginAccess() {
-    if (smp) {
+    if (smp || domain.hypervisor().foreignChanges()) {
       inGuest = true;
     }
   }
 
   /** The translation is no longer used. */
   void endAccess() {
-    if (smp) {
+    if (smp || domain.hypervisor().foreignChanges()) {
       inGuest = false;
     }
   }

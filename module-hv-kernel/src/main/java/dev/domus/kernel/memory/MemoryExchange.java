@@ -1,7 +1,7 @@
 package dev.domus.kernel.memory;
 
-import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -24,6 +24,7 @@ import dev.domus.memory.FrameAllocator;
  */
 final class MemoryExchange {
   private static final int IN = 0, OUT = 32, NR_EXCHANGED = 64;
+  private static final int COMMAND_MASK = 63;
   private static final int NR_EXTENTS = 8, EXTENT_ORDER = 16, DOMID = 24;
 
   private MemoryExchange() {}
@@ -44,8 +45,9 @@ final class MemoryExchange {
         || Long.compareUnsigned(done, inCount) > 0) {
       return -Errno.EINVAL;
     }
-    if (domid != Domid.SELF && domid != v.domain().domid()) {
-      return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    int error = TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, (int) command & COMMAND_MASK);
+    if (error != 0) {
+      return error;
     }
     if (!GuestAccess.addressOk(in, inCount * 8) || !GuestAccess.addressOk(out, outCount * 8)) {
       return -Errno.EFAULT;
@@ -57,7 +59,11 @@ final class MemoryExchange {
     if (inCount << inOrder != outCount << outOrder) {
       return -Errno.EINVAL;
     }
-    return chunks(v, command, arg, in, inOrder, out, outOrder, inCount, done);
+    Mmu mmu = TargetMemory.find(v, domid);
+    if (mmu == null) {
+      return -Errno.ESRCH;
+    }
+    return chunks(v, mmu, command, arg, in, inOrder, out, outOrder, inCount, done);
   }
 
   /**
@@ -69,6 +75,7 @@ final class MemoryExchange {
 
   private static long chunks(
       Vcpu v,
+      Mmu mmu,
       long command,
       long arg,
       long in,
@@ -97,11 +104,11 @@ final class MemoryExchange {
       for (int i = 0; i < outPerChunk; i++) {
         pfns[i] = v.guest().getLong(outAt + 8L * i);
       }
-      result = v.domain().mmu().exchange(old, outOrder, fresh);
+      result = mmu.exchange(old, outOrder, fresh);
       if (result != 0) {
         break;
       }
-      enter(v, outAt, pfns, fresh, outOrder);
+      enter(v, mmu, outAt, pfns, fresh, outOrder);
       done += inPerChunk;
       v.guest().putLong(arg + NR_EXCHANGED, done);
       if (inCount - done >= inPerChunk && v.mustPreempt()) {
@@ -112,8 +119,7 @@ final class MemoryExchange {
     return result;
   }
 
-  private static void enter(Vcpu v, long outAt, long[] pfns, long[] fresh, int outOrder) {
-    Mmu mmu = v.domain().mmu();
+  private static void enter(Vcpu v, Mmu mmu, long outAt, long[] pfns, long[] fresh, int outOrder) {
     for (int i = 0; i < fresh.length; i++) {
       for (int each = 0; each < 1 << outOrder; each++) {
         mmu.setPfn(fresh[i] + each, pfns[i] + each);

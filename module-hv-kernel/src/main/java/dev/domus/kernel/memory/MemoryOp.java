@@ -1,7 +1,7 @@
 package dev.domus.kernel.memory;
 
-import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
@@ -102,8 +102,9 @@ public final class MemoryOp implements Hypercall {
   // ---- reservations
 
   /**
-   * Answers with how many extents are done, never with an error number: whoever names a bad address
-   * or another domain gets none (Xen, common/memory.c, do_memory_op).
+   * Answers with how many extents are done, never with an error number: whoever names a bad
+   * address, or a domain whose memory is not his to change, gets none (Xen, common/memory.c,
+   * do_memory_op).
    */
   private static long reservation(Vcpu v, int command, long start, long arg) {
     try {
@@ -115,7 +116,8 @@ public final class MemoryOp implements Hypercall {
     long count = v.guest().getLong(arg + 8);
     int order = v.guest().getInt(arg + 16);
     int domid = v.guest().getShort(arg + 24);
-    if (domid != Domid.SELF && domid != v.domain().domid()) {
+    Mmu mmu = TargetMemory.find(v, domid);
+    if (mmu == null || TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, command) != 0) {
       return start;
     }
     if (count < 0 || count > Long.MAX_VALUE >>> COMMAND_BITS + 3 || start > count) {
@@ -139,9 +141,9 @@ public final class MemoryOp implements Hypercall {
         long at = extents + 8 * i;
         done =
             switch (command) {
-              case INCREASE_RESERVATION -> increase(v, extents == 0 ? 0 : at, order);
-              case DECREASE_RESERVATION -> decrease(v, at, order);
-              default -> populate(v, at, order);
+              case INCREASE_RESERVATION -> increase(v, mmu, extents == 0 ? 0 : at, order);
+              case DECREASE_RESERVATION -> decrease(v, mmu, at, order);
+              default -> populate(v, mmu, at, order);
             };
       } catch (GuestFault fault) {
         return i; // the extents before this one are done
@@ -153,11 +155,11 @@ public final class MemoryOp implements Hypercall {
     return count;
   }
 
-  private static boolean increase(Vcpu v, long at, int order) {
+  private static boolean increase(Vcpu v, Mmu mmu, long at, int order) {
     if (at != 0) {
       v.guest().requireWritable(at, 8);
     }
-    long mfn = v.domain().mmu().allocate(order);
+    long mfn = mmu.allocate(order);
     if (mfn < 0) {
       return false;
     }
@@ -167,18 +169,17 @@ public final class MemoryOp implements Hypercall {
     return true;
   }
 
-  private static boolean decrease(Vcpu v, long at, int order) {
+  private static boolean decrease(Vcpu v, Mmu mmu, long at, int order) {
     long first = v.guest().getLong(at);
     for (long mfn = first; mfn - first < 1L << order; mfn++) {
-      if (!v.domain().mmu().giveBackUnused(mfn)) {
+      if (!mmu.giveBackUnused(mfn)) {
         return false;
       }
     }
     return true;
   }
 
-  private static boolean populate(Vcpu v, long at, int order) {
-    Mmu mmu = v.domain().mmu();
+  private static boolean populate(Vcpu v, Mmu mmu, long at, int order) {
     v.guest().requireWritable(at, 8);
     long pfn = v.guest().getLong(at);
     long mfn = mmu.allocate(order);
@@ -196,10 +197,14 @@ public final class MemoryOp implements Hypercall {
 
   private static long pages(Vcpu v, int command, long arg) {
     int domid = v.guest().getShort(arg);
-    if (domid != Domid.SELF && domid != v.domain().domid()) {
-      return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    int error = TargetMemory.error(v, domid, Operation.QUERY_MEMORY, command);
+    if (error != 0) {
+      return error;
     }
-    Mmu mmu = v.domain().mmu();
+    Mmu mmu = TargetMemory.find(v, domid);
+    if (mmu == null) {
+      return -Errno.ESRCH;
+    }
     return switch (command) {
       case CURRENT_RESERVATION -> mmu.pages();
       case MAXIMUM_RESERVATION -> mmu.maxPages();

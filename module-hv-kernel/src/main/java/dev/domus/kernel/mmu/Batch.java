@@ -1,7 +1,10 @@
 package dev.domus.kernel.mmu;
 
+import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -29,15 +32,17 @@ final class Batch {
      * Carries one request out.
      *
      * @param at its address in guest memory
-     * @param target the domain whose frames are meant
+     * @param tables the domain whose page tables are meant
+     * @param target id of the domain whose frames are meant
      * @return 0, {@link EntryUpdates#FLUSH_DUE}, or a negated error number
      */
-    int carryOut(Vcpu v, long at, int target);
+    int carryOut(Vcpu v, long at, Mmu tables, int target);
   }
 
   /**
    * Carries a batch out.
    *
+   * @param tables the domain whose page tables are meant, and whose TLBs are flushed if due
    * @param eachIsLong whether any request may be long; else only those that answer FLUSH_DUE are
    */
   static long run(
@@ -46,6 +51,7 @@ final class Batch {
       long count,
       long done,
       int size,
+      Mmu tables,
       int target,
       boolean eachIsLong,
       Request request) {
@@ -67,7 +73,7 @@ final class Batch {
         if (look && v.mustPreempt()) {
           return preempt(v, array + i * size, total - i, done, before + i);
         }
-        error = request.carryOut(v, array + i * size, target);
+        error = request.carryOut(v, array + i * size, tables, target);
         flushDue |= error == EntryUpdates.FLUSH_DUE;
       }
     } catch (GuestFault unreadable) {
@@ -75,7 +81,7 @@ final class Batch {
       i++;
     } finally {
       if (flushDue) {
-        v.domain().mmu().flushTlb();
+        tables.flushTlb();
       }
     }
     if (done != 0) {
@@ -92,7 +98,10 @@ final class Batch {
     return Hypercall.CONTINUE;
   }
 
-  /** The domain that a caller names as the owner of frames, or −ESRCH or −EPERM. */
+  /**
+   * The domain that a caller names as the owner of the frames that it wants to map, or −ESRCH or
+   * −EPERM. DOMID_IO is open to everybody: what counts there is the right to the I/O frame.
+   */
   static int owner(Vcpu v, int domid) {
     int self = v.domain().domid();
     if (domid == Domid.SELF || domid == self) {
@@ -101,18 +110,36 @@ final class Batch {
     if (domid == Domid.IO) {
       return Domid.IO;
     }
-    return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    int error = foreignError(v, Operation.MAP_FRAMES, domid);
+    return error == 0 ? domid : error;
   }
 
   /**
-   * Whether the caller may change the tables of a domain: {@code 0} for its own, otherwise its id
-   * plus one.
+   * Whether the caller may change the page tables of a domain.
+   *
+   * @return 0, −ESRCH or −EPERM
    */
-  static int tableOwnerError(Vcpu v, int ownerPlusOne) {
-    if (ownerPlusOne == 0) {
-      return 0;
+  static int tablesError(Vcpu v, int domid) {
+    boolean own = domid == Domid.SELF || domid == v.domain().domid();
+    return own ? 0 : foreignError(v, Operation.CHANGE_TABLES, domid);
+  }
+
+  private static int foreignError(Vcpu v, Operation operation, int domid) {
+    Hypervisor hypervisor = v.domain().hypervisor();
+    boolean known = domid == Domid.IO || domid == Domid.XEN || hypervisor.events(domid).isPresent();
+    return known
+        ? hypervisor.access().check(operation, v.domain().domid(), domid, 0)
+        : -Errno.ESRCH;
+  }
+
+  /**
+   * The page tables of a domain that {@link #tablesError} has found good, or null if it has none.
+   */
+  static Mmu tables(Vcpu v, int domid) {
+    if (domid == Domid.SELF || domid == v.domain().domid()) {
+      return v.domain().mmu();
     }
-    int owner = owner(v, ownerPlusOne - 1);
-    return owner == v.domain().domid() ? 0 : owner == Domid.IO ? -Errno.EPERM : owner;
+    Domain domain = v.domain().hypervisor().domain(domid);
+    return domain == null ? null : domain.mmu();
   }
 }

@@ -11,11 +11,14 @@ final class EntryRules {
   /** First and last L4 slot of the hypervisor's range. */
   static final int FIRST_RESERVED_SLOT = 256, LAST_RESERVED_SLOT = 271;
 
-  /** Cache attributes: refused, because no guest has a device whose memory would need them. */
+  /** Cache attributes, in a table of any level. */
   private static final long CACHE_BITS = Pte.PWT | Pte.PCD;
 
-  /** In a leaf, bit 7 is PAT. */
-  private static final long LEAF_REFUSED = CACHE_BITS | Pte.PS;
+  /**
+   * Cache attributes of a leaf, where bit 7 is PAT: refused but to domains that may reach a device,
+   * whose memory would need them.
+   */
+  private static final long LEAF_CACHE_BITS = CACHE_BITS | Pte.PS;
 
   /**
    * Above the leaves, bit 7 is a superpage (XSA-148, XSA-167), and a global table makes no sense.
@@ -39,9 +42,19 @@ final class EntryRules {
     return (entry & Pte.W) != 0;
   }
 
-  /** Says whether a present entry of a table of the level holds no bit that is refused. */
-  static boolean flagsAllowed(long entry, int level) {
-    return (entry & (level == 1 ? LEAF_REFUSED : TABLE_REFUSED)) == 0;
+  /**
+   * Says whether a present entry of a table of the level holds no bit that is refused.
+   *
+   * @param devices whether the domain has any right to I/O memory or ports
+   */
+  static boolean flagsAllowed(long entry, int level, boolean devices) {
+    long refused = level > 1 ? TABLE_REFUSED : devices ? 0 : LEAF_CACHE_BITS;
+    return (entry & refused) == 0;
+  }
+
+  /** Says whether a leaf maps its frame with the caching that is usual for RAM. */
+  static boolean isWriteBack(long leaf) {
+    return (leaf & LEAF_CACHE_BITS) == 0;
   }
 
   /**

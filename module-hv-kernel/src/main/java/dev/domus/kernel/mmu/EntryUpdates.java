@@ -107,7 +107,7 @@ final class EntryUpdates {
     long mfn = ma >>> MachineMemory.FRAME_SHIFT;
     mmu.lock();
     try {
-      if (!frames.get(mfn, domid)) {
+      if (mmu.isDying() || !frames.get(mfn, domid)) {
         return -EINVAL;
       }
       int error = updateFrame(mfn, ma, entry, targetOwner, preserveAd);
@@ -168,7 +168,9 @@ final class EntryUpdates {
     mmu.lock();
     try {
       long place = grantPlace(v, hostAddress, containsPte);
-      if (place == NO_PLACE || !EntryRules.isPresent(entry) || !EntryRules.flagsAllowed(entry, 1)) {
+      if (place == NO_PLACE
+          || !EntryRules.isPresent(entry)
+          || !EntryRules.flagsAllowed(entry, 1, mmu.io().hasAny())) {
         return GNTST_GENERAL_ERROR;
       }
       swap(place, EntryRules.adjusted(entry, 1));

@@ -104,6 +104,17 @@ public final class MachineFrames implements FrameReferences {
     return domid >= 0 && domid < Domid.FIRST_RESERVED && owners.get(domid) != null;
   }
 
+  /** Says whether a frame holds a part of the M2P. */
+  boolean holdsM2p(long mfn) {
+    return mfn >= m2p.firstFrame() && mfn < m2p.endFrame();
+  }
+
+  /** Says whether a domain, if it is there, may map an I/O frame. */
+  boolean permitsIoMemory(int domid, long mfn) {
+    Mmu mmu = domid < Domid.FIRST_RESERVED ? owners.get(domid) : null;
+    return mmu != null && mmu.io().permitsMemory(mfn, 1);
+  }
+
   // ---- references ----
 
   @Override

@@ -3,6 +3,7 @@ package dev.domus.kernel.mmu;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOMEM;
 
+import dev.domus.kernel.io.IoRights;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.PhysToMachine;
@@ -35,6 +36,7 @@ public final class Mmu {
   private final FrameTable frames;
   private final MemorySegment memory;
   private final DomainTlb tlb;
+  private final IoRights io;
   private final TableTypes types;
   private final EntryUpdates entries;
   private final PhysToMachine p2m;
@@ -63,7 +65,8 @@ public final class Mmu {
     frames = machine.table();
     memory = machine.memory();
     tlb = new DomainTlb(flushAllVcpus);
-    types = new TableTypes(domid, machine, tlb);
+    io = new IoRights(tlb::flush);
+    types = new TableTypes(domid, machine, tlb, io);
     entries = new EntryUpdates(this, types);
     p2m = new PhysToMachine(Math.min(maxPages, MachineMemory.MAX_FRAMES));
     descriptors = new DescriptorTables[vcpus];
@@ -96,6 +99,11 @@ public final class Mmu {
   /** Where the builder put the domain's frames; a PV guest may since have moved them about. */
   public PhysToMachine p2m() {
     return p2m;
+  }
+
+  /** What the domain may reach besides RAM. */
+  public IoRights io() {
+    return io;
   }
 
   DomainTlb tlb() {
@@ -566,6 +574,11 @@ public final class Mmu {
   }
 
   // ---- for the package ----
+
+  /** Says whether the domain is being taken apart; under the lock. */
+  boolean isDying() {
+    return dying;
+  }
 
   /** Takes the MMU lock around a batch; the methods above take it again. */
   void lock() {

@@ -1,10 +1,12 @@
 package dev.domus.kernel.mmu;
 
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
 import dev.domus.memory.MachineMemory;
+import dev.domus.memory.paging.Pte;
 
 /**
  * mmu_update (1): a batch of stores to page-table entries and M2P entries (xen-pv-abi.md, 6.1).
@@ -37,36 +39,59 @@ public final class MmuUpdate implements Hypercall {
 
   @Override
   public long call(Vcpu v, long requests, long count, long done, long owners, long a5) {
-    int error = Batch.tableOwnerError(v, (int) owners >>> 16);
+    int tablesOf = (int) owners >>> 16 == 0 ? Domid.SELF : ((int) owners >>> 16) - 1;
+    int error = Batch.tablesError(v, tablesOf);
     if (error != 0) {
       return error;
     }
     int target = Batch.owner(v, (int) owners & 0xFFFF);
-    return target < 0
-        ? target
-        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, false, MmuUpdate::request);
+    if (target < 0) {
+      return target;
+    }
+    Mmu tables = Batch.tables(v, tablesOf);
+    return tables == null
+        ? -Errno.ESRCH
+        : Batch.run(
+            v, requests, count, done, REQUEST_SIZE, tables, target, false, MmuUpdate::request);
   }
 
-  private static int request(Vcpu v, long request, int target) {
+  private static int request(Vcpu v, long request, Mmu tables, int target) {
     long ptr = v.guest().getLong(request);
     long val = v.guest().getLong(request + 8);
     int command = (int) ptr & 7;
-    Mmu mmu = v.domain().mmu();
     return switch (command) {
       case NORMAL, PRESERVE_AD, NO_TRANSLATE ->
-          mmu.entries().update(ptr & ~7L, val, target, command == PRESERVE_AD);
+          mayMap(v, val, tables, target)
+              ? tables.entries().update(ptr & ~7L, val, target, command == PRESERVE_AD)
+              : -Errno.EPERM;
       case MACHPHYS -> machphys(v, ptr >>> MachineMemory.FRAME_SHIFT, val, target);
       default -> -Errno.ENOSYS;
     };
   }
 
+  /**
+   * Who puts an I/O frame into somebody else's tables needs the right to it himself; that the other
+   * one has it too is checked with the entry.
+   */
+  private static boolean mayMap(Vcpu v, long entry, Mmu tables, int target) {
+    Mmu own = v.domain().mmu();
+    return target != Domid.IO
+        || tables == own
+        || !EntryRules.isPresent(entry)
+        || own.io().permitsMemory(Pte.mfn(entry), 1);
+  }
+
   private static int machphys(Vcpu v, long mfn, long pfn, int target) {
-    MachineFrames frames = v.domain().mmu().machine();
-    if (target != v.domain().domid() || !frames.get(target, mfn)) {
+    int error = Batch.tablesError(v, target);
+    if (error != 0) {
+      return error;
+    }
+    Mmu owner = Batch.tables(v, target);
+    if (owner == null || !owner.machine().get(target, mfn)) {
       return -Errno.EINVAL;
     }
-    v.domain().mmu().setPfn(mfn, pfn);
-    frames.put(mfn);
+    owner.setPfn(mfn, pfn);
+    owner.machine().put(mfn);
     return 0;
   }
 }

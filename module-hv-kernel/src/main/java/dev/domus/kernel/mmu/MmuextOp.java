@@ -39,7 +39,13 @@ public final class MmuextOp implements Hypercall {
           .refused(20, "unmark_super", "no superpages, as Xen since 4.8");
 
   private static final int REQUEST_SIZE = 24;
-  private static final int PIN_L1 = 0, PIN_L4 = 3, UNPIN = 4, NEW_BASEPTR = 5, TLB_FLUSH_LOCAL = 6;
+  private static final int PIN_L1 = 0,
+      PIN_L2 = 1,
+      PIN_L3 = 2,
+      PIN_L4 = 3,
+      UNPIN = 4,
+      NEW_BASEPTR = 5,
+      TLB_FLUSH_LOCAL = 6;
   private static final int INVLPG_LOCAL = 7,
       TLB_FLUSH_MULTI = 8,
       INVLPG_MULTI = 9,
@@ -61,20 +67,34 @@ public final class MmuextOp implements Hypercall {
 
   @Override
   public long call(Vcpu v, long requests, long count, long done, long domid, long a5) {
-    int target = Batch.owner(v, (int) domid & 0xFFFF);
-    return target < 0
-        ? target
-        : Batch.run(v, requests, count, done, REQUEST_SIZE, target, true, MmuextOp::request);
+    int owner = (int) domid & 0xFFFF;
+    int error = Batch.tablesError(v, owner);
+    if (error != 0) {
+      return error;
+    }
+    Mmu tables = Batch.tables(v, owner);
+    return tables == null
+        ? -Errno.ESRCH
+        : Batch.run(
+            v,
+            requests,
+            count,
+            done,
+            REQUEST_SIZE,
+            tables,
+            tables.domid(),
+            true,
+            MmuextOp::request);
   }
 
-  private static int request(Vcpu v, long request, int target) {
+  private static int request(Vcpu v, long request, Mmu tables, int target) {
     int command = v.guest().getInt(request);
     long arg1 = v.guest().getLong(request + 8);
     long arg2 = v.guest().getLong(request + 16);
-    if (target != v.domain().domid()) {
-      return -Errno.EPERM;
-    }
     Mmu mmu = v.domain().mmu();
+    if (tables != mmu) {
+      return foreign(tables, command, arg1, arg2);
+    }
     switch (command) {
       case TLB_FLUSH_LOCAL -> v.flushLocal();
       case INVLPG_LOCAL -> v.flushLocal(arg1);
@@ -91,17 +111,29 @@ public final class MmuextOp implements Hypercall {
     return 0;
   }
 
+  /** What a privileged domain may do to another's tables; the rest concerns the caller's vCPUs. */
+  private static int foreign(Mmu tables, int command, long arg1, long arg2) {
+    return switch (command) {
+      case PIN_L1, PIN_L2, PIN_L3, PIN_L4 -> tables.pin(command - PIN_L1 + 1, arg1);
+      case UNPIN -> tables.unpin(arg1);
+      case CLEAR_PAGE -> tables.entries().clearPage(arg1);
+      case COPY_PAGE -> tables.entries().copyPage(arg1, arg2);
+      case MARK_SUPER, UNMARK_SUPER -> -Errno.EOPNOTSUPP;
+      default -> command < 0 || command > UNMARK_SUPER ? -Errno.ENOSYS : -Errno.EPERM;
+    };
+  }
+
   private static int tablesAndPages(Vcpu v, Mmu mmu, int command, long arg1, long arg2) {
     return switch (command) {
       case UNPIN -> mmu.unpin(arg1);
       case NEW_BASEPTR -> mmu.newBasePointer(v, arg1);
-      case FLUSH_CACHE -> -Errno.EACCES;
+      case FLUSH_CACHE -> mmu.io().hasAny() ? 0 : -Errno.EACCES;
       case SET_LDT -> setLdt(v, mmu, arg1, arg2);
       case NEW_USER_BASEPTR ->
           mmu.newUserBasePointer(v, arg1, !v.domain().assist(VmAssist.M2P_STRICT));
       case CLEAR_PAGE -> mmu.entries().clearPage(arg1);
       case COPY_PAGE -> mmu.entries().copyPage(arg1, arg2);
-      case FLUSH_CACHE_GLOBAL -> -Errno.EINVAL;
+      case FLUSH_CACHE_GLOBAL -> mmu.io().hasAny() ? 0 : -Errno.EINVAL;
       case MARK_SUPER, UNMARK_SUPER -> -Errno.EOPNOTSUPP;
       default -> -Errno.ENOSYS;
     };

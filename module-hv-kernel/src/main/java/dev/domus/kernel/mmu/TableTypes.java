@@ -1,9 +1,13 @@
 package dev.domus.kernel.mmu;
 
+import static dev.domus.kernel.abi.Errno.EACCES;
 import static dev.domus.kernel.abi.Errno.EBUSY;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.EPERM;
 
+import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.io.IoRights;
+import dev.domus.kernel.io.IoSpace;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.paging.Pte;
@@ -66,11 +70,13 @@ final class TableTypes {
   private final FrameTable frames;
   private final MemorySegment memory;
   private final DomainTlb tlb;
+  private final IoRights io;
 
-  TableTypes(int domid, MachineFrames machine, DomainTlb tlb) {
+  TableTypes(int domid, MachineFrames machine, DomainTlb tlb, IoRights io) {
     this.domid = domid;
     this.machine = machine;
     this.tlb = tlb;
+    this.io = io;
     frames = machine.table();
     memory = machine.memory();
   }
@@ -186,7 +192,7 @@ final class TableTypes {
    * @return 0 or a negated error number
    */
   int getEntry(long table, int level, long entry, int targetOwner) {
-    if (!EntryRules.flagsAllowed(entry, level)) {
+    if (!EntryRules.flagsAllowed(entry, level, io.hasAny())) {
       return -EINVAL;
     }
     return level == 1 ? getLeaf(entry, targetOwner) : getTable(table, level, entry);
@@ -204,10 +210,18 @@ final class TableTypes {
   private int getLeaf(long entry, int targetOwner) {
     long mfn = Pte.mfn(entry);
     if (!frames.exists(mfn)) {
-      return mfn == ALL_ONES_FRAME ? -EINVAL : -EPERM; // not RAM, and no guest may reach I/O memory
+      return ioError(mfn, targetOwner);
+    }
+    boolean hypervisors = targetOwner == FrameTable.HYPERVISOR;
+    if (hypervisors && (EntryRules.isWritable(entry) || !machine.holdsM2p(mfn))) {
+      return -EBUSY; // of what is the hypervisor's, only the M2P is there to be read
     }
     if (!frames.get(mfn, targetOwner)) {
       return -EBUSY;
+    }
+    if (frames.isSpecial(mfn) && !EntryRules.isWriteBack(entry)) {
+      machine.put(mfn);
+      return -EACCES;
     }
     if (EntryRules.isWritable(entry)
         && frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
@@ -217,8 +231,25 @@ final class TableTypes {
     return 0;
   }
 
+  /**
+   * Whether a frame that is not RAM may be mapped: the domain whose table it is has to have the
+   * right, and so has the one in whose name it is mapped. No reference is held on it.
+   */
+  private int ioError(long mfn, int targetOwner) {
+    if (mfn == ALL_ONES_FRAME) {
+      return -EINVAL;
+    }
+    boolean ownName = targetOwner == domid || targetOwner == Domid.IO;
+    return io.permitsMemory(mfn, 1) && (ownName || machine.permitsIoMemory(targetOwner, mfn))
+        ? 0
+        : -EPERM;
+  }
+
   private void putLeaf(long entry) {
     long mfn = Pte.mfn(entry);
+    if (!frames.exists(mfn)) {
+      return;
+    }
     if (EntryRules.isWritable(entry)) {
       frames.putType(mfn);
     }
@@ -327,7 +358,7 @@ final class TableTypes {
     if (!EntryRules.isPresent(entry)) {
       return 0;
     }
-    if (!EntryRules.flagsAllowed(entry, level)) {
+    if (!EntryRules.flagsAllowed(entry, level, io.hasAny())) {
       return -EINVAL;
     }
     return holdsTheSame(old, entry) ? 0 : getEntry(table, level, entry, targetOwner);
@@ -361,9 +392,12 @@ final class TableTypes {
 
   /**
    * Marks what a cleared entry referred to as possibly cached, or makes sure that it is not if it
-   * is somebody else's.
+   * is somebody else's. Nobody caches where I/O memory is (see {@link IoSpace}).
    */
   void stale(long mfn) {
+    if (!frames.exists(mfn)) {
+      return;
+    }
     if (frames.owner(mfn) == domid) {
       frames.setTlbStamp(mfn, tlb.now());
     } else {

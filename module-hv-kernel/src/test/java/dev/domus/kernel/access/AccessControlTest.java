@@ -13,8 +13,10 @@ import org.junit.jupiter.api.Test;
 class AccessControlTest {
   private static final int PRIVILEGED = 7, ORDINARY = 8, OTHER = 9;
 
+  private int changes;
   private final AccessControl access =
-      new AccessControl(new PrivilegedDomains(domid -> domid == 0 || domid == PRIVILEGED));
+      new AccessControl(
+          new PrivilegedDomains(domid -> domid == 0 || domid == PRIVILEGED), () -> changes++);
 
   @Test
   void domain0AndAPrivilegedDomainMayDoEverythingToEverybody() {
@@ -65,5 +67,6 @@ class AccessControlTest {
     });
     assertEquals(-Errno.EPERM, access.check(Operation.DOMCTL, 0, OTHER, 1));
     assertEquals(2, access.refusals(Operation.DOMCTL));
+    assertEquals(2, changes, "each change is announced");
   }
 }
