@@ -67,7 +67,8 @@ final class BenchGuests implements AutoCloseable {
   /** Builds a guest with one vCPU and leaves it paused for ever. */
   Guest build() {
     int domid =
-        control.createDomain(new DomainSpec(UUID.randomUUID(), PAGES, 1, ENGINE, POOL, 256, 0));
+        control.createDomain(
+            new DomainSpec(UUID.randomUUID(), PAGES, 1, ENGINE, POOL, 256, 0, false));
     control.populate(domid, 0, PAGES);
     try (Window window = control.mapForeign(domid, 0, FIRST_ORDINARY, true)) {
       for (int table = 0; table < 3; table++) {
