@@ -13,6 +13,11 @@
  *     die=WAY      instead: do what a domain cannot survive, and nobody else may notice: stack callback iret user-table
  *                  no-handler kernel-stack base-pointer
  *
+ *     vcpus=N      how many of the domain's vCPUs take part (all, at most 8)
+ *     rounds=N     how many rounds a race has (300)
+ *
+ * With more than one vCPU the groups are: races doublefetch.
+ *
  * The calls that would be legal and end this kernel (unmapping its code, closing its console's port) are not made.
  */
 #include "cmdline.h"
@@ -37,9 +42,30 @@ static const struct group {
     {"processor", attack_processor},
 };
 
+/* What needs other vCPUs. */
+static const struct {
+    const char *name;
+    void (*attack)(u64 rounds);
+} races[] = {
+    {"races", attack_races},
+    {"doublefetch", attack_double_fetches},
+};
+
+static void race(u64 rounds) {
+    cpus_bring_up();
+    printf("hostile: %u vCPUs, %lu rounds\n", cpu_count, rounds);
+    for (size_t i = 0; i < ARRAY_LENGTH(races); i++) {
+        if (group_is_wanted(races[i].name)) {
+            races[i].attack(rounds);
+            world_check(races[i].name);
+        }
+    }
+}
+
 void kernel_main(void) {
     faulting_init();
     world_init();
+    cpus_count();
     char way[20];
     if (cmdline_string("die", way, sizeof way)) {
         attack_deadly(way);
@@ -48,6 +74,8 @@ void kernel_main(void) {
     u64 steps = cmdline_u64("steps", 0);
     if (steps != 0) {
         attack_at_random(cmdline_u64("seed", 1), steps);
+    } else if (cpu_count > 1) {
+        race(cmdline_u64("rounds", 300));
     } else {
         for (size_t i = 0; i < ARRAY_LENGTH(groups); i++) {
             if (group_is_wanted(groups[i].name)) {

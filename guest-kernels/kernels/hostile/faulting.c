@@ -8,26 +8,36 @@
 
 u64 traps_seen, last_vector, last_error_code;
 
-/* Named in assembly below. */
-u64 go_on_at, go_on_stack;
+/* One for each vCPU; named in assembly below. */
+u64 go_on_at[MAX_CPUS], go_on_stack[MAX_CPUS];
+
+static bool is_probe(const struct frame *frame) {
+    return frame->rip >= (u64)probe_first && frame->rip <= (u64)probe_last;
+}
 
 static void on_trap(struct frame *frame) {
-    if (frame->vector == TRAP_DB && go_on_at == 0) {
+    u32 self = cpu_self();
+    if (frame->vector == TRAP_DB && go_on_at[self] == 0) {
         hv_set_debugreg(7, 0); /* a breakpoint that random mode has set on the kernel itself */
         return;
     }
-    if (go_on_at == 0) {
+    if (is_probe(frame)) {
+        frame->rax = PROBE_FAULTED;
+        frame->rip = (u64)probe_end;
+        return;
+    }
+    if (go_on_at[self] == 0) {
         trap_die(frame);
     }
     traps_seen++;
     last_vector = frame->vector;
     last_error_code = frame->error_code;
-    frame->rip = go_on_at;
-    frame->rsp = go_on_stack;
+    frame->rip = go_on_at[self];
+    frame->rsp = go_on_stack[self];
     frame->cs = FLAT_CS_KERNEL_FRAME;
     frame->ss = FLAT_SS;
-    frame->rflags = RFLAGS_FIXED | RFLAGS_IF;
-    go_on_at = 0;
+    frame->rflags = RFLAGS_FIXED | (self == 0 ? RFLAGS_IF : 0); /* the others take no events */
+    go_on_at[self] = 0;
 }
 
 void faulting_init(void) {
@@ -36,14 +46,16 @@ void faulting_init(void) {
     }
 }
 
-/* Runs the instructions; worked is 0 if one of them trapped. RBX and RBP may have changed then: a frame can hold anything. */
+/* Runs the instructions; worked is 0 if one of them trapped. RBX and RBP may have changed then: a frame can hold anything. RBX,
+ * and what lies on top of the stack, is the vCPU's number. */
 #define TRY(worked, instructions, outputs, ...)                  \
     __asm__ volatile("push %%rbp\n"                              \
                      "push %%rbx\n"                              \
-                     "movq $1f, go_on_at\n"                      \
-                     "mov %%rsp, go_on_stack\n" instructions     \
+                     "movq $1f, go_on_at(,%%rbx,8)\n"            \
+                     "mov %%rsp, go_on_stack(,%%rbx,8)\n" instructions \
                      "\n"                                        \
-                     "movq $0, go_on_at\n"                       \
+                     "mov (%%rsp), %%r15\n"                      \
+                     "movq $0, go_on_at(,%%r15,8)\n"             \
                      "mov $1, %%r15d\n"                          \
                      "jmp 2f\n"                                  \
                      "1: xor %%r15d, %%r15d\n"                   \
@@ -51,7 +63,7 @@ void faulting_init(void) {
                      "pop %%rbp\n"                               \
                      "mov %%r15d, %[ok]"                         \
                      : [ok] "=r"(worked) outputs                 \
-                     : __VA_ARGS__                               \
+                     : "b"((u64)cpu_self()), __VA_ARGS__         \
                      : "memory", "cc", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 #define AND_OUTPUT ,
 

@@ -108,6 +108,42 @@ static inline s64 hypercall_any(u64 number, u64 a1, u64 a2, u64 a3, u64 a4, u64 
     return result;
 }
 
+/* ---- cpus.c: the domain's other vCPUs -------------------------------------------------------------------------- */
+
+#define MAX_CPUS 8
+
+/* How many vCPUs take part, the first included. */
+extern u32 cpu_count;
+
+void cpus_count(void);
+void cpus_bring_up(void);
+void cpu_up(u32 cpu);
+
+/* Which vCPU this is. */
+u32 cpu_self(void);
+
+/* What a vCPU starts with. */
+struct vcpu_guest_context *cpu_context(u32 cpu);
+
+/* All vCPUs but the first do it again and again, each counting its rounds from 1. */
+typedef void (*job)(u32 cpu, u64 round);
+void job_start(job what);
+
+/* For vCPU 0: returns when the others have done some more of it. */
+void job_proceed(void);
+
+/* Returns when no vCPU is at it any more. */
+void job_stop(void);
+
+/* Accesses that may fault, on any vCPU: then the result is PROBE_FAULTED. (others.S) */
+#define PROBE_FAULTED 0xfa017edfa017ed00ul
+u64 probe_read(const void *at);
+u64 probe_write(void *at, u64 value);
+u64 probe_write_half(void *at, u64 value);
+u64 probe_exchange(void *at, u64 value, u64 expected);
+u64 probe_load_ds(u64 selector);
+extern char probe_first[], probe_last[], probe_end[];
+
 /* ---- faulting.c: instructions that may trap ---------------------------------------------------------------------- */
 
 void faulting_init(void);
@@ -141,6 +177,10 @@ void attack_reservations(void); /* reservations.c: giving memory back, and getti
 void attack_grants(void);       /* grants.c */
 void attack_ports(void);        /* ports.c: event channels, and calls that are others' */
 void attack_processor(void);    /* processor.c: traps, iret, debug registers, MSRs */
+
+/* races.c, doublefetch.c: with the other vCPUs, which are at work; rounds is how long. */
+void attack_races(u64 rounds);
+void attack_double_fetches(u64 rounds);
 
 /* deadly.c: ends the domain, if the hypervisor is right; returns if it is not, or if there is no such way. */
 void attack_deadly(const char *way);

@@ -11,6 +11,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -24,22 +25,40 @@ class HostileGuestTest {
 
   @Test
   void directedAttacksAreRefusedAndNobodyElseNotices() throws Exception {
-    String said = attack("", DomainInfo.POWEROFF);
+    String said = attack("", 1, DomainInfo.POWEROFF);
     assertTrue(said.contains(" 0 failed"), said);
     assertFalse(said.contains("FAIL"), said);
+  }
+
+  /** One vCPU takes pages from use to use while others do to them what was right before. */
+  @ParameterizedTest
+  @CsvSource({"races, 2, 100", "races, 4, 60", "doublefetch, 3, 60"})
+  void racesAgainstTheAttackersOwnVcpusAreLost(String group, int vcpus, int rounds)
+      throws Exception {
+    String options = "only=%s rounds=%d".formatted(group, rounds);
+    String said = attack(options, vcpus, DomainInfo.POWEROFF);
+    assertTrue(said.contains(" 0 failed"), said);
+  }
+
+  @Tag("long")
+  @ParameterizedTest
+  @CsvSource({"races, 2", "races, 3", "races, 5", "races, 8", "doublefetch, 2", "doublefetch, 5"})
+  void longerRacesAreLostToo(String group, int vcpus) throws Exception {
+    String said = attack("only=%s rounds=600".formatted(group), vcpus, DomainInfo.POWEROFF);
+    assertTrue(said.contains(" 0 failed"), said);
   }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3})
   void randomHypercallsLeaveTheMachineWhole(long seed) throws Exception {
-    attack("steps=20000 seed=" + seed, DomainInfo.POWEROFF);
+    attack("steps=20000 seed=" + seed, 1, DomainInfo.POWEROFF);
   }
 
   @Tag("long")
   @ParameterizedTest
   @MethodSource("manySeeds")
   void manyMoreRandomHypercallsDoToo(long seed) throws Exception {
-    attack("steps=50000 seed=" + seed, DomainInfo.POWEROFF);
+    attack("steps=50000 seed=" + seed, 1, DomainInfo.POWEROFF);
   }
 
   static LongStream manySeeds() {
@@ -58,7 +77,7 @@ class HostileGuestTest {
         "base-pointer"
       })
   void aDomainThatDiesOfItsOwnDoingDiesAlone(String way) throws Exception {
-    String said = attack("die=" + way, DomainInfo.CRASH);
+    String said = attack("die=" + way, 1, DomainInfo.CRASH);
     assertFalse(said.contains("still alive"), said);
   }
 
@@ -76,13 +95,13 @@ class HostileGuestTest {
   }
 
   /** Runs the attacker to its end; returns what it said. */
-  private static String attack(String options, int expectedEnd) throws Exception {
+  private static String attack(String options, int vcpus, int expectedEnd) throws Exception {
     try (TestHost host = new TestHost()) {
       TestGuest innocent = host.start("hello", "ask");
       innocent.awaitSaid("who is there? ", PATIENCE_SECONDS);
       final long[] before = innocent.settledMemory();
 
-      TestGuest attacker = host.start("hostile", options);
+      TestGuest attacker = host.start("hostile", options, vcpus);
       String said = attacker.awaitEnd(PATIENCE_SECONDS);
       assertEquals(expectedEnd, attacker.info().shutdownReason(), said);
 

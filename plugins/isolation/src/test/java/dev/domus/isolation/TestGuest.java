@@ -14,20 +14,26 @@ import java.util.zip.CRC32;
 final class TestGuest implements AutoCloseable {
   private static final int IN_SIZE = 1024, OUT = 1024, OUT_SIZE = 2048;
   private static final int IN_PROD = 3076, OUT_CONS = 3080, OUT_PROD = 3084;
-  private static final int LOOK_AGAIN_MILLIS = 2;
-  private static final int SETTLED = 5;
+  private static final int SETTLING_MILLIS = 10, SETTLED = 5;
 
   private final Control control;
   private final BuiltDomain built;
+  private final News news;
   private final EventPort port;
   private Window ring;
   private final StringBuilder said = new StringBuilder();
 
-  TestGuest(Control control, Hypercalls hypercalls, BuiltDomain built) {
+  /**
+   * Takes a guest's console.
+   *
+   * @param news hears of its console, and of the end of any domain
+   */
+  TestGuest(Control control, Hypercalls hypercalls, BuiltDomain built, News news) {
     this.control = control;
     this.built = built;
+    this.news = news;
     ring = control.mapForeign(built.domid(), pfn(built.consoleMfn()), 1, true);
-    port = hypercalls.bindInterdomain(built.domid(), built.consolePort(), () -> {});
+    port = hypercalls.bindInterdomain(built.domid(), built.consolePort(), news::heard);
   }
 
   private long pfn(long mfn) {
@@ -70,13 +76,15 @@ final class TestGuest implements AutoCloseable {
 
   private String await(int seconds, String text) throws InterruptedException {
     long end = System.nanoTime() + seconds * 1_000_000_000L;
+    boolean timely = true;
     while (true) {
+      long seen = news.count();
       boolean over = info().state() == DomainInfo.State.SHUTDOWN;
       String all = said();
       if (text == null ? over : all.contains(text)) {
         return all;
       }
-      if (over || System.nanoTime() - end >= 0) {
+      if (over || !timely) {
         throw new AssertionError(
             "domain "
                 + domid()
@@ -84,7 +92,7 @@ final class TestGuest implements AutoCloseable {
                 + ", and said:\n"
                 + all);
       }
-      Thread.sleep(LOOK_AGAIN_MILLIS);
+      timely = news.await(seen, end);
     }
   }
 
@@ -113,11 +121,14 @@ final class TestGuest implements AutoCloseable {
     return sums;
   }
 
-  /** Its memory once it has gone to sleep: it may still be at what it does after it has spoken. */
+  /**
+   * Its memory once it has gone to sleep: it may still be at what it does after it has spoken. A
+   * guest that blocks tells nobody, so this looks until it has done nothing for a while.
+   */
   long[] settledMemory() throws InterruptedException {
     long[] before = memory();
     for (int same = 0; same < SETTLED; ) {
-      Thread.sleep(LOOK_AGAIN_MILLIS * 5);
+      Thread.sleep(SETTLING_MILLIS);
       long[] now = memory();
       same = Arrays.equals(before, now) ? same + 1 : 0;
       before = now;

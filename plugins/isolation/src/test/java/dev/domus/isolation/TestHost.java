@@ -2,8 +2,8 @@ package dev.domus.isolation;
 
 import dev.domus.engine.jvm.JvmEngine;
 import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.control.Control;
-import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
@@ -32,6 +32,9 @@ final class TestHost implements AutoCloseable {
   private static final long MACHINE_BYTES = 96L << 20;
   private static final String POOL = "pool0";
 
+  private static final int PCPUS = 2;
+
+  private final News news = new News();
   private final Hypervisor hypervisor;
   private final Control control;
   private final LocalServiceDomain domain0;
@@ -40,21 +43,27 @@ final class TestHost implements AutoCloseable {
   TestHost() {
     SchedulerFactory scheduler = new RoundRobinFactory();
     Dispatcher dispatcher = new Dispatcher();
-    dispatcher.createPool(POOL, 1, scheduler, Map.of());
+    dispatcher.createPool(POOL, PCPUS, scheduler, Map.of());
     hypervisor = new Hypervisor(MACHINE_BYTES, new HypercallTable(), dispatcher);
     control =
         new DomainControl(
             hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
     domain0 = new LocalServiceDomain(0, hypervisor, hypervisor.grantMachine(), () -> control);
     hypervisor.addServiceDomain(domain0.events());
+    domain0.hypercalls().bindVirq(Virq.DOM_EXC, news::heard);
   }
 
   Control control() {
     return control;
   }
 
-  /** Builds a guest and lets it run. */
+  /** Builds a guest with one vCPU and lets it run. */
   TestGuest start(String kernel, String commandLine) throws BadInputException {
+    return start(kernel, commandLine, 1);
+  }
+
+  /** Builds a guest and lets it run. */
+  TestGuest start(String kernel, String commandLine, int vcpus) throws BadInputException {
     Path image = Path.of(System.getProperty("domus.root"), "guest-kernels/images", kernel + ".elf");
     try (KernelImage read = KernelImage.read(image)) {
       BuiltDomain built =
@@ -64,8 +73,8 @@ final class TestHost implements AutoCloseable {
                   Optional.empty(),
                   commandLine,
                   new DomainSpec(
-                      UUID.randomUUID(), GUEST_PAGES, 1, engine.name(), POOL, 256, 0, false));
-      TestGuest guest = new TestGuest(control, domain0.hypercalls(), built);
+                      UUID.randomUUID(), GUEST_PAGES, vcpus, engine.name(), POOL, 256, 0, false));
+      TestGuest guest = new TestGuest(control, domain0.hypercalls(), built, news);
       control.unpause(built.domid());
       return guest;
     }
@@ -86,10 +95,6 @@ final class TestHost implements AutoCloseable {
       }
       throw e;
     }
-  }
-
-  boolean hasShutDown(int domid) {
-    return control.domain(domid).orElseThrow().state() == DomainInfo.State.SHUTDOWN;
   }
 
   @Override
