@@ -20,8 +20,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Windows on one frame: opened, read once, closed. The baselines: the raw access, a slice of the
- * segment with one access, and the two atomic additions that an access to a revocable window needs.
+ * Windows: opened, accessed, closed. The baselines: the raw access, a slice of the segment with one
+ * access, and the two atomic additions that an access to a revocable window costs if every access
+ * counts itself. Run with {@code -prof gc}: nothing here allocates. {@code -jvmArgsAppend
+ * -Ddomus.symmetricFences=true} shows what hosts without {@code membarrier} pay.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -33,11 +35,16 @@ public class WindowLife {
   private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
   private static final Runnable NOTHING = () -> {};
   private static final long MFN = 5;
+  private static final long EXPECTED = 0x1234_5678_9ABC_DEFL;
 
   private MachineMemory machine;
   private MemorySegment memory;
   private CodeFrames code;
   private Window open;
+  private Window contiguous;
+  private Window scattered;
+  private Window anothers;
+  private long reads;
 
   /** A machine of 64 frames. */
   @Setup
@@ -45,13 +52,49 @@ public class WindowLife {
     machine = MachineMemory.reserve(64L << 12);
     memory = machine.segment();
     code = new CodeFrames(64);
+    memory.set(ValueLayout.JAVA_LONG, (MFN << 12) + 8, EXPECTED);
     open = Window.of(memory, code, true, NOTHING, MFN);
+    contiguous = Window.of(memory, code, true, NOTHING, MFN, MFN + 1);
+    scattered = Window.of(memory, code, true, NOTHING, MFN, MFN + 2);
+    anothers = openedElsewhere();
+    sanity();
+  }
+
+  private Window openedElsewhere() {
+    Window[] opened = new Window[1];
+    Thread opener = new Thread(() -> opened[0] = Window.of(memory, code, true, NOTHING, MFN));
+    opener.start();
+    try {
+      opener.join();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    return opened[0];
+  }
+
+  /** That what is measured does what it says. */
+  private void sanity() {
+    boolean works =
+        access() == EXPECTED
+            && accessContiguous() == EXPECTED
+            && accessScattered() == EXPECTED
+            && accessAnothers() == EXPECTED
+            && openReadClose() == EXPECTED
+            && rawAccess() == EXPECTED;
+    Window closed = Window.of(memory, code, true, NOTHING, MFN);
+    closed.close();
+    if (!works || closed.alive() || !closed.awaitReleased(0)) {
+      throw new IllegalStateException("windows do not work");
+    }
   }
 
   /** Gives the memory back. */
   @TearDown
   public void free() {
     open.close();
+    contiguous.close();
+    scattered.close();
+    anothers.close();
     machine.close();
   }
 
@@ -78,6 +121,47 @@ public class WindowLife {
   @Benchmark
   public long access() {
     return open.getLong(8);
+  }
+
+  /** The same, of two frames in a row. */
+  @Benchmark
+  public long accessContiguous() {
+    return contiguous.getLong(8);
+  }
+
+  /** The same, of two frames that are not. */
+  @Benchmark
+  public long accessScattered() {
+    return scattered.getLong(8);
+  }
+
+  /** The same, in a window that another thread opened. */
+  @Benchmark
+  public long accessAnothers() {
+    return anothers.getLong(8);
+  }
+
+  /** The baseline of a store. */
+  @Benchmark
+  public void rawStore() {
+    memory.set(ValueLayout.JAVA_LONG, (MFN << 12) + 16, reads++);
+  }
+
+  /** A store through a window that is open. */
+  @Benchmark
+  public void store() {
+    open.putLong(16, reads++);
+  }
+
+  /** A window's life when it may be in use elsewhere: the closer makes all threads fence. */
+  @Benchmark
+  public long openShareRevokeClose() {
+    Window window = Window.of(memory, code, true, NOTHING, MFN);
+    window.share();
+    window.revoke();
+    window.close();
+    window.close();
+    return window.size();
   }
 
   /** A window's whole life with no access. */

@@ -15,8 +15,8 @@ import java.lang.invoke.VarHandle;
 
 /**
  * The few Linux calls by which memory is had from the host (man 2 memfd_create, mmap, madvise,
- * fallocate). None is on a hot path: each runs once a machine, or once a batch of frames given
- * back.
+ * fallocate, membarrier). None is on a hot path: each runs once a machine, once a batch of frames
+ * given back, or when a window ends that another thread may be using.
  */
 @SuppressWarnings(
     "restricted") // The one place of this module that makes downcalls; each says why it is safe.
@@ -52,6 +52,24 @@ final class LinuxCalls {
       call("fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
   private static final MethodHandle CLOSE =
       call("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+
+  /** membarrier(2) has no wrapper in the C library, and its number is the architecture's. */
+  private static final long SYS_MEMBARRIER =
+      switch (System.getProperty("os.arch")) {
+        case "amd64", "x86_64" -> 324;
+        case "aarch64", "riscv64" -> 283;
+        default -> -1;
+      };
+
+  private static final int MEMBARRIER_PRIVATE_EXPEDITED = 1 << 3;
+  private static final int MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4;
+  private static final MethodHandle MEMBARRIER =
+      Linker.nativeLinker()
+          .downcallHandle(
+              Linker.nativeLinker().defaultLookup().findOrThrow("syscall"),
+              FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT),
+              Linker.Option.firstVariadicArg(1),
+              Linker.Option.critical(false)); // 1 µs, never blocks
 
   private LinuxCalls() {}
 
@@ -140,6 +158,29 @@ final class LinuxCalls {
               FALLOCATE.invokeExact(
                   errno, fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, bytes);
       return result < 0 ? -errno(errno) : 0;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** Prepares the process for {@link #barrier}; says whether the host has such a thing. */
+  static boolean registerBarrier() {
+    return SYS_MEMBARRIER >= 0
+        && membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED) == 0
+        && membarrier(MEMBARRIER_PRIVATE_EXPEDITED) == 0;
+  }
+
+  /** Makes every running thread of the process execute a full memory fence. */
+  static void barrier() {
+    if (membarrier(MEMBARRIER_PRIVATE_EXPEDITED) != 0) {
+      throw new IllegalStateException("membarrier refused what it has agreed to do before");
+    }
+  }
+
+  private static long membarrier(int command) {
+    try {
+      // Safety: passes numbers only, and neither command changes memory.
+      return (long) MEMBARRIER.invokeExact(SYS_MEMBARRIER, command, 0, 0);
     } catch (Throwable e) {
       throw unexpected(e);
     }

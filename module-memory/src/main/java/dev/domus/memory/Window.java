@@ -2,7 +2,6 @@ package dev.domus.memory;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.concurrent.locks.LockSupport;
@@ -13,28 +12,22 @@ import java.util.concurrent.locks.LockSupport;
  * <p>Windows are how Java code other than kernel and engines reaches guest memory. They do not map
  * anything: they check an offset, translate it to a place in the one long-lived segment of all
  * machine memory, and check that they are still alive. That costs nanoseconds where an arena of its
- * own would cost 20 µs to close (platform-facts.md, FFM costs).
+ * own would cost 20 µs to close and a mapping of its own 10 µs (decision 0007). Frames that follow
+ * each other are one piece; others are looked up an access.
  *
  * <p><b>Life.</b> The maker (the kernel) has taken references on the frames. The window counts its
- * users: {@link #share} adds one, {@link #close} takes one away. It also counts accesses under way.
- * When both counts are zero the release callback runs, once, and puts the references. {@link
- * #revoke} makes every later access throw {@link WindowRevokedException}; an access that had passed
- * its check may still be storing, and finds the frame still there. So destroying a mapping is
+ * users: {@link #share} adds one, {@link #close} takes one away. When the last user is out and no
+ * thread is in an access the release callback runs, once, and puts the references. {@link #revoke}
+ * makes every later access throw {@link WindowRevokedException}; an access that had passed its
+ * check may still be storing, and finds the frame still there. So destroying a mapping is
  * <i>revoke, {@link #awaitReleased}</i>, and frames of a user that never closes stay referenced
  * rather than become somebody else's.
  *
- * <pre>
- *   state   63           32 31           0
- *          +---------------+--------------+
- *          |     users     |   accesses   |    0 while dead: released
- *          +---------------+--------------+
- * </pre>
- *
- * <p>An access adds 1 to the state and then looks at {@code dead}; whoever ends a window sets
- * {@code dead} and then looks at the state. Both are volatile, so either the access sees that it is
- * too late or the ending sees the access. That costs an access two atomic additions, some 10 ns;
- * without them, closing a window in one thread while another uses it would let a store through to
- * the frame's next owner.
+ * <p><b>Cost.</b> This object never changes, so the JIT need not allocate it where it does not
+ * escape; what changes is in a {@link WindowSlot}, used again and again, and told apart by a
+ * generation. An access is some plain loads and stores on top of the memory's. It is cheapest in
+ * the thread that opened the window, and so is closing: other threads cost an access 2 ns more and
+ * the last close a {@link ProcessBarrier}, some 1 µs.
  *
  * <p><b>Orders.</b> Plain accessors promise nothing to other threads and may be unaligned or cross
  * a frame. Acquire, release and compare-and-set accessors work on naturally aligned offsets, which
@@ -57,33 +50,25 @@ public final class Window implements AutoCloseable {
   private static final VarHandle ALIGNED_LONG =
       ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
-  private static final VarHandle STATE;
-  private static final VarHandle RELEASED;
-
-  static {
-    try {
-      STATE = MethodHandles.lookup().findVarHandle(Window.class, "state", long.class);
-      RELEASED = MethodHandles.lookup().findVarHandle(Window.class, "released", boolean.class);
-    } catch (ReflectiveOperationException e) {
-      throw new ExceptionInInitializerError(e);
-    }
-  }
-
   private static final int FRAME = MachineMemory.FRAME_BYTES;
   private static final int IN_FRAME = FRAME - 1;
-  private static final long ONE_USER = 1L << 32;
+
+  /** A bulk copy looks again whether the window is alive after at most so many bytes. */
+  private static final int BULK = 16 * FRAME;
 
   private final MemorySegment memory;
   private final CodeFrames codeFrames;
-  private final long[] mfns;
-  private final int firstByte;
+  private final WindowSlot slot;
+  private final int generation;
+
+  /** Machine address of offset 0, if all frames follow each other; else offset in the first one. */
+  private final long base;
+
+  /** The frames, or null if they follow each other. */
+  private final long[] scattered;
+
   private final long size;
   private final boolean writable;
-  private final Runnable release;
-  private volatile boolean dead;
-  private volatile boolean released;
-  private volatile boolean gone;
-  private volatile long state = ONE_USER;
 
   /**
    * Makes a window over frames that the caller holds references on, with one user.
@@ -105,12 +90,6 @@ public final class Window implements AutoCloseable {
       long size,
       boolean writable,
       Runnable release) {
-    long frames = memory.byteSize() >>> MachineMemory.FRAME_SHIFT;
-    for (long mfn : mfns) {
-      if (Long.compareUnsigned(mfn, frames) >= 0) {
-        throw new IndexOutOfBoundsException("no such frame: mfn=" + mfn);
-      }
-    }
     if (firstByte < 0
         || firstByte >= FRAME
         || size < 0
@@ -119,13 +98,45 @@ public final class Window implements AutoCloseable {
           "window exceeds its frames: frames=%d firstByte=%d size=%d"
               .formatted(mfns.length, firstByte, size));
     }
+    boolean contiguous = true;
+    for (int i = 0; i < mfns.length; i++) {
+      requireFrame(memory, mfns[i]);
+      contiguous &= mfns[i] == mfns[0] + i;
+    }
+    boolean onePiece = contiguous && mfns.length > 0;
+    this(
+        memory,
+        codeFrames,
+        onePiece ? (mfns[0] << MachineMemory.FRAME_SHIFT) + firstByte : firstByte,
+        onePiece ? null : mfns,
+        size,
+        writable,
+        release);
+  }
+
+  private Window(
+      MemorySegment memory,
+      CodeFrames codeFrames,
+      long base,
+      long[] scatteredOrNull,
+      long size,
+      boolean writable,
+      Runnable release) {
     this.memory = memory;
     this.codeFrames = codeFrames;
-    this.mfns = mfns;
-    this.firstByte = firstByte;
+    this.base = base;
+    this.scattered = scatteredOrNull;
     this.size = size;
     this.writable = writable;
-    this.release = release;
+    Accessor opener = Accessor.mine();
+    slot = opener.takeFree();
+    generation = slot.begin(opener, release);
+  }
+
+  private static void requireFrame(MemorySegment memory, long mfn) {
+    if (Long.compareUnsigned(mfn, memory.byteSize() >>> MachineMemory.FRAME_SHIFT) >= 0) {
+      throw new IndexOutOfBoundsException("no such frame: mfn=" + mfn);
+    }
   }
 
   /** Makes a window over the whole of frames that the caller holds references on. */
@@ -136,6 +147,14 @@ public final class Window implements AutoCloseable {
       Runnable release,
       long... mfns) {
     return new Window(memory, codeFrames, mfns, 0, (long) mfns.length * FRAME, writable, release);
+  }
+
+  /** Makes a window over the whole of a frame that the caller holds a reference on. */
+  public static Window of(
+      MemorySegment memory, CodeFrames codeFrames, boolean writable, Runnable release, long mfn) {
+    requireFrame(memory, mfn);
+    long base = mfn << MachineMemory.FRAME_SHIFT;
+    return new Window(memory, codeFrames, base, null, FRAME, writable, release);
   }
 
   /** Size in bytes; offsets are below it. */
@@ -150,7 +169,7 @@ public final class Window implements AutoCloseable {
 
   /** Says whether accesses still work. */
   public boolean alive() {
-    return !dead;
+    return slot.isAlive(generation);
   }
 
   // ---- life ----
@@ -162,20 +181,15 @@ public final class Window implements AutoCloseable {
    * @throws WindowRevokedException if it is too late
    */
   public Window share() {
-    while (true) {
-      long now = state;
-      if (now < ONE_USER || dead) {
-        throw new WindowRevokedException(size);
-      }
-      if (STATE.compareAndSet(this, now, Math.addExact(now, ONE_USER))) {
-        return this;
-      }
+    if (!slot.share(generation)) {
+      throw new WindowRevokedException(size);
     }
+    return this;
   }
 
   /** Makes every later access throw. Waits for nobody; see {@link #awaitReleased}. */
   public void revoke() {
-    dead = true;
+    slot.revoke(generation);
   }
 
   /**
@@ -186,7 +200,7 @@ public final class Window implements AutoCloseable {
    */
   public boolean awaitReleased(long nanos) {
     long deadline = System.nanoTime() + nanos;
-    while (!gone) {
+    while (!slot.isOver(generation)) {
       if (System.nanoTime() - deadline >= 0) {
         return false;
       }
@@ -200,42 +214,19 @@ public final class Window implements AutoCloseable {
    */
   @Override
   public void close() {
-    while (true) {
-      long now = state;
-      if (now < ONE_USER) {
-        return;
-      }
-      if (now < 2 * ONE_USER) {
-        dead = true; // before the count says so
-      }
-      if (STATE.compareAndSet(this, now, now - ONE_USER)) {
-        if (now == ONE_USER) {
-          releaseOnce();
-        }
-        return;
-      }
-    }
+    slot.close(generation);
   }
 
-  private void enter() {
-    long ignored = (long) STATE.getAndAdd(this, 1L);
-    if (dead) {
-      leave();
+  private Accessor enter() {
+    Accessor me = slot.enter(generation);
+    if (me == null) {
       throw new WindowRevokedException(size);
     }
+    return me;
   }
 
-  private void leave() {
-    if ((long) STATE.getAndAdd(this, -1L) == 1) { // nobody else under way, and no user left
-      releaseOnce();
-    }
-  }
-
-  private void releaseOnce() {
-    if (RELEASED.compareAndSet(this, false, true)) {
-      release.run();
-      gone = true;
-    }
+  private void leave(Accessor me) {
+    slot.leave(generation, me);
   }
 
   // ---- plain access ----
@@ -243,11 +234,11 @@ public final class Window implements AutoCloseable {
   /** Reads a byte. */
   public byte getByte(long offset) {
     long at = readable(offset, 1);
-    enter();
+    Accessor me = enter();
     try {
       return memory.get(ValueLayout.JAVA_BYTE, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -257,11 +248,11 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 2)) {
       return (short) (getByte(offset) & 0xFF | getByte(offset + 1) << 8);
     }
-    enter();
+    Accessor me = enter();
     try {
       return memory.get(SHORT, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -271,11 +262,11 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 4)) {
       return getShort(offset) & 0xFFFF | getShort(offset + 2) << 16;
     }
-    enter();
+    Accessor me = enter();
     try {
       return memory.get(INT, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -285,23 +276,23 @@ public final class Window implements AutoCloseable {
     if (crosses(at, 8)) {
       return getInt(offset) & 0xFFFF_FFFFL | (long) getInt(offset + 4) << 32;
     }
-    enter();
+    Accessor me = enter();
     try {
       return memory.get(LONG, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Stores a byte. */
   public void putByte(long offset, byte value) {
     long at = storable(offset, 1);
-    enter();
+    Accessor me = enter();
     try {
       memory.set(ValueLayout.JAVA_BYTE, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -313,12 +304,12 @@ public final class Window implements AutoCloseable {
       putByte(offset + 1, (byte) (value >>> 8));
       return;
     }
-    enter();
+    Accessor me = enter();
     try {
       memory.set(SHORT, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -330,12 +321,12 @@ public final class Window implements AutoCloseable {
       putShort(offset + 2, (short) (value >>> 16));
       return;
     }
-    enter();
+    Accessor me = enter();
     try {
       memory.set(INT, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -347,12 +338,12 @@ public final class Window implements AutoCloseable {
       putInt(offset + 4, (int) (value >>> 32));
       return;
     }
-    enter();
+    Accessor me = enter();
     try {
       memory.set(LONG, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -361,72 +352,72 @@ public final class Window implements AutoCloseable {
   /** Reads four aligned bytes with acquire semantics. */
   public int getIntAcquire(long offset) {
     long at = readable(offset, 4);
-    enter();
+    Accessor me = enter();
     try {
       return (int) ALIGNED_INT.getAcquire(memory, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Reads eight aligned bytes with acquire semantics. */
   public long getLongAcquire(long offset) {
     long at = readable(offset, 8);
-    enter();
+    Accessor me = enter();
     try {
       return (long) ALIGNED_LONG.getAcquire(memory, at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Stores four aligned bytes with release semantics. */
   public void putIntRelease(long offset, int value) {
     long at = storable(offset, 4);
-    enter();
+    Accessor me = enter();
     try {
       ALIGNED_INT.setRelease(memory, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Stores eight aligned bytes with release semantics. */
   public void putLongRelease(long offset, long value) {
     long at = storable(offset, 8);
-    enter();
+    Accessor me = enter();
     try {
       ALIGNED_LONG.setRelease(memory, at, value);
       stored(at);
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Compares and sets four aligned bytes with full fences. */
   public boolean compareAndSetInt(long offset, int expected, int value) {
     long at = storable(offset, 4);
-    enter();
+    Accessor me = enter();
     try {
       boolean done = ALIGNED_INT.compareAndSet(memory, at, expected, value);
       stored(at);
       return done;
     } finally {
-      leave();
+      leave(me);
     }
   }
 
   /** Compares and sets eight aligned bytes with full fences. */
   public boolean compareAndSetLong(long offset, long expected, long value) {
     long at = storable(offset, 8);
-    enter();
+    Accessor me = enter();
     try {
       boolean done = ALIGNED_LONG.compareAndSet(memory, at, expected, value);
       stored(at);
       return done;
     } finally {
-      leave();
+      leave(me);
     }
   }
 
@@ -437,17 +428,17 @@ public final class Window implements AutoCloseable {
     read(offset, MemorySegment.ofArray(target), at, length);
   }
 
-  /** Copies bytes out of the window. The window is checked again for each frame. */
+  /** Copies bytes out of the window. The window is checked again every few frames. */
   public void read(long offset, MemorySegment target, long at, long length) {
     checkRange(offset, length);
     for (long done = 0; done < length; ) {
       long from = readable(offset + done, 1);
-      long part = Math.min(length - done, FRAME - (from & IN_FRAME));
-      enter();
+      long part = Math.min(length - done, piece(from));
+      Accessor me = enter();
       try {
         MemorySegment.copy(memory, from, target, at + done, part);
       } finally {
-        leave();
+        leave(me);
       }
       done += part;
     }
@@ -458,18 +449,18 @@ public final class Window implements AutoCloseable {
     write(offset, MemorySegment.ofArray(source), at, length);
   }
 
-  /** Copies bytes into the window. The window is checked again for each frame. */
+  /** Copies bytes into the window. The window is checked again every few frames. */
   public void write(long offset, MemorySegment source, long at, long length) {
     checkRange(offset, length);
     for (long done = 0; done < length; ) {
       long to = storable(offset + done, 1);
-      long part = Math.min(length - done, FRAME - (to & IN_FRAME));
-      enter();
+      long part = Math.min(length - done, piece(to));
+      Accessor me = enter();
       try {
         MemorySegment.copy(source, at + done, memory, to, part);
-        stored(to);
+        stored(to, part);
       } finally {
-        leave();
+        leave(me);
       }
       done += part;
     }
@@ -480,13 +471,13 @@ public final class Window implements AutoCloseable {
     checkRange(offset, length);
     for (long done = 0; done < length; ) {
       long to = storable(offset + done, 1);
-      long part = Math.min(length - done, FRAME - (to & IN_FRAME));
-      enter();
+      long part = Math.min(length - done, piece(to));
+      Accessor me = enter();
       try {
         memory.asSlice(to, part).fill(value);
-        stored(to);
+        stored(to, part);
       } finally {
-        leave();
+        leave(me);
       }
       done += part;
     }
@@ -496,9 +487,12 @@ public final class Window implements AutoCloseable {
 
   private long readable(long offset, int bytes) {
     checkRange(offset, bytes);
-    long place = offset + firstByte;
-    return (mfns[(int) (place >>> MachineMemory.FRAME_SHIFT)] << MachineMemory.FRAME_SHIFT)
-        + (place & IN_FRAME);
+    long place = base + offset;
+    long[] mfns = scattered;
+    return mfns == null
+        ? place
+        : (mfns[(int) (place >>> MachineMemory.FRAME_SHIFT)] << MachineMemory.FRAME_SHIFT)
+            + (place & IN_FRAME);
   }
 
   private long storable(long offset, int bytes) {
@@ -515,11 +509,23 @@ public final class Window implements AutoCloseable {
     }
   }
 
+  /** How many bytes from a place on are in one piece, as far as one copy goes. */
+  private long piece(long at) {
+    return (scattered == null ? BULK : FRAME) - (at & IN_FRAME);
+  }
+
   private static boolean crosses(long at, int bytes) {
     return (at & IN_FRAME) > FRAME - bytes;
   }
 
   private void stored(long at) {
     codeFrames.written(at >>> MachineMemory.FRAME_SHIFT);
+  }
+
+  private void stored(long at, long bytes) {
+    long last = at + bytes - 1 >>> MachineMemory.FRAME_SHIFT;
+    for (long mfn = at >>> MachineMemory.FRAME_SHIFT; mfn <= last; mfn++) {
+      codeFrames.written(mfn);
+    }
   }
 }
