@@ -6,6 +6,7 @@ import dev.domus.kernel.access.AccessControl;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.access.PrivilegedDomains;
 import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.cpuid.CpuidPolicy;
 import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Dispatcher;
@@ -15,6 +16,7 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineMachine;
+import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.grant.GrantMachine;
@@ -38,6 +40,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 
 /**
  * The machine: its memory, its domains, and the parts that all of them share. One at a time in a
@@ -65,6 +68,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final ConcurrentHashMap<Integer, Domain> domains = new ConcurrentHashMap<>();
   private final ConcurrentHashMap<Integer, EventChannels> serviceDomains =
       new ConcurrentHashMap<>();
+  private final ConcurrentHashMap<Integer, Domain> dying = new ConcurrentHashMap<>();
+  private final MachineConsole console = new MachineConsole();
+  private volatile DomainControl control;
   private final AtomicInteger nextDomid = new AtomicInteger(1);
   private final AccessControl access =
       new AccessControl(new PrivilegedDomains(this::isPrivileged), this::expectForeignChanges);
@@ -170,6 +176,21 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return domain != null && domain.spec().privileged();
   }
 
+  /** What is written to the machine's console. */
+  public MachineConsole console() {
+    return console;
+  }
+
+  /** The control interface, in domain 0's name. */
+  public DomainControl control() {
+    return control;
+  }
+
+  /** Sets the control interface; once, before the first domain is made. */
+  public void setControl(DomainControl newControl) {
+    control = newControl;
+  }
+
   /** The pools. */
   public Dispatcher dispatcher() {
     return dispatcher;
@@ -221,10 +242,44 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   /** Takes a domain apart; does nothing if it has gone. Returns when its frames are free. */
   public void destroyDomain(int domid) {
-    Domain domain = domains.remove(domid);
+    destroyDomain(domid, () -> false);
+  }
+
+  /**
+   * Takes a domain apart, in portions: as long as it is not done, the domain is {@link #dying}.
+   *
+   * @param mustStop asked now and then whether to return before everything is done
+   * @return whether everything is done, or was before
+   */
+  public boolean destroyDomain(int domid, BooleanSupplier mustStop) {
+    Domain domain = domains.get(domid);
     if (domain != null) {
-      domain.destroy();
+      dying.put(domid, domain); // before it is no more a living one: somebody may be looking for it
+      domains.remove(domid, domain);
+    } else {
+      domain = dying.get(domid);
     }
+    if (domain == null) {
+      return true;
+    }
+    boolean done = domain.destroy(mustStop);
+    if (done) {
+      dying.remove(domid, domain);
+    }
+    return done;
+  }
+
+  /** A domain that is being taken apart, or null. */
+  public Domain dying(int domid) {
+    return dying.get(domid);
+  }
+
+  /** Says whether there is a domain of that id, guest or service, living or dying. */
+  public boolean exists(int domid) {
+    return domid == 0
+        || domains.containsKey(domid)
+        || dying.containsKey(domid)
+        || serviceDomains.containsKey(domid);
   }
 
   /** A domain has shut down: tells domain 0. */
@@ -319,6 +374,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** Destroys all guest domains. */
   public void destroyDomains() {
     for (Domain domain : domains()) {
+      destroyDomain(domain.domid());
+    }
+    for (Domain domain : List.copyOf(dying.values())) { // one that a guest has begun to take apart
       destroyDomain(domain.domid());
     }
   }

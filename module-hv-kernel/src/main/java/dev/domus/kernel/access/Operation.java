@@ -37,7 +37,10 @@ public enum Operation {
   SYSCTL("control the system:", false),
 
   /** Control the platform. Detail: platform_op command. */
-  PLATFORM_OP("control the platform:", false);
+  PLATFORM_OP("control the platform:", false),
+
+  /** Read and write the machine's console. Detail: console_io command. */
+  CONSOLE_IO("use the console of", false);
 
   private final String words;
   private final boolean ownIsFree;

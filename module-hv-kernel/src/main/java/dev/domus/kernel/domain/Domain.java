@@ -12,8 +12,10 @@ import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.MachineMemory;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 
 /**
  * A guest domain.
@@ -46,6 +48,10 @@ public final class Domain implements EventTarget {
   private final HypercallCounters counters;
   private final AtomicLong vmAssist = new AtomicLong();
   private final ReentrantLock lifeLock = new ReentrantLock();
+  private final ReentrantLock teardownLock = new ReentrantLock();
+
+  /** How far taking it apart has come. Guarded by the teardown lock. */
+  private boolean stopped, relinquished;
 
   private volatile int pauseCount = 1;
   private volatile boolean alive = true;
@@ -53,6 +59,7 @@ public final class Domain implements EventTarget {
   private volatile int shutdownReason = -1;
   private volatile int weight, cap;
   private volatile String crashReport;
+  private volatile UUID handle;
 
   /**
    * Makes a paused domain with a shared info page and no other memory.
@@ -73,6 +80,7 @@ public final class Domain implements EventTarget {
     this.hypervisor = hypervisor;
     this.domid = domid;
     this.spec = spec;
+    handle = spec.uuid();
     counters = new HypercallCounters(hypervisor.hypercalls());
     mmu = new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::flushAll);
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
@@ -102,6 +110,21 @@ public final class Domain implements EventTarget {
   /** What it was made with. */
   public DomainSpec spec() {
     return spec;
+  }
+
+  /** Its handle, a number that the toolstack gave it. */
+  public UUID handle() {
+    return handle;
+  }
+
+  /** Changes its handle. */
+  public void setHandle(UUID newHandle) {
+    handle = newHandle;
+  }
+
+  /** Says whether somebody has paused it and not taken that back. */
+  public boolean paused() {
+    return pauseCount != 0;
   }
 
   /** Its event channels. */
@@ -346,11 +369,11 @@ public final class Domain implements EventTarget {
                 : pauseCount == 0 ? DomainInfo.State.RUNNING : DomainInfo.State.PAUSED;
     return new DomainInfo(
         domid,
-        spec.uuid(),
+        handle,
         state,
         shutdownReason,
         mmu.pages(),
-        spec.maxPages(),
+        mmu.maxPages(),
         vcpus.length,
         onlineVcpus(),
         spec.pool(),
@@ -361,8 +384,35 @@ public final class Domain implements EventTarget {
         sharedInfo >>> 12);
   }
 
-  /** Takes the domain apart. The hypervisor has removed it from its table. */
-  public void destroy() {
+  /**
+   * Takes the domain apart, in portions. The hypervisor has removed it from its table. Thread-safe;
+   * several callers take turns.
+   *
+   * @param mustStop asked now and then whether to return before everything is done
+   * @return whether everything is done
+   */
+  public boolean destroy(BooleanSupplier mustStop) {
+    teardownLock.lock();
+    try {
+      if (!stopped) {
+        stop();
+      }
+      if (!relinquished) {
+        relinquished = mmu.relinquish(vcpus, mustStop);
+        if (relinquished) {
+          for (Vcpu v : vcpus) {
+            v.close();
+          }
+        }
+      }
+      return relinquished;
+    } finally {
+      teardownLock.unlock();
+    }
+  }
+
+  private void stop() {
+    stopped = true;
     lifeLock.lock();
     try {
       dying = true;
@@ -380,10 +430,6 @@ public final class Domain implements EventTarget {
     grants.teardown();
     for (Vcpu v : vcpus) {
       v.releaseVcpuInfo();
-    }
-    mmu.relinquish(vcpus);
-    for (Vcpu v : vcpus) {
-      v.close();
     }
   }
 

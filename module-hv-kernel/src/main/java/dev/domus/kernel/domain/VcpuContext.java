@@ -11,9 +11,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * VCPUOP_initialise: a guest sets up another of its vCPUs (xen-pv-abi.md, 3.6). The context is
- * copied out of guest memory once; everything in it is checked, and the page tables and descriptor
- * frames are referenced, before the vCPU is touched.
+ * Setting up a vCPU, and looking at one: VCPUOP_initialise, by which a guest sets up another of its
+ * vCPUs, and the same of a privileged domain's by domctl (xen-pv-abi.md, 3.6). The context is copied
+ * out of guest memory once; everything in it is checked, and the page tables and descriptor frames
+ * are referenced, before the vCPU is touched.
  */
 public final class VcpuContext {
   private static final int IOPL_SHIFT = 12;
@@ -29,6 +30,10 @@ public final class VcpuContext {
    * @return 0 or a negated error number
    */
   public static long initialise(Vcpu v, Vcpu target, long arg) {
+    return initialise(v, target, arg, false);
+  }
+
+  private static long initialise(Vcpu v, Vcpu target, long arg, boolean upIfOnline) {
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
     }
@@ -36,9 +41,72 @@ public final class VcpuContext {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
-        return target.initialised() ? -Errno.EEXIST : apply(target, context);
+        long result = target.initialised() ? -Errno.EEXIST : apply(target, context);
+        long flags = at(context, VcpuGuestContextLayout.FLAGS);
+        if (result == 0 && upIfOnline && (flags & VcpuGuestContextLayout.ONLINE) != 0) {
+          target.up();
+        }
+        return result;
       }
     }
+  }
+
+  /**
+   * The same for a vCPU of another domain, which is brought up if the context says that it is
+   * online.
+   *
+   * @param v the calling vCPU
+   * @param target the vCPU to set up; its domain does not run
+   * @param arg address of the vcpu_guest_context in the caller's memory
+   * @return 0 or a negated error number
+   */
+  public static long set(Vcpu v, Vcpu target, long arg) {
+    return initialise(v, target, arg, true);
+  }
+
+  /**
+   * Writes a vCPU's context, without its floating-point registers.
+   *
+   * @param target a vCPU that does not run
+   * @param c receives the vcpu_guest_context, and is zero before
+   */
+  public static void get(Vcpu target, MemorySegment c) {
+    CpuState s = target.state();
+    long base = VcpuGuestContextLayout.USER_REGS;
+    for (int i = 0; i < 16; i++) {
+      put(c, base + VcpuGuestContextLayout.register(i), s.gpr[i]);
+    }
+    put(c, base + VcpuGuestContextLayout.REG_RIP, s.rip);
+    put(c, base + VcpuGuestContextLayout.REG_RFLAGS, s.rflags);
+    put(c, base + VcpuGuestContextLayout.REG_CS, s.cs);
+    put(c, base + VcpuGuestContextLayout.REG_SS, s.ss);
+    put(c, base + VcpuGuestContextLayout.REG_DS, s.ds);
+    put(c, base + VcpuGuestContextLayout.REG_ES, s.es);
+    put(c, base + VcpuGuestContextLayout.REG_FS, s.fs);
+    put(c, base + VcpuGuestContextLayout.REG_GS, s.gs);
+    boolean inKernel = target.kernelMode();
+    long flags = target.traps().store(c);
+    flags |= inKernel ? VcpuGuestContextLayout.IN_KERNEL : 0;
+    flags |= target.online() ? VcpuGuestContextLayout.ONLINE : 0;
+    put(c, VcpuGuestContextLayout.FLAGS, flags);
+    target.domain().mmu().storeDescriptorTables(target, c);
+    put(c, VcpuGuestContextLayout.CTRLREG, s.cr0);
+    put(c, VcpuGuestContextLayout.CTRLREG + 8, target.userTable() < 0 ? 0 : target.userTable() << 12);
+    put(c, VcpuGuestContextLayout.CTRLREG + 24, target.kernelTable() << 12);
+    put(c, VcpuGuestContextLayout.CTRLREG + 32, s.cr4);
+    for (int i = 0; i < 8; i++) {
+      put(c, VcpuGuestContextLayout.DEBUGREG + 8L * i, i == 4 || i == 5 ? 0 : s.dr[i]);
+    }
+    put(c, VcpuGuestContextLayout.FS_BASE, s.fsBase);
+    put(
+        c,
+        VcpuGuestContextLayout.GS_BASE_KERNEL,
+        inKernel ? s.gsBase : target.inactiveGsBase());
+    put(c, VcpuGuestContextLayout.GS_BASE_USER, inKernel ? target.inactiveGsBase() : s.gsBase);
+  }
+
+  private static void put(MemorySegment c, long offset, long value) {
+    c.set(ValueLayout.JAVA_LONG, offset, value);
   }
 
   private static long apply(Vcpu target, MemorySegment c) {

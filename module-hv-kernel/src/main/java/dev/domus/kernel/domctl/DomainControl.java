@@ -1,7 +1,12 @@
 package dev.domus.kernel.domctl;
 
 import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.abi.DomctlLayout;
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.HypercallPage;
+import dev.domus.kernel.abi.SysctlLayout;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
@@ -16,18 +21,23 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /**
- * The control interface of a privileged service domain. Checks first, so that a call that throws
- * has changed nothing.
+ * Control of domains and of the machine, in the name of one domain: what {@link Control} is to
+ * service domains and domctl and sysctl to guests. Every operation first asks whether its caller may
+ * do it to its target, then checks its arguments; a call that throws has changed nothing.
  */
 public final class DomainControl implements Control {
   private static final int MAX_VCPUS = 128;
@@ -37,26 +47,44 @@ public final class DomainControl implements Control {
   private final Hypervisor hypervisor;
   private final Map<String, Engine> engines;
   private final Map<String, SchedulerFactory> schedulers;
+  private final int caller;
 
   /**
-   * Makes the interface.
+   * Makes the interface in domain 0's name, and has the hypervisor know it: the others are made
+   * from it.
    *
-   * @param engines by name
+   * @param engines by name, the one that is used if none is named first
    * @param schedulers by name
    */
   public DomainControl(
       Hypervisor hypervisor,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers) {
+    this(hypervisor, engines, schedulers, 0);
+    hypervisor.setControl(this);
+  }
+
+  private DomainControl(
+      Hypervisor hypervisor,
+      Map<String, Engine> engines,
+      Map<String, SchedulerFactory> schedulers,
+      int caller) {
     this.hypervisor = hypervisor;
     this.engines = engines;
     this.schedulers = schedulers;
+    this.caller = caller;
+  }
+
+  /** The same in another domain's name. */
+  public DomainControl as(int domid) {
+    return new DomainControl(hypervisor, engines, schedulers, domid);
   }
 
   // ---- life cycle
 
   @Override
   public int createDomain(DomainSpec spec) {
+    gate(Operation.DOMCTL, Domid.XEN, DomctlLayout.CREATE_DOMAIN);
     require(
         spec.vcpus() >= 1 && spec.vcpus() <= MAX_VCPUS, "vcpus", spec.vcpus(), "1 to " + MAX_VCPUS);
     require(
@@ -77,18 +105,31 @@ public final class DomainControl implements Control {
 
   @Override
   public void destroyDomain(int domid) {
-    find(domid);
-    hypervisor.destroyDomain(domid);
+    destroyDomain(domid, () -> false);
+  }
+
+  /**
+   * Takes a domain apart, in portions.
+   *
+   * @param mustStop asked now and then whether to return before everything is done
+   * @return whether everything is done
+   */
+  public boolean destroyDomain(int domid, BooleanSupplier mustStop) {
+    if (hypervisor.domain(domid) == null && hypervisor.dying(domid) == null) {
+      throw noSuchDomain(domid);
+    }
+    gate(Operation.DOMCTL, domid, DomctlLayout.DESTROY_DOMAIN);
+    return hypervisor.destroyDomain(domid, mustStop);
   }
 
   @Override
   public void pause(int domid) {
-    find(domid).pause();
+    target(DomctlLayout.PAUSE_DOMAIN, domid).pause();
   }
 
   @Override
   public void unpause(int domid) {
-    if (!find(domid).unpause()) {
+    if (!target(DomctlLayout.UNPAUSE_DOMAIN, domid).unpause()) {
       throw new HypercallException(Errno.EINVAL, "domain is not paused: domid=" + domid);
     }
   }
@@ -100,17 +141,25 @@ public final class DomainControl implements Control {
         "reason",
         reason,
         "0 to 5");
-    find(domid).shutdown(reason);
+    target(DomctlLayout.DESTROY_DOMAIN, domid).shutdown(reason);
   }
 
   @Override
   public List<DomainInfo> domains() {
-    return hypervisor.domains().stream().map(Domain::info).toList();
+    return hypervisor.domains().stream()
+        .filter(d -> may(Operation.DOMCTL, d.domid(), DomctlLayout.GET_DOMAIN_INFO))
+        .map(Domain::info)
+        .toList();
   }
 
   @Override
   public Optional<DomainInfo> domain(int domid) {
-    return Optional.ofNullable(hypervisor.domain(domid)).map(Domain::info);
+    Domain living = hypervisor.domain(domid);
+    Optional<Domain> found = Optional.ofNullable(living == null ? hypervisor.dying(domid) : living);
+    if (found.isPresent()) {
+      gate(Operation.DOMCTL, domid, DomctlLayout.GET_DOMAIN_INFO);
+    }
+    return found.map(Domain::info);
   }
 
   // ---- building
@@ -118,7 +167,7 @@ public final class DomainControl implements Control {
   @Override
   public void populate(int domid, long firstPfn, long count) {
     check(
-        find(domid).mmu().populate(firstPfn, count),
+        target(Operation.ADJUST_MEMORY, domid).mmu().populate(firstPfn, count),
         "cannot populate: domid=%d firstPfn=%d count=%d free=%d",
         domid,
         firstPfn,
@@ -128,12 +177,12 @@ public final class DomainControl implements Control {
 
   @Override
   public long mfn(int domid, long pfn) {
-    return find(domid).mmu().p2m().mfn(pfn);
+    return target(Operation.MAP_FRAMES, domid).mmu().p2m().mfn(pfn);
   }
 
   @Override
   public Window mapForeign(int domid, long firstPfn, int pages, boolean writable) {
-    Domain domain = find(domid);
+    Domain domain = target(Operation.MAP_FRAMES, domid);
     require(pages >= 0, "pages", pages, "not negative");
     return ForeignMapping.open(hypervisor, domain, firstPfn, pages, writable)
         .orElseThrow(() ->
@@ -147,7 +196,7 @@ public final class DomainControl implements Control {
   public void pinTable(int domid, int level, long mfn) {
     require(level >= 1 && level <= 4, "level", level, "1 to 4");
     check(
-        find(domid).mmu().pin(level, mfn),
+        target(Operation.CHANGE_TABLES, domid).mmu().pin(level, mfn),
         "page table refused: domid=%d level=%d mfn=0x%x",
         domid,
         level,
@@ -156,7 +205,7 @@ public final class DomainControl implements Control {
 
   @Override
   public void setStart(int domid, VcpuStart start) {
-    Domain domain = find(domid);
+    Domain domain = target(DomctlLayout.SET_VCPU_CONTEXT, domid);
     Vcpu v = domain.vcpu(0);
     if (v.initialised()) {
       throw new HypercallException(Errno.EEXIST, "vCPU 0 has been set up already: domid=" + domid);
@@ -180,7 +229,7 @@ public final class DomainControl implements Control {
 
   @Override
   public void seedGrant(int domid, int ref, int granteeDomid, long pfn) {
-    Domain domain = find(domid);
+    Domain domain = target(Operation.GRANT_TABLE, domid);
     long mfn = domain.mmu().p2m().mfn(pfn);
     require(mfn >= 0, "pfn", pfn, "a populated guest frame");
     check(
@@ -195,7 +244,7 @@ public final class DomainControl implements Control {
   @Override
   public int allocUnbound(int domid, int remoteDomid) {
     return check(
-        find(domid).events().allocUnbound(0, remoteDomid),
+        target(Operation.EVENT_CHANNELS, domid).events().allocUnbound(0, remoteDomid),
         "no port: domid=%d remoteDomid=%d",
         domid,
         remoteDomid);
@@ -205,18 +254,19 @@ public final class DomainControl implements Control {
 
   @Override
   public Optional<String> crashReport(int domid) {
-    return Optional.ofNullable(find(domid).crashReport());
+    return Optional.ofNullable(target(DomctlLayout.GET_DOMAIN_INFO, domid).crashReport());
   }
 
   @Override
   public List<CallCount> hypercallCounts(int domid) {
-    return find(domid).counters().list();
+    return target(DomctlLayout.GET_DOMAIN_INFO, domid).counters().list();
   }
 
   // ---- scheduling
 
   @Override
   public List<PoolInfo> pools() {
+    gate(Operation.SYSCTL, Domid.XEN, SysctlLayout.CPUPOOL_OP);
     return hypervisor.dispatcher().pools().stream().map(this::info).toList();
   }
 
@@ -234,11 +284,12 @@ public final class DomainControl implements Control {
   @Override
   public void setShare(int domid, int weight, int cap) {
     requireShare(weight, cap);
-    find(domid).setShare(weight, cap);
+    target(DomctlLayout.SCHEDULER_OP, domid).setShare(weight, cap);
   }
 
   @Override
   public SwapResult swapScheduler(String poolName, String scheduler) {
+    gate(Operation.SYSCTL, Domid.XEN, SysctlLayout.CPUPOOL_OP);
     Pool pool = pool(poolName);
     SchedulerFactory factory = schedulers.get(scheduler);
     require(factory != null, "scheduler", scheduler, "one of " + schedulers.keySet());
@@ -261,12 +312,82 @@ public final class DomainControl implements Control {
 
   // ---- checks
 
-  private Domain find(int domid) {
+  /** Throws unless the caller may do something to a domain, or to the machine. */
+  void gate(Operation operation, int target, int detail) {
+    if (!may(operation, target, detail)) {
+      throw new HypercallException(
+          Errno.EPERM,
+          "domain %d may not: operation=%s target=%d detail=%d"
+              .formatted(caller, operation, target, detail));
+    }
+  }
+
+  private boolean may(Operation operation, int target, int detail) {
+    return hypervisor.access().check(operation, caller, target, detail) == 0;
+  }
+
+  /** The domain that a domctl is about, if the caller may. */
+  Domain target(int command, int domid) {
+    return target(Operation.DOMCTL, domid, command);
+  }
+
+  private Domain target(Operation operation, int domid) {
+    return target(operation, domid, 0);
+  }
+
+  private Domain target(Operation operation, int domid, int detail) {
     Domain domain = hypervisor.domain(domid);
     if (domain == null) {
-      throw new HypercallException(Errno.ESRCH, "no such domain: domid=" + domid);
+      throw noSuchDomain(domid);
     }
+    gate(operation, domid, detail);
     return domain;
+  }
+
+  private static HypercallException noSuchDomain(int domid) {
+    return new HypercallException(Errno.ESRCH, "no such domain: domid=" + domid);
+  }
+
+  /** Writes the stubs by which a guest makes hypercalls into one of a domain's frames. */
+  void initHypercallPage(int domid, long mfn) {
+    Domain domain = target(DomctlLayout.HYPERCALL_INIT, domid);
+    MachineFrames frames = hypervisor.machineFrames();
+    require(frames.getWritable(domid, mfn), "mfn", mfn, "a frame of the domain's, and no table");
+    try {
+      MemorySegment page = MemorySegment.ofArray(HypercallPage.contents());
+      MemorySegment.copy(
+          page, 0, hypervisor.memory(), mfn << MachineMemory.FRAME_SHIFT, page.byteSize());
+      hypervisor.codeFrames().written(mfn);
+    } finally {
+      frames.putWritable(mfn);
+    }
+  }
+
+  /** The number of a cpupool: its place in the order in which they were made. */
+  int poolId(String name) {
+    List<Pool> pools = hypervisor.dispatcher().pools();
+    for (int i = 0; i < pools.size(); i++) {
+      if (pools.get(i).name().equals(name)) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  /** The name of a cpupool. */
+  String poolName(int id) {
+    List<Pool> pools = hypervisor.dispatcher().pools();
+    require(id >= 0 && id < pools.size(), "pool", id, "the number of a cpupool");
+    return pools.get(id).name();
+  }
+
+  /** The engine that runs a domain if none is named. */
+  String usualEngine() {
+    return engines.keySet().iterator().next();
+  }
+
+  Hypervisor hypervisor() {
+    return hypervisor;
   }
 
   private Pool pool(String name) {

@@ -10,6 +10,8 @@ import static dev.domus.kernel.engine.CpuState.RSI;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.domctl.DomctlOp;
+import dev.domus.kernel.domctl.SysctlOp;
 import dev.domus.kernel.event.EventChannelOp;
 import dev.domus.kernel.grant.GrantTableOp;
 import dev.domus.kernel.memory.MemoryOp;
@@ -48,7 +50,7 @@ public final class HypercallTable {
     table[HypercallNumber.SET_CALLBACKS] = CallbackOp::setCallbacks;
     table[HypercallNumber.FPU_TASKSWITCH] = Registers::fpuTaskswitch;
     table[HypercallNumber.SCHED_OP_COMPAT] = described(SchedOp::compat, SchedOp.COMPAT);
-    table[HypercallNumber.PLATFORM_OP] = described(Privileged::platformOp, Privileged.UNPRIVILEGED);
+    table[HypercallNumber.PLATFORM_OP] = new PlatformOp();
     table[HypercallNumber.SET_DEBUGREG] = Registers::setDebugreg;
     table[HypercallNumber.GET_DEBUGREG] = Registers::getDebugreg;
     table[HypercallNumber.UPDATE_DESCRIPTOR] = new UpdateDescriptor();
@@ -71,8 +73,8 @@ public final class HypercallTable {
     table[HypercallNumber.CALLBACK_OP] = new CallbackOp();
     table[HypercallNumber.EVENT_CHANNEL_OP] = new EventChannelOp();
     table[HypercallNumber.PHYSDEV_OP] = new PhysdevOp();
-    table[HypercallNumber.SYSCTL] = described(Privileged::sysctl, Privileged.UNPRIVILEGED);
-    table[HypercallNumber.DOMCTL] = described(Privileged::domctl, Privileged.UNPRIVILEGED);
+    table[HypercallNumber.SYSCTL] = new SysctlOp();
+    table[HypercallNumber.DOMCTL] = new DomctlOp();
     table[HypercallNumber.XENPMU_OP] = Refusal.of(Errno.EOPNOTSUPP, "there is no virtual PMU");
     table[HypercallNumber.MCA] =
         Refusal.of(Errno.EPERM, "machine checks are the hypervisor's business");

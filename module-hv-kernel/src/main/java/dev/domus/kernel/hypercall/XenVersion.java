@@ -82,7 +82,7 @@ final class XenVersion implements Hypercall {
   }
 
   private static long handle(Vcpu v, long arg) {
-    UUID uuid = v.domain().spec().uuid();
+    UUID uuid = v.domain().handle();
     v.guest().requireWritable(arg, 16);
     v.guest().putLong(arg, Long.reverseBytes(uuid.getMostSignificantBits()));
     v.guest().putLong(arg + 8, Long.reverseBytes(uuid.getLeastSignificantBits()));

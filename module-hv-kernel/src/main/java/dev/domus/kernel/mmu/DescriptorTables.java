@@ -2,10 +2,12 @@ package dev.domus.kernel.mmu;
 
 import static dev.domus.kernel.abi.Errno.EINVAL;
 
+import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.paging.PageWalk;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -172,6 +174,18 @@ final class DescriptorTables {
   void drop() {
     dropGdt();
     setLdt(0, 0);
+  }
+
+  /** Writes both into a vcpu_guest_context; a GDT counts in whole frames. */
+  void store(MemorySegment context) {
+    for (int i = 0; i < gdtFrameCount; i++) {
+      context.set(
+          ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_FRAMES + 8L * i, gdtFrames[i]);
+    }
+    long gdtEntries = (long) gdtFrameCount * ENTRIES_A_FRAME;
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_ENTRIES, gdtEntries);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.LDT_BASE, ldtBase);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.LDT_ENTRIES, ldtEntries);
   }
 
   // ---- for tests: who holds references ----

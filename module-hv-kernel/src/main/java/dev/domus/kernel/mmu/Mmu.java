@@ -10,6 +10,7 @@ import dev.domus.memory.PhysToMachine;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 
 /**
  * The memory of one domain: its frames, its page tables, and every operation that changes them.
@@ -30,8 +31,10 @@ import java.util.concurrent.locks.ReentrantLock;
  * order and their locks.
  */
 public final class Mmu {
+  private static final long FRAMES_BETWEEN_LOOKS = 1024;
+
   private final int domid;
-  private final long maxPages;
+  private volatile long maxPages;
   private final MachineFrames machine;
   private final FrameTable frames;
   private final MemorySegment memory;
@@ -47,6 +50,9 @@ public final class Mmu {
   private final AtomicLong pages = new AtomicLong(), owned = new AtomicLong();
 
   private volatile boolean dying;
+
+  /** How far {@link #relinquish} has come: frames whose pins are gone, and frames given up. */
+  private long unpinned, givenUp;
 
   /**
    * Makes a domain's memory, empty.
@@ -89,6 +95,11 @@ public final class Mmu {
   /** Number of frames that it may have. */
   public long maxPages() {
     return maxPages;
+  }
+
+  /** Changes how many frames it may have; what it has beyond that, it keeps. */
+  public void setMaxPages(long newMaxPages) {
+    maxPages = newMaxPages;
   }
 
   /** The machine's frames. */
@@ -503,6 +514,16 @@ public final class Mmu {
     }
   }
 
+  /** Writes a vCPU's descriptor tables into a vcpu_guest_context; the vCPU does not run. */
+  public void storeDescriptorTables(AddressSpaces v, MemorySegment context) {
+    lock.lock();
+    try {
+      descriptors[v.id()].store(context);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   int setGdt(AddressSpaces v, long[] mfns, int entries) {
     lock.lock();
     try {
@@ -530,29 +551,36 @@ public final class Mmu {
    * MachineFrames#isOwner} says until when.
    */
   public void relinquish(AddressSpaces[] vcpus) {
+    relinquish(vcpus, () -> false);
+  }
+
+  /**
+   * The same in portions: returns early if it is asked to, and goes on where it was when it is
+   * called again. One caller at a time.
+   *
+   * @param mustStop asked now and then whether to return
+   * @return whether everything has been given back
+   */
+  public boolean relinquish(AddressSpaces[] vcpus, BooleanSupplier mustStop) {
     lock.lock();
     try {
-      dying = true;
-      for (AddressSpaces v : vcpus) {
-        descriptors[v.id()].drop();
-        long kernel = v.kernelTable();
-        long user = v.userTable();
-        if (kernel >= 0) {
-          v.setKernelTable(-1);
-          dropBasePointer(kernel);
-        }
-        if (user >= 0) {
-          v.setUserTable(-1);
-          dropBasePointer(user);
-        }
+      if (!dying) {
+        beginRelinquishing(vcpus);
       }
-      owned.incrementAndGet(); // keeps the owner known while the last frames go
-      for (long mfn = 0; mfn < frames.frames(); mfn++) {
+      for (; unpinned < frames.frames(); unpinned++) {
+        long mfn = unpinned;
+        if (isLook(mfn) && mustStop.getAsBoolean()) {
+          return false;
+        }
         if (frames.owner(mfn) == domid && frames.unpin(mfn)) {
           types.put(mfn);
         }
       }
-      for (long mfn = 0; mfn < frames.frames(); mfn++) {
+      for (; givenUp < frames.frames(); givenUp++) {
+        long mfn = givenUp;
+        if (isLook(mfn) && mustStop.getAsBoolean()) {
+          return false;
+        }
         if (frames.owner(mfn) == domid && frames.isAllocated(mfn)) {
           giveUpAtEnd(mfn);
         }
@@ -563,6 +591,29 @@ public final class Mmu {
     if (owned.decrementAndGet() == 0) {
       machine.unregister(this);
     }
+    return true;
+  }
+
+  private static boolean isLook(long mfn) {
+    return (mfn & FRAMES_BETWEEN_LOOKS - 1) == FRAMES_BETWEEN_LOOKS - 1;
+  }
+
+  private void beginRelinquishing(AddressSpaces[] vcpus) {
+    dying = true;
+    for (AddressSpaces v : vcpus) {
+      descriptors[v.id()].drop();
+      long kernel = v.kernelTable();
+      long user = v.userTable();
+      if (kernel >= 0) {
+        v.setKernelTable(-1);
+        dropBasePointer(kernel);
+      }
+      if (user >= 0) {
+        v.setUserTable(-1);
+        dropBasePointer(user);
+      }
+    }
+    owned.incrementAndGet(); // keeps the owner known while the last frames go
   }
 
   private void giveUpAtEnd(long mfn) {

@@ -1,8 +1,11 @@
 package dev.domus.kernel.trap;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.memory.paging.Pte;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -81,6 +84,28 @@ public final class TrapState {
   public void set(int vector, int gateFlags, long handler) {
     address[vector] = handler;
     flags[vector] = (byte) gateFlags;
+  }
+
+  /**
+   * Writes gates, kernel stack and callbacks into a vcpu_guest_context.
+   *
+   * @return the context's flags that say which callbacks mask events
+   */
+  public long store(MemorySegment context) {
+    for (int i = 0; i < address.length; i++) {
+      long gate = VcpuGuestContextLayout.TRAPS + 16L * i;
+      context.set(ValueLayout.JAVA_BYTE, gate, (byte) i);
+      context.set(ValueLayout.JAVA_BYTE, gate + 1, flags[i]);
+      context.set(ValueLayout.JAVA_SHORT, gate + 2, (short) FLAT_KERNEL_CS);
+      context.set(ValueLayout.JAVA_LONG, gate + 8, address[i]);
+    }
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.KERNEL_SS, kernelSs);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.KERNEL_SP, kernelSp);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.EVENT_CALLBACK, eventCallback);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.FAILSAFE_CALLBACK, failsafeCallback);
+    context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.SYSCALL_CALLBACK, syscallCallback);
+    return (failsafeMasks ? VcpuGuestContextLayout.FAILSAFE_DISABLES_EVENTS : 0)
+        | (syscallMasks ? VcpuGuestContextLayout.SYSCALL_DISABLES_EVENTS : 0);
   }
 
   /** Clears all gates. */

@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
+import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.testing.TinyMachine;
@@ -83,15 +85,16 @@ final class SubopsTest {
 
   /** Makes a call in a domain of its own: some commands are the domain's end. */
   private long answer(int number, Subops subops, int command) {
-    Vcpu v = machine.build(1).vcpu(0);
+    Vcpu v = machine.buildPrivileged(1).vcpu(0);
+    int other = machine.build(1).domid();
     try {
-      return call(v, number, subops.selector(), command);
+      return call(v, number, subops.selector(), command, other);
     } finally {
-      machine.control().destroyDomain(v.domain().domid());
+      machine.hypervisor().destroyDomains();
     }
   }
 
-  private static long call(Vcpu v, int number, Subops.Selector selector, int command) {
+  private static long call(Vcpu v, int number, Subops.Selector selector, int command, int other) {
     if (selector == Subops.Selector.ARGUMENT) {
       return switch (number) {
         case HypercallNumber.VCPU_OP -> TABLE.call(v, number, command, 0, ARGUMENT, 0, 0);
@@ -100,7 +103,13 @@ final class SubopsTest {
         default -> TABLE.call(v, number, command, ARGUMENT, 1, 0, 0);
       };
     }
-    v.guest().putLong(ARGUMENT, command);
+    boolean versioned = number == HypercallNumber.DOMCTL || number == HypercallNumber.SYSCTL;
+    v.guest().putInt(ARGUMENT, command);
+    v.guest().putInt(ARGUMENT + 4, versioned ? DomctlLayout.INTERFACE_VERSION : 0);
+    v.guest().putInt(ARGUMENT + SysctlLayout.UNION, SysctlLayout.POOL_INFO); // a sysctl in a sysctl
+    if (number == HypercallNumber.DOMCTL) {
+      v.guest().putShort(ARGUMENT + DomctlLayout.DOMAIN, other);
+    }
     long self = 0x7FF0;
     return TABLE.call(v, number, ARGUMENT, 1, 0, self, 0);
   }

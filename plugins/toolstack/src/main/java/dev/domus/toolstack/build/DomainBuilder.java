@@ -1,5 +1,6 @@
 package dev.domus.toolstack.build;
 
+import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;

@@ -1,6 +1,5 @@
-package dev.domus.toolstack.build;
+package dev.domus.kernel.abi;
 
-import dev.domus.kernel.abi.HypercallNumber;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -20,7 +19,7 @@ import java.util.Arrays;
  *   c3             ret          the rest of a slot: cc (int3)
  * </pre>
  */
-final class HypercallPage {
+public final class HypercallPage {
   private static final int STUBS = 128;
 
   private static final int STUB_SIZE = 32;
@@ -34,7 +33,7 @@ final class HypercallPage {
   private HypercallPage() {}
 
   /** The page's contents. */
-  static byte[] contents() {
+  public static byte[] contents() {
     byte[] page = new byte[STUBS * STUB_SIZE];
     Arrays.fill(page, INT3);
     for (int number = 0; number < STUBS; number++) {

@@ -1,0 +1,265 @@
+package dev.domus.kernel.domctl;
+
+import static dev.domus.kernel.abi.SysctlLayout.*;
+
+import dev.domus.kernel.Hypervisor;
+import dev.domus.kernel.abi.DomctlLayout;
+import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.console.MachineConsole;
+import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.dispatch.Pool;
+import dev.domus.kernel.domain.GuestAccess;
+import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.hypercall.Hypercall;
+import dev.domus.kernel.hypercall.Subops;
+import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.service.HypercallException;
+import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.MachineMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * sysctl (35): questions about the machine by a privileged guest (public/sysctl.h of Xen 4.17,
+ * drawn in {@link dev.domus.kernel.abi.SysctlLayout}).
+ *
+ * <p>Order of the checks: readable (−EFAULT), interface version (−EACCES), the caller may (−EPERM),
+ * the command exists (−ENOSYS), its arguments.
+ *
+ * <p>The machine is one node with as many processors, one core and one thread each, as its pools
+ * have pCPUs; they are numbered pool by pool.
+ */
+public final class SysctlOp implements Hypercall {
+  private static final String NO_HARDWARE = "the host's processors are the host's";
+  private static final Subops SUBOPS =
+      Subops.byStructure()
+          .done(READ_CONSOLE, "readconsole")
+          .absent(2, "tbuf_op", "the trace is read by Java's means")
+          .done(PHYS_INFO, "physinfo")
+          .done(SCHED_ID, "sched_id")
+          .absent(5, "perfc_op", "statistics are read by Java's means")
+          .done(GET_DOMAIN_INFO_LIST, "getdomaininfolist")
+          .absent(7, "debug_keys", "there is no keyboard")
+          .done(GET_CPU_INFO, "getcpuinfo")
+          .done(AVAIL_HEAP, "availheap")
+          .absent(10, "get_pmstat", NO_HARDWARE)
+          .absent(11, "cpu_hotplug", NO_HARDWARE)
+          .absent(12, "pm_op", NO_HARDWARE)
+          .absent(14, "page_offline_op", NO_HARDWARE)
+          .absent(15, "lockprof_op", "for debugging Xen")
+          .done(CPU_TOPOLOGY, "cputopoinfo")
+          .done(NUMA_INFO, "numainfo")
+          .done(CPUPOOL_OP, "cpupool_op")
+          .absent(19, "scheduler_op", "a scheduler's parameters are set by the toolstack")
+          .absent(20, "coverage_op", "for debugging Xen")
+          .absent(21, "psr_cmt_op", NO_HARDWARE)
+          .absent(22, "pcitopoinfo", NO_HARDWARE)
+          .absent(23, "psr_alloc", NO_HARDWARE)
+          .absent(25, "get_cpu_levelling_caps", NO_HARDWARE)
+          .absent(26, "get_cpu_featureset", "all guests see one processor")
+          .absent(27, "livepatch_op", "schedulers and backends are swapped as plugins")
+          .absent(29, "get_cpu_policy", "all guests see one processor");
+
+  private static final int KILO = 1000;
+
+  /** Makes the table entry. */
+  public SysctlOp() {}
+
+  @Override
+  public Subops subops() {
+    return SUBOPS;
+  }
+
+  @Override
+  public long call(Vcpu v, long op, long a2, long a3, long a4, long a5) {
+    v.guest().requireReadable(op, DomctlLayout.SYSCTL_SIZE);
+    int command = v.guest().getInt(op + DomctlLayout.COMMAND);
+    if (v.guest().getInt(op + DomctlLayout.VERSION) != DomctlLayout.INTERFACE_VERSION) {
+      return -Errno.EACCES;
+    }
+    DomainControl control = v.domain().hypervisor().control().as(v.domain().domid());
+    try {
+      control.gate(Operation.SYSCTL, Domid.XEN, command);
+      Argument a = new Argument(v, op + UNION);
+      a.requireWritable();
+      carryOut(control, command, a);
+      a.writeBack();
+      return 0;
+    } catch (HypercallException refused) {
+      return -refused.errno();
+    }
+  }
+
+  private static void carryOut(DomainControl control, int command, Argument a) {
+    Hypervisor hypervisor = control.hypervisor();
+    switch (command) {
+      case READ_CONSOLE -> readConsole(hypervisor.console(), a);
+      case PHYS_INFO -> physInfo(hypervisor, a);
+      case SCHED_ID ->
+          a.putInt(0, DomctlLayout.schedulerId(pools(hypervisor).getFirst().scheduler().name()));
+      case GET_DOMAIN_INFO_LIST -> domainInfoList(control, a);
+      case GET_CPU_INFO -> cpuInfo(hypervisor, a);
+      case AVAIL_HEAP ->
+          a.putLong(
+              HEAP_BYTES,
+              hypervisor.machineFrames().allocator().freeFrames() << MachineMemory.FRAME_SHIFT);
+      case CPU_TOPOLOGY -> topology(hypervisor, a);
+      case NUMA_INFO -> numaInfo(hypervisor, a);
+      case CPUPOOL_OP -> cpupoolOp(control, a);
+      default -> throw new HypercallException(Errno.ENOSYS, "no such sysctl: cmd=" + command);
+    }
+  }
+
+  private static List<Pool> pools(Hypervisor hypervisor) {
+    return hypervisor.dispatcher().pools();
+  }
+
+  private static int pcpus(Hypervisor hypervisor) {
+    int pcpus = 0;
+    for (Pool pool : pools(hypervisor)) {
+      pcpus += pool.pcpus();
+    }
+    return pcpus;
+  }
+
+  // ---- the machine
+
+  private static void readConsole(MachineConsole console, Argument a) {
+    int wanted = Math.min(a.getInt(CONSOLE_COUNT) & 0x7FFF_FFFF, MachineConsole.SIZE);
+    long buffer = a.getLong(CONSOLE_BUFFER);
+    GuestAccess guest = a.caller().guest();
+    guest.requireWritable(buffer, wanted);
+    MemorySegment text = MemorySegment.ofArray(new byte[wanted]);
+    boolean incremental = a.getByte(CONSOLE_INCREMENTAL) != 0;
+    long read = console.read(incremental ? a.getInt(CONSOLE_INDEX) : console.oldest(), text);
+    int count = (int) read;
+    guest.write(buffer, text, 0, count);
+    if (a.getByte(CONSOLE_CLEAR) != 0) {
+      console.clear();
+    }
+    a.putInt(CONSOLE_INDEX, (int) (read >>> 32));
+    a.putInt(CONSOLE_COUNT, count);
+  }
+
+  private static void physInfo(Hypervisor hypervisor, Argument a) {
+    for (int i = 0; i < DomctlLayout.UNION_SIZE; i += Long.BYTES) {
+      a.putLong(i, 0);
+    }
+    FrameAllocator allocator = hypervisor.machineFrames().allocator();
+    int pcpus = pcpus(hypervisor);
+    a.putInt(PHYS_THREADS, 1);
+    a.putInt(PHYS_CORES, pcpus);
+    a.putInt(PHYS_CPUS, pcpus);
+    a.putInt(PHYS_MAX_CPU, pcpus - 1);
+    a.putInt(PHYS_NODES, 1);
+    a.putInt(PHYS_KHZ, (int) (hypervisor.tscHz() / KILO));
+    a.putInt(PHYS_CAPABILITIES, CAPABILITY_PV);
+    a.putLong(PHYS_TOTAL, allocator.managedFrames());
+    a.putLong(PHYS_FREE, allocator.freeFrames());
+    a.putLong(PHYS_CLAIMED, allocator.claimedFrames());
+    a.putLong(PHYS_MAX_MFN, hypervisor.frames() - 1);
+  }
+
+  /** Idle time is not kept: it is answered as none. */
+  private static void cpuInfo(Hypervisor hypervisor, Argument a) {
+    int count = elements(pcpus(hypervisor), a);
+    long array = a.getLong(CPUS_ARRAY);
+    a.caller().guest().requireWritable(array, (long) count * CPU_INFO_SIZE);
+    for (int i = 0; i < count; i++) {
+      a.caller().guest().putLong(array + (long) i * CPU_INFO_SIZE, 0);
+    }
+    a.putInt(CPUS_COUNT, count);
+  }
+
+  private static int elements(int pcpus, Argument a) {
+    return (int) Math.min(pcpus, a.getInt(CPUS_MAX) & 0xFFFF_FFFFL);
+  }
+
+  /** Without an array, only how many there are. */
+  private static void topology(Hypervisor hypervisor, Argument a) {
+    int pcpus = pcpus(hypervisor);
+    long array = a.getLong(CPUS_ARRAY);
+    if (array != 0) {
+      int count = elements(pcpus, a);
+      GuestAccess guest = a.caller().guest();
+      guest.requireWritable(array, (long) count * CPU_TOPOLOGY_SIZE);
+      for (int i = 0; i < count; i++) {
+        long at = array + (long) i * CPU_TOPOLOGY_SIZE;
+        guest.putInt(at, i);
+        guest.putInt(at + 4, 0);
+        guest.putInt(at + 8, 0);
+      }
+    }
+    a.putInt(CPUS_MAX, pcpus);
+  }
+
+  /** One node, at the distance from itself that the ABI gives every node. */
+  private static void numaInfo(Hypervisor hypervisor, Argument a) {
+    long memory = a.getLong(NUMA_MEMORY);
+    long distance = a.getLong(NUMA_DISTANCE);
+    GuestAccess guest = a.caller().guest();
+    if (a.getInt(NUMA_NODES) != 0 && memory != 0) {
+      FrameAllocator allocator = hypervisor.machineFrames().allocator();
+      guest.requireWritable(memory, 2 * Long.BYTES);
+      guest.putLong(memory, hypervisor.frames() << MachineMemory.FRAME_SHIFT);
+      guest.putLong(memory + Long.BYTES, allocator.freeFrames() << MachineMemory.FRAME_SHIFT);
+    }
+    if (a.getInt(NUMA_NODES) != 0 && distance != 0) {
+      guest.putInt(distance, 10);
+    }
+    a.putInt(NUMA_NODES, 1);
+  }
+
+  // ---- domains and pools
+
+  private static void domainInfoList(DomainControl control, Argument a) {
+    int first = a.getShort(LIST_FIRST);
+    long max = a.getInt(LIST_MAX) & 0xFFFF_FFFFL;
+    long buffer = a.getLong(LIST_BUFFER);
+    List<DomainInfo> domains =
+        control.domains().stream().filter(d -> d.domid() >= first).limit(max).toList();
+    a.caller().guest().requireWritable(buffer, (long) domains.size() * DomctlLayout.INFO_SIZE);
+    Argument info = new Argument(a);
+    for (int i = 0; i < domains.size(); i++) {
+      DomctlOp.write(control, domains.get(i), info);
+      info.writeTo(buffer + (long) i * DomctlLayout.INFO_SIZE, DomctlLayout.INFO_SIZE);
+    }
+    a.putInt(LIST_COUNT, domains.size());
+  }
+
+  private static void cpupoolOp(DomainControl control, Argument a) {
+    switch (a.getInt(POOL_OP)) {
+      case POOL_INFO -> poolInfo(control.hypervisor(), a);
+      case POOL_FREE_INFO -> Bitmap.write(a, POOL_CPUS, CpuMask.ALL, 0); // every pCPU has a pool
+      case POOL_CREATE, POOL_DESTROY, POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN ->
+          throw new HypercallException(
+              Errno.EOPNOTSUPP, "pools are what the machine was started with");
+      default -> throw new HypercallException(Errno.ENOSYS, "no such cpupool operation");
+    }
+  }
+
+  /** About the pool of that number, or if there is none the next one. */
+  private static void poolInfo(Hypervisor hypervisor, Argument a) {
+    List<Pool> pools = pools(hypervisor);
+    int id = a.getInt(POOL_ID);
+    if (id < 0 || id >= pools.size()) {
+      throw new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id);
+    }
+    Pool pool = pools.get(id);
+    int firstCpu = 0;
+    for (Pool before : pools.subList(0, id)) {
+      firstCpu += before.pcpus();
+    }
+    int[] cpus = new int[pool.pcpus()];
+    for (int i = 0; i < cpus.length; i++) {
+      cpus[i] = firstCpu + i;
+    }
+    Bitmap.write(a, POOL_CPUS, CpuMask.of(cpus), firstCpu + cpus.length);
+    a.putInt(POOL_SCHED, DomctlLayout.schedulerId(pool.scheduler().name()));
+    long domains =
+        hypervisor.domains().stream().filter(d -> d.spec().pool().equals(pool.name())).count();
+    a.putInt(POOL_DOMAINS, (int) domains);
+  }
+}
