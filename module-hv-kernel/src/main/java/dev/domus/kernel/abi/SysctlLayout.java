@@ -33,10 +33,7 @@ public final class SysctlLayout {
       GET_CPU_INFO = 8;
 
   /** Command. */
-  public static final int AVAIL_HEAP = 9,
-      CPU_TOPOLOGY = 16,
-      NUMA_INFO = 17,
-      CPUPOOL_OP = 18;
+  public static final int AVAIL_HEAP = 9, CPU_TOPOLOGY = 16, NUMA_INFO = 17, CPUPOOL_OP = 18;
 
   /** Offset in readconsole. */
   public static final int CONSOLE_CLEAR = 0,

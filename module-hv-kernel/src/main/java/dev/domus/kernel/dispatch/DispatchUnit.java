@@ -305,7 +305,13 @@ public final class DispatchUnit implements SchedUnit {
     markDirty();
   }
 
-  void awaitOffCpu() {
+  /**
+   * After {@link #pause}: returns when the unit is off its pCPU. Waits for no scheduler.
+   *
+   * @throws IllegalStateException on the pCPU thread that runs this very unit
+   */
+  public void awaitOffCpu() {
+    refuseOnOwnThread("waited for");
     if (on == null) {
       return;
     }

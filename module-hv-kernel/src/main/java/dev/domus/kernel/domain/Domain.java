@@ -284,11 +284,14 @@ public final class Domain implements EventTarget {
     lifeLock.lock();
     try {
       pauseCount++;
+      for (Vcpu v : vcpus) {
+        v.unit().pause(); // with the count: who takes the pause back finds both
+      }
     } finally {
       lifeLock.unlock();
     }
     for (Vcpu v : vcpus) {
-      v.unit().pauseAndWait();
+      v.unit().awaitOffCpu();
     }
   }
 
@@ -300,11 +303,11 @@ public final class Domain implements EventTarget {
         return false;
       }
       pauseCount--;
+      for (Vcpu v : vcpus) {
+        v.unit().resume();
+      }
     } finally {
       lifeLock.unlock();
-    }
-    for (Vcpu v : vcpus) {
-      v.unit().resume();
     }
     return true;
   }

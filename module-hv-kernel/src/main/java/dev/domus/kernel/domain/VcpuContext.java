@@ -12,9 +12,9 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * Setting up a vCPU, and looking at one: VCPUOP_initialise, by which a guest sets up another of its
- * vCPUs, and the same of a privileged domain's by domctl (xen-pv-abi.md, 3.6). The context is copied
- * out of guest memory once; everything in it is checked, and the page tables and descriptor frames
- * are referenced, before the vCPU is touched.
+ * vCPUs, and the same of a privileged domain's by domctl (xen-pv-abi.md, 3.6). The context is
+ * copied out of guest memory once; everything in it is checked, and the page tables and descriptor
+ * frames are referenced, before the vCPU is touched.
  */
 public final class VcpuContext {
   private static final int IOPL_SHIFT = 12;
@@ -91,17 +91,17 @@ public final class VcpuContext {
     put(c, VcpuGuestContextLayout.FLAGS, flags);
     target.domain().mmu().storeDescriptorTables(target, c);
     put(c, VcpuGuestContextLayout.CTRLREG, s.cr0);
-    put(c, VcpuGuestContextLayout.CTRLREG + 8, target.userTable() < 0 ? 0 : target.userTable() << 12);
+    put(
+        c,
+        VcpuGuestContextLayout.CTRLREG + 8,
+        target.userTable() < 0 ? 0 : target.userTable() << 12);
     put(c, VcpuGuestContextLayout.CTRLREG + 24, target.kernelTable() << 12);
     put(c, VcpuGuestContextLayout.CTRLREG + 32, s.cr4);
     for (int i = 0; i < 8; i++) {
       put(c, VcpuGuestContextLayout.DEBUGREG + 8L * i, i == 4 || i == 5 ? 0 : s.dr[i]);
     }
     put(c, VcpuGuestContextLayout.FS_BASE, s.fsBase);
-    put(
-        c,
-        VcpuGuestContextLayout.GS_BASE_KERNEL,
-        inKernel ? s.gsBase : target.inactiveGsBase());
+    put(c, VcpuGuestContextLayout.GS_BASE_KERNEL, inKernel ? s.gsBase : target.inactiveGsBase());
     put(c, VcpuGuestContextLayout.GS_BASE_USER, inKernel ? target.inactiveGsBase() : s.gsBase);
   }
 

@@ -36,8 +36,8 @@ import java.util.function.BooleanSupplier;
 
 /**
  * Control of domains and of the machine, in the name of one domain: what {@link Control} is to
- * service domains and domctl and sysctl to guests. Every operation first asks whether its caller may
- * do it to its target, then checks its arguments; a call that throws has changed nothing.
+ * service domains and domctl and sysctl to guests. Every operation first asks whether its caller
+ * may do it to its target, then checks its arguments; a call that throws has changed nothing.
  */
 public final class DomainControl implements Control {
   private static final int MAX_VCPUS = 128;

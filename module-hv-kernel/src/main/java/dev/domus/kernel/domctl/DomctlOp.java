@@ -245,8 +245,7 @@ public final class DomctlOp implements Hypercall {
   }
 
   private static UUID handle(Argument a, int offset) {
-    return new UUID(
-        Long.reverseBytes(a.getLong(offset)), Long.reverseBytes(a.getLong(offset + 8)));
+    return new UUID(Long.reverseBytes(a.getLong(offset)), Long.reverseBytes(a.getLong(offset + 8)));
   }
 
   // ---- looking
@@ -254,8 +253,11 @@ public final class DomctlOp implements Hypercall {
   /** About the domain of that id, or if there is none the next one. */
   private static void info(DomainControl control, int domid, Argument a, long op) {
     List<DomainInfo> found =
-        control.domain(domid).map(List::of).orElseGet(() ->
-            control.domains().stream().filter(d -> d.domid() > domid).limit(1).toList());
+        control
+            .domain(domid)
+            .map(List::of)
+            .orElseGet(
+                () -> control.domains().stream().filter(d -> d.domid() > domid).limit(1).toList());
     if (found.isEmpty()) {
       throw new HypercallException(Errno.ESRCH, "no domain from there on: domid=" + domid);
     }

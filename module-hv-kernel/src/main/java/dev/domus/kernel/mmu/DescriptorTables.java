@@ -179,8 +179,7 @@ final class DescriptorTables {
   /** Writes both into a vcpu_guest_context; a GDT counts in whole frames. */
   void store(MemorySegment context) {
     for (int i = 0; i < gdtFrameCount; i++) {
-      context.set(
-          ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_FRAMES + 8L * i, gdtFrames[i]);
+      context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_FRAMES + 8L * i, gdtFrames[i]);
     }
     long gdtEntries = (long) gdtFrameCount * ENTRIES_A_FRAME;
     context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_ENTRIES, gdtEntries);

@@ -154,8 +154,7 @@ final class DomctlOpTest {
     byte[] expected = HypercallPage.contents();
     byte[] found = new byte[expected.length];
     for (int i = 0; i < found.length; i++) {
-      found[i] =
-          machine.hypervisor().memory().get(ValueLayout.JAVA_BYTE, (stubs << 12) + i);
+      found[i] = machine.hypervisor().memory().get(ValueLayout.JAVA_BYTE, (stubs << 12) + i);
     }
     assertArrayEquals(expected, found);
     putLong(U, root);
@@ -305,7 +304,8 @@ final class DomctlOpTest {
       types.add(getLong(SCRATCH + 8L * i));
     }
     assertEquals(
-        List.of(0xC000_0000L, 0x3000_0000L, 0x2000_0000L, 0x1000_0000L, 0L, 0xF000_0000L, 0xF000_0000L),
+        List.of(
+            0xC000_0000L, 0x3000_0000L, 0x2000_0000L, 0x1000_0000L, 0L, 0xF000_0000L, 0xF000_0000L),
         types);
   }
 
