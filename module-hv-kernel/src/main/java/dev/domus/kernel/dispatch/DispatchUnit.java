@@ -30,7 +30,7 @@ import java.lang.invoke.VarHandle;
  *
  * <p>{@code pauses} is what others want of it, and counts. It may run iff {@code word} is AWAKE or
  * WOKEN and {@code pauses} is 0: see {@link #wantsCpu}. What the scheduler was told is {@code
- * runnable}, guarded by the pool's lock and brought up to date through the mailbox.
+ * runnable}, guarded by the seat's lock and brought up to date through the mailbox.
  */
 public final class DispatchUnit implements SchedUnit {
   private static final int AWAKE = 0;
@@ -53,7 +53,12 @@ public final class DispatchUnit implements SchedUnit {
     }
   }
 
-  final Pool pool;
+  /** The run queue it is in. Written under the lock of the one it leaves. */
+  volatile Seat seat;
+
+  /** The pool that it is to move to, or null. */
+  private volatile Pool target;
+
   final Runner runner;
   final RunstateAccount runstate;
 
@@ -71,22 +76,30 @@ public final class DispatchUnit implements SchedUnit {
   /** {@link Pool#remove} was called. Set once. */
   volatile boolean removing;
 
-  /** The pCPU that has it, or null. Written under the pool's lock. */
+  /** The pCPU that has it, or null. Written under the seat's lock. */
   volatile Pcpu on;
 
   /** Threads that wait for {@code on} to become null, in this object's monitor. */
   private volatile int waiters;
 
-  /** What the operator wants; applied to {@code params} under the pool's lock. */
+  /** What the operator wants; applied to {@code params} under the seat's lock. */
   private volatile UnitParams wanted;
 
   private volatile boolean adjusted;
 
-  // Guarded by the pool's lock.
+  // Guarded by the seat's lock.
   private UnitParams params;
+
+  /** Affinities in the numbers of the run queue. */
+  private CpuMask affinityHere, softAffinityHere;
+
   boolean inserted;
   boolean runnable;
-  volatile int lastPcpu = -1;
+  int lastPcpu = -1;
+
+  /** The machine's number of the pCPU that ran it last, or -1. */
+  volatile int lastNumber = -1;
+
   private long standingNanos;
   private Object data;
 
@@ -106,14 +119,14 @@ public final class DispatchUnit implements SchedUnit {
 
   boolean hasTurn;
 
-  DispatchUnit(Pool pool, Runner runner, int domid, int vcpu, UnitParams params, long nowNanos) {
-    this.pool = pool;
+  DispatchUnit(Seat seat, Runner runner, int domid, int vcpu, UnitParams params, long nowNanos) {
+    this.seat = seat;
     this.runner = runner;
     this.domid = domid;
     this.vcpu = vcpu;
     this.label = runner.label();
-    this.params = params;
     this.wanted = params;
+    applyParams(seat.numbers());
     this.runstate = new RunstateAccount(nowNanos);
   }
 
@@ -199,7 +212,7 @@ public final class DispatchUnit implements SchedUnit {
    * @throws IllegalArgumentException if no pCPU of the pool is in the affinity
    */
   public void params(UnitParams newParams) {
-    pool.checkAffinity(newParams);
+    seat.pool.checkAffinity(newParams);
     wanted = newParams;
     adjusted = true;
     leaveCpu(); // it may be on a pCPU that is no longer allowed
@@ -229,7 +242,7 @@ public final class DispatchUnit implements SchedUnit {
       }
       long since = info.sinceNanos();
       RunMeter meter = cpu.thread().meter; // none yet if the watchdog has just replaced the thread
-      long running = meter == null ? 0 : meter.soFarNanos(since, pool.clock.nanoTime());
+      long running = meter == null ? 0 : meter.soFarNanos(since, seat.clock.nanoTime());
       long before = info.ranNanos();
       runstate.read(info);
       if (info.sinceNanos() == since && info.state() == RunstateInfo.RUNNING) {
@@ -240,7 +253,7 @@ public final class DispatchUnit implements SchedUnit {
 
   /** The pool it is in. */
   public Pool pool() {
-    return pool;
+    return seat.pool;
   }
 
   // ------------------------------------------------------------------ for the dispatcher
@@ -252,17 +265,66 @@ public final class DispatchUnit implements SchedUnit {
 
   /** Whether somebody wants it off its pCPU, whatever the scheduler says. */
   boolean mustLeave() {
-    return pauses != 0 || removing || adjusted;
+    return pauses != 0 || removing || adjusted || target != null;
   }
 
-  /** With the pool's lock: applies what the operator wants; false if that is nothing new. */
+  /** With the seat's lock: applies what the operator wants; false if that is nothing new. */
   boolean applyParams() {
     if (!adjusted) {
       return false;
     }
+    applyParams(seat.numbers());
+    return true;
+  }
+
+  /** With the seat's lock: what the operator wants, in the numbers of the run queue. */
+  void applyParams(int[] numbers) {
     adjusted = false;
     params = wanted;
-    return true;
+    affinityHere = params.affinity().renumbered(numbers);
+    softAffinityHere = params.softAffinity().renumbered(numbers);
+  }
+
+  /** With the seat's lock: where it should be, which is usually where it is. */
+  Seat destination() {
+    Pool wantedPool = target;
+    if (wantedPool != null) {
+      return wantedPool.seatFor(this);
+    }
+    return adjusted ? seat.pool.seatFor(this) : seat;
+  }
+
+  /** With the lock of the seat that it leaves, and by nobody known: it is elsewhere from now on. */
+  void settle(Seat elsewhere) {
+    lastPcpu = -1;
+    seat = elsewhere;
+    if (elsewhere.pool == target) {
+      target = null;
+    }
+    markDirty();
+    synchronized (this) {
+      notifyAll();
+    }
+  }
+
+  /** Moves it to another pool, and returns when it is there. */
+  void moveTo(Pool other) {
+    refuseOnOwnThread("moved");
+    target = other;
+    leaveCpu();
+    boolean interrupted = false;
+    synchronized (this) {
+      while (target != null) {
+        try {
+          wait();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** By its pCPU thread: falls asleep, unless a wake came in between, which is consumed. */
@@ -283,10 +345,10 @@ public final class DispatchUnit implements SchedUnit {
     return w == BLOCKED ? RunstateInfo.BLOCKED : RunstateInfo.RUNNABLE;
   }
 
-  /** Puts it into the pool's mailbox, unless it is there already. */
+  /** Puts it into its run queue's mailbox, unless it is in one already. */
   void markDirty() {
     if (dirty == 0 && DIRTY.compareAndSet(this, 0, 1)) {
-      pool.post(this);
+      seat.post(this);
     }
   }
 
@@ -332,7 +394,7 @@ public final class DispatchUnit implements SchedUnit {
     }
   }
 
-  /** By its pCPU thread, with the pool's lock, after the last touch of the runner. */
+  /** By its pCPU thread, with the seat's lock, after the last touch of the runner. */
   void offCpu() {
     on = null;
     if (waiters != 0) {
@@ -378,12 +440,12 @@ public final class DispatchUnit implements SchedUnit {
 
   @Override
   public CpuMask affinity() {
-    return params.affinity();
+    return affinityHere;
   }
 
   @Override
   public CpuMask softAffinity() {
-    return params.softAffinity();
+    return softAffinityHere;
   }
 
   @Override
@@ -419,7 +481,7 @@ public final class DispatchUnit implements SchedUnit {
 
   @Override
   public void standingNanos(long nanos) {
-    pool.seat.checkInCall();
+    seat.checkInCall();
     standingNanos = nanos;
   }
 
@@ -430,7 +492,7 @@ public final class DispatchUnit implements SchedUnit {
 
   @Override
   public void data(Object newData) {
-    pool.seat.checkInCall();
+    seat.checkInCall();
     data = newData;
   }
 

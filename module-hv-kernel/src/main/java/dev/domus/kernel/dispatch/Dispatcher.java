@@ -3,6 +3,8 @@ package dev.domus.kernel.dispatch;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -10,6 +12,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /**
  * All pools of the machine, and their watchdog.
@@ -27,6 +30,10 @@ public final class Dispatcher implements AutoCloseable {
   private final Queue<SchedulerFault> undelivered = new ConcurrentLinkedQueue<>();
   private final List<SchedulerFault> faults = new ArrayList<>(); // guarded by itself
   private final Thread watchdog;
+
+  // Guarded by this: which pCPUs are in a pool, and how many the machine has.
+  private final BitSet used = new BitSet();
+  private int known;
   private volatile boolean closed;
 
   /** A dispatcher in real time, with the default limits. */
@@ -58,17 +65,163 @@ public final class Dispatcher implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("the dispatcher is closed");
     }
-    if (pcpus < 1) {
+    int[] numbers = new int[Math.max(0, pcpus)];
+    for (int i = 0, next = used.nextClearBit(0); i < pcpus; i++) {
+      numbers[i] = next;
+      next = used.nextClearBit(next + 1);
+    }
+    return createPool(name, numbers, factory, given);
+  }
+
+  /**
+   * Makes a pool of certain pCPUs and starts them.
+   *
+   * @param name for users; unique
+   * @param pcpus the machine's numbers, at least one, none in another pool; a machine has as many
+   *     as are ever named
+   * @param factory its first scheduler
+   * @param given the scheduler's parameters, name to text
+   * @throws IllegalArgumentException if an argument is wrong; whatever the scheduler's {@code
+   *     create} throws
+   */
+  public synchronized Pool createPool(
+      String name, int[] pcpus, SchedulerFactory factory, Map<String, String> given) {
+    if (closed) {
+      throw new IllegalStateException("the dispatcher is closed");
+    }
+    if (pcpus.length == 0) {
       throw new IllegalArgumentException("a pool needs a pCPU: pool=%s".formatted(name));
     }
+    requireNewName(name);
+    for (int pcpu : pcpus) {
+      if (used.get(pcpu)) {
+        throw new IllegalArgumentException(
+            "pCPU %d is in pool %s".formatted(pcpu, poolOf(pcpu).name()));
+      }
+    }
+    SchedParameters values = SchedParameters.check(factory, given);
+    int[] numbers = Arrays.stream(pcpus).sorted().distinct().toArray();
+    Pool pool = new Pool(this, name, numbers, factory, values, limits);
+    pool.start();
+    pools.add(pool);
+    Arrays.stream(numbers).forEach(used::set);
+    known = Math.max(known, used.length());
+    return pool;
+  }
+
+  private void requireNewName(String name) {
     if (pool(name).isPresent()) {
       throw new IllegalArgumentException("there is a pool of that name: pool=" + name);
     }
-    SchedParameters values = SchedParameters.check(factory, given);
-    Pool pool = new Pool(this, name, pcpus, factory, values, limits);
-    pool.start();
-    pools.add(pool);
-    return pool;
+  }
+
+  private Pool poolOf(int pcpu) {
+    return pools.stream()
+        .filter(pool -> Arrays.binarySearch(pool.numbers(), pcpu) >= 0)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** The numbers of the pCPUs that are in no pool. */
+  public synchronized int[] freePcpus() {
+    return IntStream.range(0, known).filter(pcpu -> !used.get(pcpu)).toArray();
+  }
+
+  /**
+   * Gives a pool a new name.
+   *
+   * @throws IllegalArgumentException if another has it
+   */
+  public synchronized void renamePool(Pool pool, String newName) {
+    if (!pool.name().equals(newName)) {
+      requireNewName(newName);
+      pool.rename(newName);
+    }
+  }
+
+  /**
+   * Gives a pool another pCPU, while its guests run.
+   *
+   * @param pcpu the number of a free one
+   * @return what it cost; refused, and nothing changed, if the scheduler cannot work with it
+   * @throws IllegalArgumentException if there is no such pCPU or it is in a pool
+   */
+  public synchronized SwapReport addPcpu(Pool pool, int pcpu) {
+    if (pcpu < 0 || pcpu >= known) {
+      throw new IllegalArgumentException(
+          "no such pCPU: pcpu=%d, the machine has 0 to %d".formatted(pcpu, known - 1));
+    }
+    if (used.get(pcpu)) {
+      throw new IllegalArgumentException(
+          "pCPU %d is in pool %s".formatted(pcpu, poolOf(pcpu).name()));
+    }
+    SwapReport report =
+        pool.resize(
+            IntStream.concat(Arrays.stream(pool.numbers()), IntStream.of(pcpu)).sorted().toArray());
+    if (report.swapped()) {
+      used.set(pcpu);
+    }
+    return report;
+  }
+
+  /**
+   * Takes a pCPU from a pool, while its guests run. Units that may run nowhere else in the pool may
+   * then run everywhere in it.
+   *
+   * @return what it cost; refused, and nothing changed, if the scheduler cannot work without
+   * @throws IllegalArgumentException if it is not in the pool, or the pool's last
+   */
+  public synchronized SwapReport removePcpu(Pool pool, int pcpu) {
+    int[] numbers = pool.numbers();
+    if (Arrays.binarySearch(numbers, pcpu) < 0) {
+      throw new IllegalArgumentException("pCPU %d is not in pool %s".formatted(pcpu, pool.name()));
+    }
+    if (numbers.length == 1) {
+      throw new IllegalArgumentException(
+          "pCPU %d is the last of pool %s; destroy the pool instead".formatted(pcpu, pool.name()));
+    }
+    SwapReport report =
+        pool.resize(Arrays.stream(numbers).filter(number -> number != pcpu).toArray());
+    if (report.swapped()) {
+      used.clear(pcpu);
+    }
+    return report;
+  }
+
+  /**
+   * Takes a pool down; its pCPUs are free again.
+   *
+   * @throws IllegalArgumentException if vCPUs are in it, or it is the only one
+   */
+  public synchronized void destroyPool(Pool pool) {
+    int units = pool.snapshot().size();
+    if (units != 0) {
+      throw new IllegalArgumentException(
+          "pool %s has %d vCPUs; move their domains first".formatted(pool.name(), units));
+    }
+    if (pools.size() == 1) {
+      throw new IllegalArgumentException("pool %s is the only one".formatted(pool.name()));
+    }
+    pools.remove(pool);
+    pool.close();
+    Arrays.stream(pool.numbers()).forEach(used::clear);
+  }
+
+  /**
+   * Moves units to another pool while they run, and returns when all are there. Where the pool has
+   * no pCPU of a unit's affinity, the unit may run everywhere in it.
+   *
+   * @throws IllegalStateException on the pCPU thread that runs one of them
+   */
+  public synchronized void move(List<DispatchUnit> units, Pool target) {
+    target.whileUnchanged(() -> {
+      for (DispatchUnit unit : units) {
+        Pool from = unit.pool();
+        if (from != target) {
+          from.whileUnchanged(() -> unit.moveTo(target));
+        }
+      }
+    });
   }
 
   /** The pool of that name. */

@@ -6,7 +6,7 @@ import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A physical CPU of a pool: a host thread that runs units, one slice after another.
+ * A physical CPU of a run queue: a host thread that runs units, one slice after another.
  *
  * <p>Two flags make others heard without a lock; each is one half of a Dekker pair whose other half
  * this thread writes before it looks:
@@ -34,14 +34,20 @@ final class Pcpu {
   /** With less than 1/64 of it left, a slice is over. */
   private static final int SPENT_SHIFT = 6;
 
-  final Pool pool;
+  /** The run queue it serves. */
+  final Seat seat;
+
+  /** How the queue's scheduler calls it. */
   final int index;
+
+  /** How the machine calls it. */
+  final int number;
 
   private volatile PcpuThread thread;
   private volatile boolean attention;
   private volatile boolean idle;
 
-  // Written under the pool's lock, by this pCPU's thread.
+  // Written under the seat's lock, by this pCPU's thread.
   volatile DispatchUnit current;
   long startedNanos;
   long idleUntilNanos;
@@ -53,20 +59,21 @@ final class Pcpu {
   private long deadlineNanos;
   long endedNanos;
 
-  /** Guarded by the pool's lock: tickled since its last pick. */
+  /** Guarded by the seat's lock: tickled since its last pick. */
   boolean tickled;
 
-  /** Guarded by the pool's lock: the scheduler said to idle, and has not been asked since. */
+  /** Guarded by the seat's lock: the scheduler said to idle, and has not been asked since. */
   boolean toldToIdle;
 
-  Pcpu(Pool pool, int index) {
-    this.pool = pool;
+  Pcpu(Seat seat, int index, int number) {
+    this.seat = seat;
     this.index = index;
+    this.number = number;
   }
 
   /** Starts the thread, or a new one in place of one that is lost. */
-  void start(int pcpus) {
-    PcpuThread t = new PcpuThread(this, pcpus);
+  void start() {
+    PcpuThread t = new PcpuThread(this);
     thread = t;
     t.start();
   }
@@ -75,12 +82,20 @@ final class Pcpu {
     return thread;
   }
 
-  /** Waits for the end of the thread, and of one that replaces it meanwhile. */
-  void join() {
+  /**
+   * Waits for the end of the thread, and of one that replaces it meanwhile.
+   *
+   * @return whether it has ended in time
+   */
+  boolean join(long patienceNanos) {
     boolean interrupted = false;
+    long start = System.nanoTime();
     for (PcpuThread t = thread; t.isAlive(); t = thread) {
+      if (System.nanoTime() - start > patienceNanos) {
+        break;
+      }
       try {
-        t.join(50);
+        t.join(Math.clamp(patienceNanos / 1_000_000, 1, 50));
       } catch (InterruptedException e) {
         interrupted = true;
       }
@@ -88,6 +103,7 @@ final class Pcpu {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+    return !thread.isAlive();
   }
 
   // ------------------------------------------------------------------ any thread
@@ -125,36 +141,43 @@ final class Pcpu {
   void loop(PcpuThread self) {
     DispatchUnit unit = null;
     SliceEnd end = null;
-    while (!pool.closed()) {
-      DispatchUnit next = pool.seat.reschedule(self, unit, end);
+    while (!seat.stopping()) {
+      DispatchUnit next = seat.reschedule(self, unit, end);
       if (next == null) {
-        idle();
+        if (!seat.pool.balancer().fetch(self)) {
+          idle();
+        }
       } else {
         if (next == unit && end == SliceEnd.YIELDED) {
           // Nobody else here: the guest waits for something outside, which may want this host CPU.
           Thread.yield();
         }
         end = run(self, next);
+        if (seat.pool.balancer().isDue(seat, endedNanos)) {
+          seat.retire(self, next, end); // nothing is in its hands while it is in another's queue
+          seat.pool.balancer().even(self, endedNanos);
+          next = null;
+        }
       }
       unit = next;
     }
-    pool.seat.retire(self, unit, end);
+    seat.retire(self, unit, end);
   }
 
   private void idle() {
     idle = true;
     while (idle
         && !attention
-        && pool.mailbox.isEmpty()
-        && !pool.closed()
-        && pool.clock.nanoTime() < idleUntilNanos) {
+        && seat.mailbox.isEmpty()
+        && !seat.stopping()
+        && seat.clock.nanoTime() < idleUntilNanos) {
       Thread.interrupted(); // or it would not park
-      pool.clock.idle(idleUntilNanos);
+      seat.clock.idle(idleUntilNanos);
     }
     idle = false;
   }
 
-  /** Gives the pCPU to a unit. With the pool's lock. */
+  /** Gives the pCPU to a unit. With the seat's lock. */
   void begin(PcpuThread self, DispatchUnit unit, long nowNanos, long newSliceNanos) {
     startedNanos = nowNanos;
     sliceNanos = newSliceNanos;
@@ -172,7 +195,7 @@ final class Pcpu {
     SliceEnd end;
     do {
       end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit);
-      endedNanos = pool.clock.nanoTime();
+      endedNanos = seat.clock.nanoTime();
       self.meter.measure(endedNanos);
     } while (goesOn(self, unit, end));
     if (end == SliceEnd.PREEMPTED || end == SliceEnd.EXPIRED) {
@@ -191,7 +214,7 @@ final class Pcpu {
           case YIELDED -> false;
         };
     long left = leftNanos(self);
-    if (!wantsToGoOn || isSpent(left) || unit.mustLeave() || attention && !pool.seat.attend(self)) {
+    if (!wantsToGoOn || isSpent(left) || unit.mustLeave() || attention && !seat.attend(self)) {
       return false;
     }
     if (endedNanos >= deadlineNanos) {

@@ -13,15 +13,15 @@ final class PcpuThread extends Thread {
   /** Set before the thread runs anything. */
   RunMeter meter;
 
-  /** pCPUs tickled under the lock, to be kicked after its release. */
+  /** pCPUs tickled under the lock, to be kicked after its release: of one seat at a time. */
   private final Pcpu[] toKick;
 
   private int toKickCount;
 
-  PcpuThread(Pcpu cpu, int pcpus) {
-    super("pcpu-" + cpu.pool.name() + "-" + cpu.index);
+  PcpuThread(Pcpu cpu) {
+    super("pcpu-" + cpu.number);
     this.cpu = cpu;
-    this.toKick = new Pcpu[pcpus];
+    this.toKick = new Pcpu[cpu.seat.pool.pcpus()];
     setDaemon(true);
   }
 
@@ -40,7 +40,7 @@ final class PcpuThread extends Thread {
   @Override
   public void run() {
     try {
-      meter = new RunMeter(cpu.pool.clock.cpuTime(), cpu.pool.clock.nanoTime());
+      meter = new RunMeter(cpu.seat.clock.cpuTime(), cpu.seat.clock.nanoTime());
       cpu.loop(this);
     } catch (PoolLock.Abandoned e) {
       // The watchdog gave this thread up; the pCPU runs on in another.

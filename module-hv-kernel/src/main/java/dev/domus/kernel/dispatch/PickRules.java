@@ -6,7 +6,7 @@ import dev.domus.kernel.sched.Decision;
 final class PickRules {
   private PickRules() {}
 
-  /** What is illegal about a decision, or null. With the pool's lock. */
+  /** What is illegal about a decision, or null. With the seat's lock. */
   static String wrongWith(Decision decision, Pcpu cpu) {
     if (!decision.made()) {
       return "pick(pcpu=%d) decided nothing".formatted(cpu.index);
@@ -15,9 +15,9 @@ final class PickRules {
       return null;
     }
     if (!(decision.unit() instanceof DispatchUnit unit)
-        || unit.pool != cpu.pool
+        || unit.seat != cpu.seat
         || !unit.inserted) {
-      return "picked %s, which is not a unit of the pool".formatted(decision.unit().label());
+      return "picked %s, which is not a unit of the run queue".formatted(decision.unit().label());
     }
     if (unit.on != null) {
       return "picked %s for pcpu=%d while it runs on pcpu=%d"

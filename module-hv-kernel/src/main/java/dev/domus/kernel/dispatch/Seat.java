@@ -1,22 +1,29 @@
 package dev.domus.kernel.dispatch;
 
 import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.Decision;
 import dev.domus.kernel.sched.PutReason;
+import dev.domus.kernel.sched.RunQueue;
 import dev.domus.kernel.sched.SchedPool;
+import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.Scheduler;
 import dev.domus.kernel.sched.SchedulerFactory;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * Where a pool's scheduler sits: asks it, checks it, and puts it off the pool when it fails.
+ * A run queue: some pCPUs of a pool, the units that wait for them, and the scheduler that sits
+ * there. Asks it, checks it, and puts it off its seat when it fails. Most schedulers want one run
+ * queue in a pool; see {@link SchedulerFactory#runQueueOf}.
  *
  * <h2>One way in</h2>
  *
  * <p>{@link #call} is the only place from which plugin code is entered, by pCPU threads of the pool
- * between two slices, with the pool's lock. Whatever the kernel changes, it changes before the
+ * between two slices, with the seat's lock. Whatever the kernel changes, it changes before the
  * call: when plugin code runs, all that the lock guards is consistent. So a call can be cut off at
  * any point, by an exception in the same thread, or by the watchdog from outside ({@link
  * PoolLock}), and the built-in round-robin continues from the kernel's own records. It needs
@@ -37,7 +44,7 @@ import java.util.function.Supplier;
  * time too and seen to by {@link Pcpu#run}, and the time to idle until, which {@link #choose} turns
  * into wall time.
  */
-final class Seat implements SchedPool {
+final class Seat implements SchedPool, RunQueue {
   /** The verbs of the SPI that run under the lock. */
   enum Verb {
     INSERT,
@@ -47,17 +54,59 @@ final class Seat implements SchedPool {
     PICK,
     PUT,
     ADJUST,
-    EXPORT
+    EXPORT,
+    LOAD,
+    OFFER
   }
 
+  /** How often another run queue tries to get in: longer than a decision takes. */
+  private static final int TRIES = 200;
+
   final Pool pool;
+  final PcpuClock clock;
+  final Mailbox mailbox = new Mailbox();
+
+  /** The watchdog's notes, for it alone. */
+  final Watchdog.Suspicion suspicion = new Watchdog.Suspicion();
+
   private final Pcpu[] cpus;
+
+  /** What the machine calls each of {@link #cpus}. */
+  private final int[] numbers;
+
+  /** What the scheduler's factory made for all run queues of the pool. */
+  private volatile Object shared;
+
+  /** Its pCPUs go home. */
+  private volatile boolean stopping;
+
+  /** It has no pCPUs any more; what comes into the mailbox is sent on. */
+  private volatile boolean retired;
 
   private volatile PoolLock lock = new PoolLock();
   private volatile SchedulerFactory factory;
 
   // Guarded by the lock.
   private Scheduler scheduler;
+
+  /** The units that the scheduler knows. */
+  private final List<DispatchUnit> units = new ArrayList<>();
+
+  /** How many of them are runnable. */
+  private int runnableUnits;
+
+  /** For the balancer, which reads them without the lock. */
+  private volatile int waiting, population;
+
+  private volatile long load;
+
+  /** When its load was last compared with the others'. */
+  volatile long balancedNanos;
+
+  /** What the scheduler answered to {@link Verb#LOAD} and {@link Verb#OFFER}. */
+  private long answeredLoad;
+
+  private SchedUnit answeredOffer;
 
   /** Units taken from the mailbox and not yet reconciled: here, so that a takeover finds them. */
   private DispatchUnit draining;
@@ -73,10 +122,15 @@ final class Seat implements SchedPool {
   private Verb callVerb;
   private DispatchUnit callUnit;
 
-  Seat(Pool pool, Pcpu[] cpus) {
+  Seat(Pool pool, int[] numbers) {
     this.pool = pool;
-    this.cpus = cpus;
-    this.time = new PoolTime(cpus.length);
+    this.clock = pool.clock;
+    this.numbers = numbers;
+    this.cpus = new Pcpu[numbers.length];
+    for (int i = 0; i < numbers.length; i++) {
+      cpus[i] = new Pcpu(this, i, numbers[i]);
+    }
+    this.time = new PoolTime(numbers.length);
   }
 
   /** Before the pCPUs start. */
@@ -89,6 +143,182 @@ final class Seat implements SchedPool {
     return factory;
   }
 
+  void share(Object newShared) {
+    shared = newShared;
+  }
+
+  /** Starts its pCPUs. */
+  void start() {
+    for (Pcpu cpu : cpus) {
+      cpu.start();
+    }
+  }
+
+  /** Makes its pCPUs go home. Waits for nobody. */
+  void stop(String why) {
+    acquire();
+    stopping = true;
+    cancelSwap(() -> why);
+    release();
+    for (Pcpu cpu : cpus) {
+      cpu.kick();
+    }
+  }
+
+  /**
+   * Waits until all pCPUs have gone home.
+   *
+   * @return whether that happened in time
+   */
+  boolean awaitStopped(long patienceNanos) {
+    long start = System.nanoTime();
+    for (Pcpu cpu : cpus) {
+      if (!cpu.join(patienceNanos - (System.nanoTime() - start))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Takes {@link #stop} back, for those who have gone home already. */
+  void restart() {
+    stopping = false;
+    for (Pcpu cpu : cpus) {
+      if (!cpu.thread().isAlive()) {
+        cpu.start();
+      }
+    }
+  }
+
+  /** Whether its pCPUs go home, or have gone. */
+  boolean stopping() {
+    return stopping;
+  }
+
+  /**
+   * Gives all units to others, when no pCPU runs any more. What the scheduler knew of them is lost
+   * but for what it has exported.
+   *
+   * @param resettle settles a unit elsewhere
+   */
+  void disband(Consumer<DispatchUnit> resettle) {
+    acquire();
+    for (DispatchUnit unit : pool.byWaiting(units)) {
+      unit.inserted = false;
+      unit.runnable = false;
+      unit.restoreData(null);
+      resettle.accept(unit);
+    }
+    units.clear();
+    population = 0;
+    runnableUnits = 0;
+    waiting = 0;
+    DispatchUnit interrupted = draining;
+    draining = null;
+    release();
+    sendOn(interrupted, resettle);
+    retired = true;
+    sendOn(mailbox.takeAll(), resettle);
+  }
+
+  /** Forwards what came into the mailbox, and settles what never came further. */
+  private void sendOn(DispatchUnit first, Consumer<DispatchUnit> resettle) {
+    DispatchUnit unit = first;
+    while (unit != null) {
+      DispatchUnit next = unit.nextDirty;
+      unit.markClean();
+      if (unit.seat == this) {
+        resettle.accept(unit);
+      } else {
+        unit.markDirty();
+      }
+      unit = next;
+    }
+  }
+
+  /** Whether all units that have come here are known to the scheduler. */
+  boolean isDrained() {
+    acquire();
+    boolean drained = draining == null && mailbox.isEmpty();
+    release();
+    return drained;
+  }
+
+  /** The scheduler, when nobody will call it any more. */
+  Scheduler deposed() {
+    return scheduler;
+  }
+
+  /** Puts a unit into the mailbox and sees to it that a pCPU looks there. Lock-free. */
+  void post(DispatchUnit unit) {
+    boolean first = mailbox.push(unit);
+    if (retired) {
+      sendOn(mailbox.takeAll(), DispatchUnit::markDirty);
+      return;
+    }
+    if (!first) {
+      return; // who made it non-empty is kicking, or has kicked, and what was kicked takes all
+    }
+    int last = localIndex(unit.lastNumber);
+    if (last >= 0 && cpus[last].wakeIfIdle()) {
+      return;
+    }
+    for (Pcpu cpu : cpus) {
+      if (cpu.isIdle() && cpu.wakeIfIdle()) {
+        return;
+      }
+    }
+    // All busy. A pCPU that posts will soon be here anyway; else interrupt the unit's last one.
+    if (Thread.currentThread() instanceof PcpuThread thread && thread.cpu.seat == this) {
+      thread.cpu.kick();
+    } else {
+      cpus[Math.max(0, last)].kick();
+    }
+    pool.balancer().wakeSomebodyFor(this, unit);
+  }
+
+  private int localIndex(int number) {
+    for (int i = 0; i < numbers.length; i++) {
+      if (numbers[i] == number) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  /** Wakes an idle pCPU of a set, in the machine's numbers; false if there is none. Any thread. */
+  boolean wakeIdle(CpuMask affinity) {
+    for (Pcpu cpu : cpus) {
+      if (cpu.isIdle() && affinity.contains(cpu.number) && cpu.wakeIfIdle()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The machine's numbers of its pCPUs. */
+  int[] numbers() {
+    return numbers;
+  }
+
+  /** The units that are here, in no particular order. */
+  List<DispatchUnit> snapshot() {
+    acquire();
+    List<DispatchUnit> copy = new ArrayList<>(units);
+    release();
+    return copy;
+  }
+
+  /** How many units are here, as of late. */
+  int population() {
+    return population;
+  }
+
+  /** Whether units wait here that another run queue may have. A guess, for the balancer. */
+  boolean hasWaiting() {
+    return waiting > 0 || !mailbox.isEmpty();
+  }
+
   // ------------------------------------------------------------------ what the scheduler sees
 
   @Override
@@ -99,6 +329,34 @@ final class Seat implements SchedPool {
   @Override
   public int pcpus() {
     return cpus.length;
+  }
+
+  @Override
+  public Object shared() {
+    return shared;
+  }
+
+  // ------------------------------------------------------------------ what another's scheduler
+  // sees
+
+  @Override
+  public long load() {
+    return load;
+  }
+
+  @Override
+  public boolean allows(SchedUnit unit) {
+    return unit instanceof DispatchUnit u && overlaps(u.params().affinity());
+  }
+
+  /** Whether a mask, in the machine's numbers, has one of the pCPUs here. */
+  boolean overlaps(CpuMask affinity) {
+    for (int number : numbers) {
+      if (affinity.contains(number)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override
@@ -156,7 +414,7 @@ final class Seat implements SchedPool {
     acquire();
     cpu.hearAll();
     cpu.toldToIdle = false;
-    long now = time.advance(previous != null ? cpu.endedNanos : pool.clock.nanoTime());
+    long now = time.advance(previous != null ? cpu.endedNanos : clock.nanoTime());
     if (previous != null) {
       takeOff(self, previous, end, now);
     }
@@ -165,7 +423,7 @@ final class Seat implements SchedPool {
       now = rendezvous(self, now);
       drain(now);
     }
-    DispatchUnit next = pool.closed() ? null : choose(self, now);
+    DispatchUnit next = stopping ? null : choose(self, now);
     cpu.tickled = false;
     release();
     self.kickTickled();
@@ -181,13 +439,13 @@ final class Seat implements SchedPool {
     cpu.hearAll();
     time.steal(self.meter.takeStolen());
     drain(time.advance(cpu.endedNanos));
-    boolean goOn = !cpu.tickled && swap == null && !pool.closed();
+    boolean goOn = !cpu.tickled && swap == null && !stopping;
     release();
     self.kickTickled();
     return goOn;
   }
 
-  /** The pool is closed: takes off what ran last. */
+  /** The pCPU goes home: takes off what ran last. */
   void retire(PcpuThread self, DispatchUnit previous, SliceEnd end) {
     acquire();
     if (previous != null) {
@@ -222,6 +480,9 @@ final class Seat implements SchedPool {
     running--;
     cpu.current = null;
     deliveredNanos += Math.min(ran, cpu.sliceNanos);
+    if (!stillRunnable) {
+      runnableUnits--;
+    }
     unit.runnable = stillRunnable;
     unit.runstate.leaveCpu(unit.waitingState(), now, ran);
     beginsToWait(unit, now);
@@ -254,6 +515,7 @@ final class Seat implements SchedPool {
       decision.reset();
       scheduler.pick(cpu.index, now, decision); // the built-in one, by now
     }
+    publish(now);
     if (decision.isIdle()) {
       cpu.idleUntilNanos = time.toWall(decision.idleUntilNanos());
       cpu.toldToIdle = true;
@@ -261,8 +523,10 @@ final class Seat implements SchedPool {
     }
     DispatchUnit unit = (DispatchUnit) decision.unit();
     running++;
+    waiting = runnableUnits - running;
     unit.on = cpu;
     unit.lastPcpu = cpu.index;
+    unit.lastNumber = cpu.number;
     unit.runstate.enter(RunstateInfo.RUNNING, now);
     cpu.begin(self, unit, now, decision.sliceNanos());
     return unit;
@@ -274,7 +538,7 @@ final class Seat implements SchedPool {
     for (; ; ) {
       DispatchUnit unit = draining;
       if (unit == null) {
-        unit = pool.mailbox.takeAll();
+        unit = mailbox.takeAll();
         if (unit == null) {
           return;
         }
@@ -287,6 +551,10 @@ final class Seat implements SchedPool {
 
   /** Brings the scheduler's knowledge of one unit up to date. */
   private void reconcile(DispatchUnit unit, long now) {
+    if (unit.seat != this) {
+      unit.markDirty(); // it has moved since it was put into the mailbox
+      return;
+    }
     if (unit.on != null) {
       return; // its pCPU is on the way here
     }
@@ -294,10 +562,17 @@ final class Seat implements SchedPool {
       forget(unit, now);
       return;
     }
+    Seat elsewhere = unit.destination();
+    if (elsewhere != this) {
+      moveTo(elsewhere, unit, now);
+      return;
+    }
     boolean adjusted = unit.applyParams();
     if (!unit.inserted) {
       unit.inserted = true;
-      pool.units.add(unit);
+      unit.applyParams(numbers);
+      units.add(unit);
+      population = units.size();
       tell(Verb.INSERT, unit, now);
     } else if (adjusted) {
       tell(Verb.ADJUST, unit, now);
@@ -311,6 +586,7 @@ final class Seat implements SchedPool {
       return;
     }
     unit.runnable = wants;
+    runnableUnits += wants ? 1 : -1;
     if (wants) {
       beginsToWait(unit, now);
     }
@@ -321,10 +597,89 @@ final class Seat implements SchedPool {
     if (unit.inserted) {
       setRunnable(unit, false, now);
       unit.inserted = false;
-      pool.units.remove(unit);
+      units.remove(unit);
+      population = units.size();
       tell(Verb.REMOVE, unit, now);
       unit.restoreData(null);
     }
+  }
+
+  /** Sends a unit that does not run to another run queue, perhaps of another pool. */
+  private void moveTo(Seat target, DispatchUnit unit, long now) {
+    if (unit.inserted) {
+      setRunnable(unit, false, now);
+      unit.clearStanding();
+      tell(Verb.EXPORT, unit, now);
+      forget(unit, now);
+    }
+    unit.settle(target);
+  }
+
+  // ------------------------------------------------------------------ the balance of run queues
+
+  private void publish(long now) {
+    waiting = runnableUnits - running;
+    if (pool.balancer().isNeeded()) {
+      Throwable thrown = call(scheduler, Verb.LOAD, null, null, null, 0, now);
+      if (thrown != null) {
+        threw(thrown, now);
+      } else {
+        load = answeredLoad;
+      }
+    }
+  }
+
+  /**
+   * Asks for a waiting unit on behalf of another run queue, and sends it there.
+   *
+   * @return false if it has none to give, or somebody else is here at the moment
+   */
+  boolean giveTo(Seat taker, PcpuThread self) {
+    PoolLock l = lock;
+    for (int tries = 0; !l.tryAcquire(); tries++) {
+      if (tries == TRIES) {
+        return false;
+      }
+      Thread.onSpinWait();
+    }
+    boolean given = false;
+    if (l == lock && swap == null && !stopping) {
+      long now = time.advance(clock.nanoTime());
+      drain(now);
+      given = offerTo(taker, now);
+    }
+    l.release();
+    self.kickTickled();
+    return given;
+  }
+
+  private boolean offerTo(Seat taker, long now) {
+    answeredOffer = null;
+    Throwable thrown = call(scheduler, Verb.OFFER, null, taker.cpus[0], null, 0, now);
+    if (thrown != null) {
+      threw(thrown, now);
+      return false;
+    }
+    SchedUnit offered = answeredOffer;
+    if (offered == null) {
+      return false;
+    }
+    if (!(offered instanceof DispatchUnit unit)
+        || unit.seat != this
+        || !unit.inserted
+        || unit.on != null
+        || !unit.runnable
+        || !taker.allows(unit)) {
+      fault(
+          SchedulerFault.Kind.ILLEGAL_PICK,
+          "offered %s, which does not wait here or may not run there".formatted(offered.label()),
+          null,
+          now);
+      return false;
+    }
+    moveTo(taker, unit, now);
+    publish(now);
+    return true;
   }
 
   private void tell(Verb verb, DispatchUnit unit, long now) {
@@ -364,6 +719,8 @@ final class Seat implements SchedPool {
         case PUT -> target.put(unit, cpu.index, reason, ran, poolNow);
         case ADJUST -> target.adjust(unit, poolNow);
         case EXPORT -> target.export(unit, poolNow);
+        case LOAD -> answeredLoad = target.load(poolNow);
+        case OFFER -> answeredOffer = target.offer(cpu.seat, poolNow).orElse(null);
       }
     } catch (Throwable e) { // a plugin's, of any kind: it costs the plugin its pool
       thrown = e;
@@ -385,7 +742,7 @@ final class Seat implements SchedPool {
    */
   void swap(Swap request, long patienceNanos) {
     acquire();
-    if (pool.closed()) {
+    if (stopping) {
       request.refuse("the pool is closed");
       request.release();
     } else {
@@ -420,7 +777,7 @@ final class Seat implements SchedPool {
     }
   }
 
-  private String stillRunning() {
+  String stillRunning() {
     StringBuilder text = new StringBuilder();
     for (Pcpu cpu : cpus) {
       DispatchUnit unit = cpu.current;
@@ -446,34 +803,34 @@ final class Seat implements SchedPool {
       s.awaitRelease();
       acquire();
     }
-    long later = time.advance(pool.clock.nanoTime());
+    long later = time.advance(clock.nanoTime());
     s.leave(self.cpu, later);
     return later;
   }
 
   private void perform(Swap s, long now) {
-    List<DispatchUnit> units = pool.unitsByWaiting();
+    List<DispatchUnit> all = pool.byWaiting(units);
     s.phase = Swap.Phase.EXPORTING;
-    for (DispatchUnit unit : units) {
+    for (DispatchUnit unit : all) {
       unit.clearStanding();
       tell(Verb.EXPORT, unit, now);
     }
     s.phase = Swap.Phase.INSERTING;
-    s.saveSlots(units);
-    for (DispatchUnit unit : units) {
+    s.saveSlots(all);
+    for (DispatchUnit unit : all) {
       Throwable thrown = call(s.incoming, Verb.INSERT, unit, null, null, 0, now);
       if (thrown != null) {
-        s.restoreSlots(units);
+        s.restoreSlots(all);
         String detail = describeCall() + " threw " + thrown;
         s.refuse(detail);
         report(s.factory, SchedulerFault.Kind.THREW, detail + ROLLED_BACK, thrown, now);
         return;
       }
     }
-    s.succeed(scheduler, units);
+    s.succeed(scheduler, all);
     scheduler = s.incoming;
     factory = s.factory;
-    units.forEach(this::forgiveWait); // it answers for what it does itself
+    all.forEach(this::forgiveWait); // it answers for what it does itself
     askAll();
   }
 
@@ -517,7 +874,7 @@ final class Seat implements SchedPool {
     LastResort successor = new LastResort(this);
     scheduler = successor;
     factory = LastResort.FACTORY;
-    for (DispatchUnit unit : pool.unitsByWaiting()) {
+    for (DispatchUnit unit : pool.byWaiting(units)) {
       unit.restoreData(null);
       forgiveWait(unit);
       successor.insert(unit, now);
@@ -545,19 +902,19 @@ final class Seat implements SchedPool {
     }
     lock = new PoolLock(Thread.currentThread());
     stuck.sendWaitersAway();
-    long now = time.advance(pool.clock.nanoTime());
+    long now = time.advance(clock.nanoTime());
     String detail =
         "%s has not returned for %d ms".formatted(describeCall(), tookNanos / 1_000_000);
     Pcpu cpu = ((PcpuThread) holder).cpu;
     DispatchUnit unit = cpu.current;
-    if (unit != null) { // it was attending to the mailbox in mid-slice
+    if (unit != null && cpu.seat == this) { // it was attending to the mailbox in mid-slice
       comeOff(cpu, unit, ((PcpuThread) holder).meter.ranNanos(), unit.wantsCpu(), now);
     }
     Swap s = swap;
     boolean inSwap = s != null && s.phase != Swap.Phase.GATHERING;
     boolean incomings = inSwap && s.phase == Swap.Phase.INSERTING;
     if (incomings) {
-      s.restoreSlots(pool.units);
+      s.restoreSlots(units);
       report(s.factory, SchedulerFault.Kind.OVERLONG_CALL, detail + ROLLED_BACK, null, now);
       askAll();
     } else {
@@ -570,9 +927,9 @@ final class Seat implements SchedPool {
       s.leave(cpu, now);
     }
     holder.interrupt(); // in case it waits for something
-    cpu.start(cpus.length);
+    cpu.start();
     release();
-    for (DispatchUnit each : pool.snapshot()) {
+    for (DispatchUnit each : snapshot()) {
       each.markDirty(); // what the lost thread was about to tell
     }
     return true;
@@ -584,14 +941,14 @@ final class Seat implements SchedPool {
     if (!l.tryAcquire()) {
       return;
     }
-    DispatchUnit starving = Watchdog.findStarving(pool.units, cpus, deliveredNanos, limits);
+    DispatchUnit starving = Watchdog.findStarving(units, cpus, deliveredNanos, limits);
     if (starving != null) {
       long others = (deliveredNanos - starving.waitingSinceDelivered) / 1_000_000;
       fault(
           SchedulerFault.Kind.STARVATION,
           starving + " is runnable and was not picked while others ran for " + others + " ms",
           null,
-          time.advance(pool.clock.nanoTime()));
+          time.advance(clock.nanoTime()));
     }
     l.release();
   }

@@ -1,5 +1,7 @@
 package dev.domus.kernel.dispatch;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -21,6 +23,23 @@ public record SwapReport(
     int units,
     long totalNanos,
     long[] heldNanos) {
+  static SwapReport refused(String pool, String from, String to, String why) {
+    return new SwapReport(pool, from, to, Optional.of(why), 0, 0, new long[0]);
+  }
+
+  /** One report of the swaps of a pool's run queues, one after the other. */
+  static SwapReport ofAll(List<SwapReport> parts) {
+    SwapReport last = parts.getLast();
+    return new SwapReport(
+        last.pool,
+        last.from,
+        last.to,
+        last.refusal,
+        parts.stream().mapToInt(SwapReport::units).sum(),
+        parts.stream().mapToLong(SwapReport::totalNanos).sum(),
+        parts.stream().flatMapToLong(part -> Arrays.stream(part.heldNanos)).toArray());
+  }
+
   /** Whether the pool runs the new scheduler. */
   public boolean swapped() {
     return refusal.isEmpty();

@@ -46,17 +46,19 @@ final class Watchdog implements Runnable {
     while (!dispatcher.closed()) {
       LockSupport.parkNanos(this, limits.tickNanos());
       for (Pool pool : dispatcher.pools()) {
-        checkCall(pool);
-        pool.seat.checkStarvation(limits);
+        for (Seat seat : pool.seats()) {
+          checkCall(seat);
+          seat.checkStarvation(limits);
+        }
       }
       dispatcher.deliverFaults();
     }
     dispatcher.deliverFaults();
   }
 
-  private void checkCall(Pool pool) {
-    PoolLock lock = pool.seat.lock();
-    Suspicion suspicion = pool.suspicion;
+  private void checkCall(Seat seat) {
+    PoolLock lock = seat.lock();
+    Suspicion suspicion = seat.suspicion;
     long call = lock.callInProgress();
     long now = System.nanoTime();
     if (call == 0 || call != suspicion.call || lock != suspicion.lock) {
@@ -68,12 +70,12 @@ final class Watchdog implements Runnable {
       Thread holder = lock.owner();
       if (holder != null
           && (suspicion.isProved(holder) || took > PATIENCE * limits.decisionNanos())) {
-        pool.seat.giveUpOn(call, took);
+        seat.giveUpOn(call, took);
       }
     }
   }
 
-  /** What the watchdog has noted about a pool. Its thread only. */
+  /** What the watchdog has noted about a run queue. Its thread only. */
   static final class Suspicion {
     private PoolLock lock;
     private long call;

@@ -1,8 +1,12 @@
 package dev.domus.kernel.sched;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
-/** A set of pCPU numbers of a pool. Immutable. */
+/**
+ * A set of pCPU numbers: the machine's to operators, those of its run queue to a scheduler.
+ * Immutable.
+ */
 public final class CpuMask {
   /** Every pCPU, however many there are. */
   public static final CpuMask ALL = new CpuMask(null);
@@ -50,6 +54,20 @@ public final class CpuMask {
       }
     }
     return false;
+  }
+
+  /**
+   * The set as a run queue sees it that numbers some pCPUs anew. A set that has none of them
+   * becomes {@link #ALL}: what cannot be kept is not kept half.
+   *
+   * @param numbers for each new number, from 0 on, the number here
+   */
+  public CpuMask renumbered(int[] numbers) {
+    if (bits == null) {
+      return ALL;
+    }
+    int[] mine = IntStream.range(0, numbers.length).filter(i -> contains(numbers[i])).toArray();
+    return mine.length == 0 || mine.length == numbers.length ? ALL : of(mine);
   }
 
   @Override

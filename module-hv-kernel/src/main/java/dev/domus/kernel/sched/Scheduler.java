@@ -1,5 +1,7 @@
 package dev.domus.kernel.sched;
 
+import java.util.Optional;
+
 /**
  * Decides which unit (vCPU) a pCPU of one pool runs next.
  *
@@ -27,10 +29,12 @@ package dev.domus.kernel.sched;
  *
  * <p>All methods but {@link #close} are called by pCPU threads of the pool, between two slices of
  * guest execution and never from inside a hypercall; a thread that wakes a vCPU never runs plugin
- * code. The kernel holds the pool's lock during each call, so calls into one scheduler never
+ * code. The kernel holds the run queue's lock during each call, so calls into one scheduler never
  * overlap and each happens before the next: a scheduler needs no lock of its own, and must take
- * none. (Schedulers that scale to many pCPUs will be able to ask for per-pCPU locks instead; that
- * is to be an opt-in beside this contract, which stays the default.)
+ * none. A scheduler that is to scale to many pCPUs has its pool split into run queues ({@link
+ * SchedulerFactory#runQueueOf}): each has an instance and a lock of its own, under this same
+ * contract, and units go from one to the other by {@link #offer}. With a queue a pCPU, that is
+ * per-pCPU locks and work stealing.
  *
  * <h2>Time</h2>
  *
@@ -141,6 +145,28 @@ public interface Scheduler extends AutoCloseable {
    * 0 before. The scheduler may have to go on after it.
    */
   default void export(SchedUnit unit, long nowNanos) {}
+
+  /**
+   * How much work waits and runs here, in units of the scheduler's own choice: what an account by
+   * weights would call the sum of the weights. Asked after decisions, where the pool has several
+   * run queues. Must be cheap.
+   */
+  default long load(long nowNanos) {
+    return 0;
+  }
+
+  /**
+   * Another run queue has nothing to run, or a smaller {@link #load}: names a unit that waits here
+   * and should go there. The kernel then calls {@link #sleep}, {@link #export} and {@link #remove}
+   * for it, and inserts it there, awake. Nothing is changed by this call itself.
+   *
+   * @param taker where it would go; a unit that it does not {@linkplain RunQueue#allows allow} must
+   *     not be named
+   * @return empty, as by default, if nothing had better go
+   */
+  default Optional<SchedUnit> offer(RunQueue taker, long nowNanos) {
+    return Optional.empty();
+  }
 
   /**
    * The scheduler will not be called again. Called by no pCPU thread, without the lock. Its units

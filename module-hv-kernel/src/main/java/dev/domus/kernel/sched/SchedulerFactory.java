@@ -39,9 +39,36 @@ public interface SchedulerFactory extends ExtensionPoint {
    */
   default void checkUnit(SchedParameters values) {}
 
+  /** What {@link #createShared} makes where nothing is shared. */
+  Object NOTHING_SHARED = new Object();
+
   /**
-   * Makes a scheduler for a pool. Called outside the pool's lock, while another scheduler may still
-   * run the pool: does its slow work here (class loading, tables), and touches nothing of the pool.
+   * In which run queue a pCPU is. Each run queue has a {@link Scheduler} instance and a lock of its
+   * own, so that pCPUs of different queues never wait for each other; units move between them when
+   * one has nothing to run, and now and then ({@link Scheduler#offer}). By default there is one for
+   * the whole pool.
+   *
+   * @param pcpu 0 … {@code pcpus} - 1
+   * @param values as {@link #create} gets them
+   * @return 0 or more; numbers need not be dense
+   */
+  default int runQueueOf(int pcpu, int pcpus, SchedParameters values) {
+    return 0;
+  }
+
+  /**
+   * Makes what the instances of one pool's run queues share, such as the account of a domain's cap.
+   * They find it by {@link SchedPool#shared} and have different locks: it must be thread-safe, and
+   * must not block.
+   */
+  default Object createShared(SchedParameters values) {
+    return NOTHING_SHARED;
+  }
+
+  /**
+   * Makes a scheduler for a pool, or for one of its run queues. Called outside the pool's lock,
+   * while another scheduler may still run the pool: does its slow work here (class loading,
+   * tables), and touches nothing of the pool.
    *
    * @param pool the pool it will run
    * @param values checked values of {@link #parameters}

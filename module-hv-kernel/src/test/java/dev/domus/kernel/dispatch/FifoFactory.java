@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.function.Function;
 
 /** Makes schedulers for tests: a plain FIFO, or what a test makes of it. */
-final class FifoFactory implements SchedulerFactory {
+class FifoFactory implements SchedulerFactory {
   private final String name;
   private final Function<SchedPool, Scheduler> create;
 
@@ -86,7 +86,14 @@ final class FifoFactory implements SchedulerFactory {
 
     @Override
     public void pick(int pcpu, long nowNanos, Decision decision) {
-      SchedUnit unit = queue.poll();
+      SchedUnit unit = null;
+      for (SchedUnit waiting : queue) {
+        if (waiting.affinity().contains(pcpu)) {
+          unit = waiting;
+          break;
+        }
+      }
+      queue.remove(unit);
       if (unit == null) {
         decision.idle();
       } else {

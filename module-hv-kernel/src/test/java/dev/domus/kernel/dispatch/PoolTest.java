@@ -234,11 +234,11 @@ class PoolTest {
     FakeVcpu rival = FakeVcpu.in(pool, 2, UnitParams.DEFAULT.withAffinity(CpuMask.of(2)));
     rival.give(FakeVcpu.ENDLESS);
     vcpu.give(FakeVcpu.ENDLESS);
-    Await.until("it runs on 2", () -> seen.get().equals("pcpu-p-2"));
+    Await.until("it runs on 2", () -> seen.get().equals("pcpu-2"));
     for (int i = 0; i < 200; i++) {
       int target = i % 3;
       vcpu.unit.params(UnitParams.DEFAULT.withAffinity(CpuMask.of(target)));
-      Await.until("it runs on " + target, () -> seen.get().equals("pcpu-p-" + target));
+      Await.until("it runs on " + target, () -> seen.get().equals("pcpu-" + target));
     }
     assertThrows(
         IllegalArgumentException.class,
