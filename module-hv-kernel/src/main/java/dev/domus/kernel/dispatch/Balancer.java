@@ -78,7 +78,7 @@ final class Balancer {
   /** Whoever idles looks again: what waits may only now be allowed to go there. */
   private void wakeSomebody(Seat busy) {
     for (Seat seat : seats) {
-      if (seat != busy && seat.wakeIdle(CpuMask.ALL)) {
+      if (seat != busy && seat.cpus.wakeIdle(CpuMask.ALL)) {
         return;
       }
     }
@@ -87,7 +87,7 @@ final class Balancer {
   /** A unit has become runnable where all pCPUs are busy. Any thread. */
   void wakeSomebodyFor(Seat busy, DispatchUnit unit) {
     for (Seat seat : seats) {
-      if (seat != busy && seat.wakeIdle(unit.params().affinity())) {
+      if (seat != busy && seat.cpus.wakeIdle(unit.params().affinity())) {
         return;
       }
     }

@@ -126,7 +126,7 @@ public final class DispatchUnit implements SchedUnit {
     this.vcpu = vcpu;
     this.label = runner.label();
     this.wanted = params;
-    applyParams(seat.numbers());
+    applyParams(seat.cpus.numbers());
     this.runstate = new RunstateAccount(nowNanos);
   }
 
@@ -273,7 +273,7 @@ public final class DispatchUnit implements SchedUnit {
     if (!adjusted) {
       return false;
     }
-    applyParams(seat.numbers());
+    applyParams(seat.cpus.numbers());
     return true;
   }
 

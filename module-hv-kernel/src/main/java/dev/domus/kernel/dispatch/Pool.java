@@ -111,7 +111,7 @@ public final class Pool {
 
   void start() {
     for (Seat seat : seats()) {
-      seat.start();
+      seat.cpus.start();
     }
   }
 
@@ -248,7 +248,7 @@ public final class Pool {
     List<int[]> division = division(factory, given, numbers);
     boolean same = division.size() == seats.length;
     for (int i = 0; same && i < seats.length; i++) {
-      same = Arrays.equals(division.get(i), seats[i].numbers());
+      same = Arrays.equals(division.get(i), seats[i].cpus.numbers());
     }
     return same;
   }
@@ -372,8 +372,8 @@ public final class Pool {
       seat.stop("the pool is being rebuilt");
     }
     for (Seat seat : seats) {
-      if (!seat.awaitStopped(rendezvousNanos)) {
-        return Optional.of("not all pCPUs stopped: " + seat.stillRunning());
+      if (!seat.cpus.awaitGone(rendezvousNanos)) {
+        return Optional.of("not all pCPUs stopped: " + seat.cpus.running());
       }
     }
     return Optional.empty();
@@ -419,7 +419,7 @@ public final class Pool {
   Seat seatFor(DispatchUnit unit) {
     UnitParams params = unit.params();
     Seat now = unit.seat;
-    boolean stays = now.pool == this && now.overlaps(params.affinity()) && !now.stopping();
+    boolean stays = now.pool == this && now.cpus.overlaps(params.affinity()) && !now.stopping();
     return stays ? now : roomiest(params);
   }
 
@@ -427,7 +427,7 @@ public final class Pool {
   private Seat roomiest(UnitParams params) {
     List<Seat> allowed = new ArrayList<>();
     for (Seat seat : seats()) {
-      if (seat.overlaps(params.affinity())) {
+      if (seat.cpus.overlaps(params.affinity())) {
         allowed.add(seat);
       }
     }
@@ -454,7 +454,7 @@ public final class Pool {
         seat.stop("the pool is closed");
       }
       for (Seat seat : seats()) {
-        seat.awaitStopped(Long.MAX_VALUE);
+        seat.cpus.awaitGone(Long.MAX_VALUE);
       }
     }
   }

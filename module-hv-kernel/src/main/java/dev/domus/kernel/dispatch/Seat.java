@@ -1,7 +1,7 @@
 package dev.domus.kernel.dispatch;
 
+import dev.domus.kernel.dispatch.PluginCall.Verb;
 import dev.domus.kernel.dispatch.Runner.SliceEnd;
-import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.Decision;
 import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.sched.RunQueue;
@@ -22,8 +22,8 @@ import java.util.function.Supplier;
  *
  * <h2>One way in</h2>
  *
- * <p>{@link #call} is the only place from which plugin code is entered, by pCPU threads of the pool
- * between two slices, with the seat's lock. Whatever the kernel changes, it changes before the
+ * <p>{@link PluginCall} is the only place from which plugin code is entered, by pCPU threads of the
+ * pool between two slices, with the seat's lock. Whatever the kernel changes, it changes before the
  * call: when plugin code runs, all that the lock guards is consistent. So a call can be cut off at
  * any point, by an exception in the same thread, or by the watchdog from outside ({@link
  * PoolLock}), and the built-in round-robin continues from the kernel's own records. It needs
@@ -38,27 +38,12 @@ import java.util.function.Supplier;
  *
  * <h2>Two times</h2>
  *
- * <p>Where this class says {@code now}, it is wall time. {@link #call} turns it into {@link
- * PoolTime}, from which the time that the host stole is left out; that, and CPU time for what a
- * unit ran, is all that schedulers get to see. What comes back from them is a slice, which is CPU
- * time too and seen to by {@link Pcpu#run}, and the time to idle until, which {@link #choose} turns
- * into wall time.
+ * <p>Where this class says {@code now}, it is wall time. Calls turn it into {@link PoolTime}, from
+ * which the time that the host stole is left out; that, and CPU time for what a unit ran, is all
+ * that schedulers get to see. What comes back from them is a slice, which is CPU time too and seen
+ * to by {@link Pcpu#run}, and the time to idle until, which {@link #choose} turns into wall time.
  */
 final class Seat implements SchedPool, RunQueue {
-  /** The verbs of the SPI that run under the lock. */
-  enum Verb {
-    INSERT,
-    REMOVE,
-    WAKE,
-    SLEEP,
-    PICK,
-    PUT,
-    ADJUST,
-    EXPORT,
-    LOAD,
-    OFFER
-  }
-
   /** How often another run queue tries to get in: longer than a decision takes. */
   private static final int TRIES = 200;
 
@@ -69,10 +54,7 @@ final class Seat implements SchedPool, RunQueue {
   /** The watchdog's notes, for it alone. */
   final Watchdog.Suspicion suspicion = new Watchdog.Suspicion();
 
-  private final Pcpu[] cpus;
-
-  /** What the machine calls each of {@link #cpus}. */
-  private final int[] numbers;
+  final PcpuSet cpus;
 
   /** What the scheduler's factory made for all run queues of the pool. */
   private volatile Object shared;
@@ -103,11 +85,6 @@ final class Seat implements SchedPool, RunQueue {
   /** When its load was last compared with the others'. */
   volatile long balancedNanos;
 
-  /** What the scheduler answered to {@link Verb#LOAD} and {@link Verb#OFFER}. */
-  private long answeredLoad;
-
-  private SchedUnit answeredOffer;
-
   /** Units taken from the mailbox and not yet reconciled: here, so that a takeover finds them. */
   private DispatchUnit draining;
 
@@ -118,18 +95,12 @@ final class Seat implements SchedPool, RunQueue {
   /** CPU time given to units since the pool began, slices counted at most in full. */
   long deliveredNanos;
 
-  // The call in progress, for messages; written before enterCall.
-  private Verb callVerb;
-  private DispatchUnit callUnit;
+  private final PluginCall call = new PluginCall();
 
   Seat(Pool pool, int[] numbers) {
     this.pool = pool;
     this.clock = pool.clock;
-    this.numbers = numbers;
-    this.cpus = new Pcpu[numbers.length];
-    for (int i = 0; i < numbers.length; i++) {
-      cpus[i] = new Pcpu(this, i, numbers[i]);
-    }
+    this.cpus = new PcpuSet(this, numbers);
     this.time = new PoolTime(numbers.length);
   }
 
@@ -147,47 +118,19 @@ final class Seat implements SchedPool, RunQueue {
     shared = newShared;
   }
 
-  /** Starts its pCPUs. */
-  void start() {
-    for (Pcpu cpu : cpus) {
-      cpu.start();
-    }
-  }
-
   /** Makes its pCPUs go home. Waits for nobody. */
   void stop(String why) {
     acquire();
     stopping = true;
     cancelSwap(() -> why);
     release();
-    for (Pcpu cpu : cpus) {
-      cpu.kick();
-    }
-  }
-
-  /**
-   * Waits until all pCPUs have gone home.
-   *
-   * @return whether that happened in time
-   */
-  boolean awaitStopped(long patienceNanos) {
-    long start = System.nanoTime();
-    for (Pcpu cpu : cpus) {
-      if (!cpu.join(patienceNanos - (System.nanoTime() - start))) {
-        return false;
-      }
-    }
-    return true;
+    cpus.kickAll();
   }
 
   /** Takes {@link #stop} back, for those who have gone home already. */
   void restart() {
     stopping = false;
-    for (Pcpu cpu : cpus) {
-      if (!cpu.thread().isAlive()) {
-        cpu.start();
-      }
-    }
+    cpus.startMissing();
   }
 
   /** Whether its pCPUs go home, or have gone. */
@@ -259,46 +202,8 @@ final class Seat implements SchedPool, RunQueue {
     if (!first) {
       return; // who made it non-empty is kicking, or has kicked, and what was kicked takes all
     }
-    int last = localIndex(unit.lastNumber);
-    if (last >= 0 && cpus[last].wakeIfIdle()) {
-      return;
-    }
-    for (Pcpu cpu : cpus) {
-      if (cpu.isIdle() && cpu.wakeIfIdle()) {
-        return;
-      }
-    }
-    // All busy. A pCPU that posts will soon be here anyway; else interrupt the unit's last one.
-    if (Thread.currentThread() instanceof PcpuThread thread && thread.cpu.seat == this) {
-      thread.cpu.kick();
-    } else {
-      cpus[Math.max(0, last)].kick();
-    }
+    cpus.kickOne(this, unit.lastNumber);
     pool.balancer().wakeSomebodyFor(this, unit);
-  }
-
-  private int localIndex(int number) {
-    for (int i = 0; i < numbers.length; i++) {
-      if (numbers[i] == number) {
-        return i;
-      }
-    }
-    return -1;
-  }
-
-  /** Wakes an idle pCPU of a set, in the machine's numbers; false if there is none. Any thread. */
-  boolean wakeIdle(CpuMask affinity) {
-    for (Pcpu cpu : cpus) {
-      if (cpu.isIdle() && affinity.contains(cpu.number) && cpu.wakeIfIdle()) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** The machine's numbers of its pCPUs. */
-  int[] numbers() {
-    return numbers;
   }
 
   /** The units that are here, in no particular order. */
@@ -328,7 +233,7 @@ final class Seat implements SchedPool, RunQueue {
 
   @Override
   public int pcpus() {
-    return cpus.length;
+    return cpus.size();
   }
 
   @Override
@@ -346,26 +251,16 @@ final class Seat implements SchedPool, RunQueue {
 
   @Override
   public boolean allows(SchedUnit unit) {
-    return unit instanceof DispatchUnit u && overlaps(u.params().affinity());
-  }
-
-  /** Whether a mask, in the machine's numbers, has one of the pCPUs here. */
-  boolean overlaps(CpuMask affinity) {
-    for (int number : numbers) {
-      if (affinity.contains(number)) {
-        return true;
-      }
-    }
-    return false;
+    return unit instanceof DispatchUnit u && cpus.overlaps(u.params().affinity());
   }
 
   @Override
   public void tickle(int pcpu) {
     checkInCall();
-    Pcpu cpu = cpus[pcpu];
+    Pcpu cpu = cpus.all()[pcpu];
     if (!cpu.tickled) {
       cpu.tickled = true;
-      // Only pCPU threads call schedulers, see call().
+      // Only pCPU threads call schedulers, see PluginCall.
       PcpuThread self = (PcpuThread) Thread.currentThread();
       if (self.cpu != cpu) {
         self.kickLater(cpu);
@@ -469,7 +364,7 @@ final class Seat implements SchedPool, RunQueue {
               case YIELDED -> PutReason.YIELDED;
               default -> PutReason.PREEMPTED;
             };
-    Throwable thrown = call(scheduler, Verb.PUT, unit, cpu, reason, ran, now);
+    Throwable thrown = call.put(lock, scheduler, unit, cpu, reason, ran, time.at(now));
     if (thrown != null) {
       threw(thrown, now);
     }
@@ -504,7 +399,7 @@ final class Seat implements SchedPool, RunQueue {
     Pcpu cpu = self.cpu;
     Decision decision = self.decision;
     decision.reset();
-    Throwable thrown = call(scheduler, Verb.PICK, null, cpu, null, 0, now);
+    Throwable thrown = call.pick(lock, scheduler, cpu, time.at(now));
     String wrong = thrown == null ? PickRules.wrongWith(decision, cpu) : null;
     if (thrown != null || wrong != null) {
       if (thrown != null) {
@@ -570,7 +465,7 @@ final class Seat implements SchedPool, RunQueue {
     boolean adjusted = unit.applyParams();
     if (!unit.inserted) {
       unit.inserted = true;
-      unit.applyParams(numbers);
+      unit.applyParams(cpus.numbers());
       units.add(unit);
       population = units.size();
       tell(Verb.INSERT, unit, now);
@@ -620,11 +515,11 @@ final class Seat implements SchedPool, RunQueue {
   private void publish(long now) {
     waiting = runnableUnits - running;
     if (pool.balancer().isNeeded()) {
-      Throwable thrown = call(scheduler, Verb.LOAD, null, null, null, 0, now);
+      Throwable thrown = call.askLoad(lock, scheduler, time.at(now));
       if (thrown != null) {
         threw(thrown, now);
       } else {
-        load = answeredLoad;
+        load = call.load();
       }
     }
   }
@@ -654,13 +549,12 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   private boolean offerTo(Seat taker, long now) {
-    answeredOffer = null;
-    Throwable thrown = call(scheduler, Verb.OFFER, null, taker.cpus[0], null, 0, now);
+    Throwable thrown = call.askOffer(lock, scheduler, taker, time.at(now));
     if (thrown != null) {
       threw(thrown, now);
       return false;
     }
-    SchedUnit offered = answeredOffer;
+    SchedUnit offered = call.offered();
     if (offered == null) {
       return false;
     }
@@ -683,54 +577,10 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   private void tell(Verb verb, DispatchUnit unit, long now) {
-    Throwable thrown = call(scheduler, verb, unit, null, null, 0, now);
+    Throwable thrown = call.tell(lock, scheduler, verb, unit, time.at(now));
     if (thrown != null) {
       threw(thrown, now); // and so the built-in one knows all units as they are now
     }
-  }
-
-  /**
-   * The only way into plugin code.
-   *
-   * @return what it threw, or null
-   * @throws PoolLock.Abandoned if the watchdog has given this thread up meanwhile
-   */
-  private Throwable call(
-      Scheduler target,
-      Verb verb,
-      DispatchUnit unit,
-      Pcpu cpu,
-      PutReason reason,
-      long ran,
-      long now) {
-    PoolLock held = lock;
-    long poolNow = time.at(now);
-    callVerb = verb;
-    callUnit = unit;
-    Throwable thrown = null;
-    held.enterCall();
-    try {
-      switch (verb) {
-        case INSERT -> target.insert(unit, poolNow);
-        case REMOVE -> target.remove(unit, poolNow);
-        case WAKE -> target.wake(unit, poolNow);
-        case SLEEP -> target.sleep(unit, poolNow);
-        case PICK -> target.pick(cpu.index, poolNow, cpu.thread().decision);
-        case PUT -> target.put(unit, cpu.index, reason, ran, poolNow);
-        case ADJUST -> target.adjust(unit, poolNow);
-        case EXPORT -> target.export(unit, poolNow);
-        case LOAD -> answeredLoad = target.load(poolNow);
-        case OFFER -> answeredOffer = target.offer(cpu.seat, poolNow).orElse(null);
-      }
-    } catch (Throwable e) { // a plugin's, of any kind: it costs the plugin its pool
-      thrown = e;
-    }
-    held.leaveCall();
-    return thrown;
-  }
-
-  private String describeCall() {
-    return callUnit == null ? callVerb + "()" : callVerb + "(" + callUnit + ")";
   }
 
   // ------------------------------------------------------------------ the swap
@@ -748,20 +598,20 @@ final class Seat implements SchedPool, RunQueue {
     } else {
       swap = request;
       boolean kicked = false;
-      for (Pcpu cpu : cpus) {
+      for (Pcpu cpu : cpus.all()) {
         if (cpu.current != null) {
           cpu.kick();
           kicked = true;
         }
       }
       if (!kicked) {
-        cpus[0].kick(); // all idle: any of them can do it
+        cpus.all()[0].kick(); // all idle: any of them can do it
       }
     }
     release();
     if (!request.awaitOver(patienceNanos)) {
       acquire();
-      cancelSwap(() -> "not all pCPUs stopped: " + stillRunning());
+      cancelSwap(() -> "not all pCPUs stopped: " + cpus.running());
       release();
       request.awaitOver(Long.MAX_VALUE);
     }
@@ -775,18 +625,6 @@ final class Seat implements SchedPool, RunQueue {
       s.refuse(why.get());
       s.release();
     }
-  }
-
-  String stillRunning() {
-    StringBuilder text = new StringBuilder();
-    for (Pcpu cpu : cpus) {
-      DispatchUnit unit = cpu.current;
-      if (unit != null) {
-        text.append(text.isEmpty() ? "" : ", ").append("pcpu ").append(cpu.index);
-        text.append(" runs ").append(unit);
-      }
-    }
-    return text.toString();
   }
 
   /** A pCPU has stopped for the swap: the last one performs it, the others wait. */
@@ -818,10 +656,10 @@ final class Seat implements SchedPool, RunQueue {
     s.phase = Swap.Phase.INSERTING;
     s.saveSlots(all);
     for (DispatchUnit unit : all) {
-      Throwable thrown = call(s.incoming, Verb.INSERT, unit, null, null, 0, now);
+      Throwable thrown = call.tell(lock, s.incoming, Verb.INSERT, unit, time.at(now));
       if (thrown != null) {
         s.restoreSlots(all);
-        String detail = describeCall() + " threw " + thrown;
+        String detail = call + " threw " + thrown;
         s.refuse(detail);
         report(s.factory, SchedulerFault.Kind.THREW, detail + ROLLED_BACK, thrown, now);
         return;
@@ -840,7 +678,7 @@ final class Seat implements SchedPool, RunQueue {
   private static final String ROLLED_BACK = "; the swap was rolled back";
 
   private void threw(Throwable thrown, long now) {
-    fault(SchedulerFault.Kind.THREW, describeCall() + " threw " + thrown, thrown, now);
+    fault(SchedulerFault.Kind.THREW, call + " threw " + thrown, thrown, now);
   }
 
   /** Puts the scheduler off the pool, for a reason. With the lock. */
@@ -884,7 +722,7 @@ final class Seat implements SchedPool, RunQueue {
 
   /** Makes every pCPU decide anew. With the lock. */
   private void askAll() {
-    for (Pcpu cpu : cpus) {
+    for (Pcpu cpu : cpus.all()) {
       cpu.tickled = true;
       cpu.toldToIdle = false;
       cpu.kick();
@@ -903,8 +741,7 @@ final class Seat implements SchedPool, RunQueue {
     lock = new PoolLock(Thread.currentThread());
     stuck.sendWaitersAway();
     long now = time.advance(clock.nanoTime());
-    String detail =
-        "%s has not returned for %d ms".formatted(describeCall(), tookNanos / 1_000_000);
+    String detail = "%s has not returned for %d ms".formatted(call, tookNanos / 1_000_000);
     Pcpu cpu = ((PcpuThread) holder).cpu;
     DispatchUnit unit = cpu.current;
     if (unit != null && cpu.seat == this) { // it was attending to the mailbox in mid-slice
@@ -941,7 +778,7 @@ final class Seat implements SchedPool, RunQueue {
     if (!l.tryAcquire()) {
       return;
     }
-    DispatchUnit starving = Watchdog.findStarving(units, cpus, deliveredNanos, limits);
+    DispatchUnit starving = Watchdog.findStarving(units, cpus.all(), deliveredNanos, limits);
     if (starving != null) {
       long others = (deliveredNanos - starving.waitingSinceDelivered) / 1_000_000;
       fault(

@@ -165,7 +165,22 @@ class FaultTest {
 
   @Test
   void itIgnoresAffinity() {
-    Pool pool = dispatcher.createPool("pinned", 2, new FifoFactory("careless"), Map.of());
+    FifoFactory careless =
+        new FifoFactory(
+            "careless",
+            schedPool ->
+                new FifoFactory.Fifo(schedPool) {
+                  @Override
+                  public void pick(int pcpu, long nowNanos, Decision decision) {
+                    SchedUnit first = queue.poll();
+                    if (first == null) {
+                      decision.idle();
+                    } else {
+                      decision.run(first, 1_000_000);
+                    }
+                  }
+                });
+    Pool pool = dispatcher.createPool("pinned", 2, careless, Map.of());
     for (int i = 0; i < 3; i++) {
       FakeVcpu vcpu = FakeVcpu.in(pool, i, UnitParams.DEFAULT.withAffinity(CpuMask.of(1)));
       vcpu.give(FakeVcpu.ENDLESS);
