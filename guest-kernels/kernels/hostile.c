@@ -16,6 +16,8 @@
  *     vcpus=N      how many of the domain's vCPUs take part (all, at most 8)
  *     rounds=N     how many rounds a race has (300)
  *
+ *     role=first|second peer=DOMID   instead: with another domain that does the same, see hostile/league.c
+ *
  * With more than one vCPU the groups are: races doublefetch.
  *
  * The calls that would be legal and end this kernel (unmapping its code, closing its console's port) are not made.
@@ -72,7 +74,9 @@ void kernel_main(void) {
         panic("die=%s: still alive", way);
     }
     u64 steps = cmdline_u64("steps", 0);
-    if (steps != 0) {
+    if (attack_in_league()) {
+        printf("hostile: the league has done its work\n");
+    } else if (steps != 0) {
         attack_at_random(cmdline_u64("seed", 1), steps);
     } else if (cpu_count > 1) {
         race(cmdline_u64("rounds", 300));

@@ -9,7 +9,6 @@
 #include "runtime.h"
 #include "string.h"
 
-#define GRANTS ((volatile struct grant_entry *)(PLAY + 203 * PAGE_SIZE))
 #define LONG_ARRAY (PLAY + (2ul << 20)) /* 2 MiB of addresses that all show one page */
 #define REF 80
 
@@ -195,29 +194,24 @@ static void map(void) {
     if (status >= 0) {
         u64 entry = READ_ONCE(table[9]);
         bool here = (entry & PTE_P) && (entry & PTE_FRAME_MASK) >> PAGE_SHIFT == data_mfn;
-        struct gnttab_unmap_grant_ref op = {.host_addr = slot_machine_address(&table[here ? 9 : 10]), .handle = handle};
-        hv_grant_table_op(GNTTABOP_UNMAP_GRANT_REF, &op, 1);
-        never(op.status < 0);
+        never(grant_unmap_at(slot_machine_address(&table[here ? 9 : 10]), 0, handle) < 0);
     }
     look_at(&table[9]);
     look_at(&table[10]);
 }
 
 static void map_entry(void) {
-    struct gnttab_map_grant_ref op = {.host_addr = slot_machine_address(&table[9]), .ref = REF, .dom = (u16)own_domain,
-                                      .flags = GNTMAP_HOST_MAP | GNTMAP_CONTAINS_PTE};
-    hv_grant_table_op(GNTTABOP_MAP_GRANT_REF, &op, 1);
-    count(op.status);
+    u64 slot = slot_machine_address(&table[9]);
+    u32 handle;
+    s64 result = grant_map_at((u16)own_domain, REF, slot, GNTMAP_HOST_MAP | GNTMAP_CONTAINS_PTE, &handle);
+    count(result);
     look_at(&table[9]);
-    if (op.status >= 0) {
-        struct gnttab_unmap_grant_ref unmap = {.host_addr = op.host_addr, .handle = op.handle};
-        hv_grant_table_op(GNTTABOP_UNMAP_GRANT_REF, &unmap, 1);
-        never(unmap.status < 0);
+    if (result >= 0) {
+        never(grant_unmap_at(slot, 0, handle) < 0);
     }
 }
 
 static void grants(u64 rounds) {
-    must_succeed("the grant table", hv_update_va_mapping((u64)GRANTS, make_pte(grant_table_frame, PTE_KERNEL_RW), UVMF_INVLPG));
     update_entry(slot_machine_address(&table[8]), 0);
     data[511] = 0x51;
     args.copy = (struct gnttab_copy){.source_dom = DOMID_SELF, .dest_dom = DOMID_SELF, .length = 64};
@@ -228,9 +222,7 @@ static void grants(u64 rounds) {
     fetch_twice("a grant copy", copy, rounds);
     memset(&args, 0, sizeof args);
 
-    GRANTS[REF].domid = (u16)own_domain;
-    GRANTS[REF].frame = (u32)data_mfn;
-    GRANTS[REF].flags = GTF_PERMIT_ACCESS;
+    grant_set(REF, GTF_PERMIT_ACCESS, (u16)own_domain, data_mfn);
     args.map = (struct gnttab_map_grant_ref){.dom = (u16)own_domain};
     set_flip(0, &args.map.host_addr, slot_machine_address(&table[9]), slot_machine_address(&table[10]));
     set_flip(1, &args.words[1], GNTMAP_HOST_MAP | GNTMAP_CONTAINS_PTE | (u64)REF << 32,
@@ -238,14 +230,12 @@ static void grants(u64 rounds) {
     fetch_twice("where a grant is mapped", map, rounds);
     memset(&args, 0, sizeof args);
 
-    must_succeed("a grant entry", try_write((void *)&GRANTS[REF], GTF_PERMIT_ACCESS | own_domain << 16 | data_mfn << 32) - 1);
     u64 good = GTF_PERMIT_ACCESS | own_domain << 16 | data_mfn << 32;
-    set_flip(0, (u64 *)&GRANTS[REF], good, GTF_PERMIT_ACCESS | own_domain << 16 | foreign_frame() << 32);
-    set_flip(1, (u64 *)&GRANTS[REF], good, GTF_PERMIT_ACCESS | own_domain << 16 | table_mfn << 32);
-    set_flip(2, (u64 *)&GRANTS[REF], good, GTF_PERMIT_ACCESS | 12345ul << 16 | data_mfn << 32);
+    set_flip(0, (u64 *)&own_grants[REF], good, GTF_PERMIT_ACCESS | own_domain << 16 | foreign_frame() << 32);
+    set_flip(1, (u64 *)&own_grants[REF], good, GTF_PERMIT_ACCESS | own_domain << 16 | table_mfn << 32);
+    set_flip(2, (u64 *)&own_grants[REF], good, GTF_PERMIT_ACCESS | 12345ul << 16 | data_mfn << 32);
     fetch_twice("the grant entry", map_entry, rounds);
-    GRANTS[REF].flags = 0;
-    must_succeed("no grant table", hv_update_va_mapping((u64)GRANTS, 0, UVMF_INVLPG));
+    grant_set(REF, 0, 0, 0);
 }
 
 /* ---- everything else ------------------------------------------------------------------------------------------------------- */

@@ -101,11 +101,6 @@ static s64 give_away(u64 mfn) {
     return reservation(XENMEM_DECREASE_RESERVATION, &mfn, 1, 0) == 0 ? -1 : 0;
 }
 
-static s64 grant_copy(struct gnttab_copy copy) {
-    s64 result = hv_grant_table_op(GNTTABOP_COPY, &copy, 1);
-    return result < 0 ? result : copy.status;
-}
-
 static s64 grant_copy_from(u64 mfn) {
     return grant_copy((struct gnttab_copy){.source = mfn, .source_dom = DOMID_SELF, .dest = va_to_mfn(scratch),
                                            .dest_dom = DOMID_SELF, .length = 8});

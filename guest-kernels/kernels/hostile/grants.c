@@ -4,38 +4,17 @@
 #include "runtime.h"
 #include "string.h"
 
-/* The domain's own grant table, mapped by this file; entries from FIRST on are nobody else's. */
-#define TABLE ((volatile struct grant_entry *)(PLAY + 30 * PAGE_SIZE))
+#define TABLE own_grants
 #define FIRST 16
 
 static u16 self;
 
-static void set_entry(u32 ref, u16 flags, u16 domain, u64 frame) {
-    TABLE[ref].flags = 0;
-    TABLE[ref].domid = domain;
-    TABLE[ref].frame = (u32)frame;
-    TABLE[ref].flags = flags;
-}
-
-static s64 map_for(u16 domain, u32 ref, u64 host, u32 flags, u32 *handle) {
-    struct gnttab_map_grant_ref op = {.host_addr = host, .flags = flags, .ref = ref, .dom = domain};
-    s64 result = hv_grant_table_op(GNTTABOP_MAP_GRANT_REF, &op, 1);
-    *handle = op.handle;
-    return result < 0 ? result : op.status;
-}
-
 static s64 map(u32 ref, u64 host, u32 flags, u32 *handle) {
-    return map_for(self, ref, host, flags, handle);
-}
-
-static s64 unmap_both(u64 host, u64 device, u32 handle) {
-    struct gnttab_unmap_grant_ref op = {.host_addr = host, .dev_bus_addr = device, .handle = handle};
-    s64 result = hv_grant_table_op(GNTTABOP_UNMAP_GRANT_REF, &op, 1);
-    return result < 0 ? result : op.status;
+    return grant_map_at(self, ref, host, flags, handle);
 }
 
 static s64 unmap(u64 host, u32 handle) {
-    return unmap_both(host, 0, handle);
+    return grant_unmap_at(host, 0, handle);
 }
 
 static s64 replace(u64 host, u64 with, u32 handle) {
@@ -44,15 +23,10 @@ static s64 replace(u64 host, u64 with, u32 handle) {
     return result < 0 ? result : op.status;
 }
 
-static s64 copy(struct gnttab_copy op) {
-    s64 result = hv_grant_table_op(GNTTABOP_COPY, &op, 1);
-    return result < 0 ? result : op.status;
-}
-
 static void handles_and_addresses(u64 *data) {
     u64 mfn = va_to_mfn(data);
     u32 handle, none;
-    set_entry(FIRST, GTF_PERMIT_ACCESS, self, mfn);
+    grant_set(FIRST, GTF_PERMIT_ACCESS, self, mfn);
     check_result("a grant to oneself", 0, map(FIRST, PLAY, GNTMAP_HOST_MAP, &handle));
     check("is written through", try_write((void *)PLAY, 0xabc) && data[0] == 0xabc, (s64)data[0]);
     check_refused("a granted page as a page table", pin(1, mfn));
@@ -87,13 +61,13 @@ static void handles_and_addresses(u64 *data) {
     check_result("neither host nor device", GNTST_BAD_GNTREF, map(FIRST, PLAY, 0, &none));
     static const u16 domains[] = {DOMID_IO, DOMID_XEN, 0x7ff4, DOMID_IDLE, 0xffff, 12345};
     for (size_t i = 0; i < ARRAY_LENGTH(domains); i++) {
-        accepted += map_for(domains[i], FIRST, PLAY, GNTMAP_HOST_MAP, &none) >= 0;
+        accepted += grant_map_at(domains[i], FIRST, PLAY, GNTMAP_HOST_MAP, &none) >= 0;
     }
     check("domains that do not exist", accepted == 0, (s64)accepted);
     for (u16 domain = 0; domain < 5; domain++) {
         for (u32 ref = 0; domain != self && ref < 64; ref++) {
-            accepted += map_for(domain, ref, PLAY, GNTMAP_HOST_MAP | GNTMAP_READONLY, &none) >= 0;
-            accepted += map_for(domain, ref, 0, GNTMAP_DEVICE_MAP, &none) >= 0;
+            accepted += grant_map_at(domain, ref, PLAY, GNTMAP_HOST_MAP | GNTMAP_READONLY, &none) >= 0;
+            accepted += grant_map_at(domain, ref, 0, GNTMAP_DEVICE_MAP, &none) >= 0;
         }
     }
     check("grants of others that are not for us", accepted == 0, (s64)accepted);
@@ -103,11 +77,11 @@ static void handles_and_addresses(u64 *data) {
 static void parts(u64 *data) {
     u64 mfn = va_to_mfn(data);
     u32 handle;
-    set_entry(FIRST, GTF_PERMIT_ACCESS, self, mfn);
+    grant_set(FIRST, GTF_PERMIT_ACCESS, self, mfn);
     check_result("mapped for host and device", 0, map(FIRST, PLAY, GNTMAP_HOST_MAP | GNTMAP_DEVICE_MAP, &handle));
-    check_refused("a wrong device address", unmap_both(0, (mfn + 1) << PAGE_SHIFT, handle));
-    check_result("the device's part", 0, unmap_both(0, mfn << PAGE_SHIFT, handle));
-    unmap_both(0, mfn << PAGE_SHIFT, handle);
+    check_refused("a wrong device address", grant_unmap_at(0, (mfn + 1) << PAGE_SHIFT, handle));
+    check_result("the device's part", 0, grant_unmap_at(0, mfn << PAGE_SHIFT, handle));
+    grant_unmap_at(0, mfn << PAGE_SHIFT, handle);
     check("the device's part twice leaves the host's", try_write((void *)PLAY, 1) && (TABLE[FIRST].flags & GTF_WRITING), 0);
     check_refused("and the page in use", pin(1, mfn));
     check_result("the host's part", 0, unmap(PLAY, handle));
@@ -122,13 +96,13 @@ static void parts(u64 *data) {
     map_read_only(data);
     check_result("and its page is free", 0, pin(1, mfn) == 0 ? unpin(mfn) : -1);
     must_succeed("writable", map_writable(data));
-    set_entry(FIRST, 0, 0, 0);
+    grant_set(FIRST, 0, 0, 0);
 }
 
 static void slots(u64 *data) {
     u32 handle;
     u64 mfn = va_to_mfn(data);
-    set_entry(FIRST + 1, GTF_PERMIT_ACCESS, self, mfn);
+    grant_set(FIRST + 1, GTF_PERMIT_ACCESS, self, mfn);
     u64 accepted = 0, example = 0;
     const u64 addresses[] = {
         slot_machine_address(&play_table[2][50]), slot_machine_address(&play_table[3][50]), slot_machine_address(&play_table[4][300]),
@@ -157,43 +131,43 @@ static void slots(u64 *data) {
     check_refused("replaced, which is not for such", replace(PLAY + 50 * PAGE_SIZE, PLAY, handle));
     check_result("unmapped", 0, unmap(slot_machine_address(&play_table[1][50]), handle));
     check("and in use no more", (TABLE[FIRST + 1].flags & (GTF_READING | GTF_WRITING)) == 0, TABLE[FIRST + 1].flags);
-    set_entry(FIRST + 1, 0, 0, 0);
+    grant_set(FIRST + 1, 0, 0, 0);
 }
 
 static void pages_of_kinds(u64 *data) {
     u32 handle;
     u64 table = va_to_mfn(play_table[1]);
-    set_entry(FIRST + 2, GTF_PERMIT_ACCESS, self, table);
+    grant_set(FIRST + 2, GTF_PERMIT_ACCESS, self, table);
     check_refused("a page table granted, mapped writable", map(FIRST + 2, PLAY, GNTMAP_HOST_MAP, &handle));
     check_refused("for a device", map(FIRST + 2, 0, GNTMAP_DEVICE_MAP, &handle));
     check_refused("copied to by reference",
-                  copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = FIRST + 2, .dest_dom = self,
+                  grant_copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = FIRST + 2, .dest_dom = self,
                                             .length = 8, .flags = GNTCOPY_DEST_GREF}));
-    check_refused("copied to by frame", copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = table,
+    check_refused("copied to by frame", grant_copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = table,
                                                                   .dest_dom = DOMID_SELF, .length = 8}));
-    set_entry(FIRST + 2, GTF_PERMIT_ACCESS, self, foreign_frame());
+    grant_set(FIRST + 2, GTF_PERMIT_ACCESS, self, foreign_frame());
     check_refused("a stranger's frame granted", map(FIRST + 2, PLAY, GNTMAP_HOST_MAP | GNTMAP_READONLY, &handle));
-    check_refused("and copied from", copy((struct gnttab_copy){.source = FIRST + 2, .source_dom = self, .dest = va_to_mfn(data),
+    check_refused("and copied from", grant_copy((struct gnttab_copy){.source = FIRST + 2, .source_dom = self, .dest = va_to_mfn(data),
                                                                .dest_dom = DOMID_SELF, .length = 8, .flags = GNTCOPY_SOURCE_GREF}));
-    set_entry(FIRST + 2, GTF_PERMIT_ACCESS, self, 0xffffffff);
+    grant_set(FIRST + 2, GTF_PERMIT_ACCESS, self, 0xffffffff);
     check_refused("no frame granted", map(FIRST + 2, PLAY, GNTMAP_HOST_MAP | GNTMAP_READONLY, &handle));
-    set_entry(FIRST + 2, GTF_PERMIT_ACCESS | GTF_READONLY, self, va_to_mfn(data));
+    grant_set(FIRST + 2, GTF_PERMIT_ACCESS | GTF_READONLY, self, va_to_mfn(data));
     check_refused("a read-only grant mapped writable", map(FIRST + 2, PLAY, GNTMAP_HOST_MAP, &handle));
     check_result("mapped read-only", 0, map(FIRST + 2, PLAY, GNTMAP_HOST_MAP | GNTMAP_READONLY, &handle));
     check("is not written through", !try_write((void *)PLAY, 0), 0);
     u32 second;
     check_refused("the same, writable, by another mapping", map(FIRST + 2, PLAY + PAGE_SIZE, GNTMAP_HOST_MAP, &second));
-    check_refused("nor copied to", copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = FIRST + 2,
+    check_refused("nor copied to", grant_copy((struct gnttab_copy){.source = va_to_mfn(data), .source_dom = DOMID_SELF, .dest = FIRST + 2,
                                                              .dest_dom = self, .length = 8, .flags = GNTCOPY_DEST_GREF}));
     check_result("unmapped", 0, unmap(PLAY, handle));
-    set_entry(FIRST + 2, 0, 0, 0);
+    grant_set(FIRST + 2, 0, 0, 0);
 }
 
 /* What is mapped stays what it was, whatever the entry says afterwards. */
 static void entries_that_change(u64 *data) {
     u32 handle, other;
     u64 value;
-    set_entry(FIRST + 3, GTF_PERMIT_ACCESS, self, va_to_mfn(data));
+    grant_set(FIRST + 3, GTF_PERMIT_ACCESS, self, va_to_mfn(data));
     data[0] = 0x1234;
     check_result("mapped, then its entry changes", 0, map(FIRST + 3, PLAY + 2 * PAGE_SIZE, GNTMAP_HOST_MAP, &handle));
     TABLE[FIRST + 3].frame = (u32)foreign_frame();
@@ -217,13 +191,13 @@ static void entries_that_change(u64 *data) {
     map_read_only(data);
     check_result("and its page is free then", 0, pin(1, mfn) == 0 ? unpin(mfn) : -1);
     map_writable(data);
-    set_entry(FIRST + 3, 0, 0, 0);
+    grant_set(FIRST + 3, 0, 0, 0);
 }
 
 static void copies(u64 *data) {
     u64 mfn = va_to_mfn(data);
     struct gnttab_copy good = {.source = mfn, .source_dom = DOMID_SELF, .dest = mfn, .dest_dom = DOMID_SELF, .length = 8, .dest_offset = 64};
-    check_result("a copy within a page", 0, copy(good));
+    check_result("a copy within a page", 0, grant_copy(good));
     static const struct {
         u16 from, to, length;
     } ranges[] = {{4090, 0, 8}, {0, 4090, 8}, {4095, 0, 2}, {0, 0, 4097}, {0xffff, 0, 1}, {0, 0xffff, 0xffff}, {0x8000, 0, 0x8000}, {4097, 0, 0}};
@@ -233,22 +207,22 @@ static void copies(u64 *data) {
         op.source_offset = ranges[i].from;
         op.dest_offset = ranges[i].to;
         op.length = ranges[i].length;
-        accepted += copy(op) >= 0;
+        accepted += grant_copy(op) >= 0;
     }
     check("copies across the end of a page", accepted == 0, (s64)accepted);
     for (u32 domain = 0; domain < 4; domain++) {
         struct gnttab_copy op = good;
         op.source_dom = (u16)domain;
-        accepted += copy(op) >= 0;
+        accepted += grant_copy(op) >= 0;
         op = good;
         op.dest_dom = (u16)domain;
-        accepted += copy(op) >= 0;
+        accepted += grant_copy(op) >= 0;
         if (domain != self) {
             op = good;
             op.source = 1ul << 32 | FIRST;
             op.source_dom = (u16)domain;
             op.flags = GNTCOPY_SOURCE_GREF;
-            accepted += copy(op) >= 0;
+            accepted += grant_copy(op) >= 0;
         }
     }
     check("copies of frames in others' names", accepted == 0, (s64)accepted);
@@ -279,7 +253,6 @@ static void table_itself(void) {
 
 void attack_grants(void) {
     self = domain_id();
-    must_succeed("mapping the grant table", hv_update_va_mapping((u64)TABLE, make_pte(grant_table_frame, PTE_KERNEL_RW), UVMF_INVLPG));
     u64 *data = page_alloc();
     handles_and_addresses(data);
     parts(data);
@@ -289,5 +262,4 @@ void attack_grants(void) {
     table_itself();
     pages_of_kinds(data);
     page_free(data);
-    must_succeed("unmapping the grant table", hv_update_va_mapping((u64)TABLE, 0, UVMF_INVLPG));
 }

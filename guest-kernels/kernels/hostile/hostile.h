@@ -108,6 +108,19 @@ static inline s64 hypercall_any(u64 number, u64 a1, u64 a2, u64 a3, u64 a4, u64 
     return result;
 }
 
+/* ---- sharing.c: grants ------------------------------------------------------------------------------------------- */
+
+/* The domain's own table of 512 entries, mapped for good; the first 8 are the toolstack's. */
+extern volatile struct grant_entry *const own_grants;
+
+void sharing_init(void);
+void grant_set(u32 ref, u16 flags, u16 domain, u64 frame);
+
+/* All answer the status, or the call's own error. */
+s64 grant_map_at(u16 domain, u32 ref, u64 host, u32 flags, u32 *handle);
+s64 grant_unmap_at(u64 host, u64 device, u32 handle);
+s64 grant_copy(struct gnttab_copy op);
+
 /* ---- cpus.c: the domain's other vCPUs -------------------------------------------------------------------------- */
 
 #define MAX_CPUS 8
@@ -185,7 +198,12 @@ void attack_double_fetches(u64 rounds);
 /* deadly.c: ends the domain, if the hypervisor is right; returns if it is not, or if there is no such way. */
 void attack_deadly(const char *way);
 
-/* random.c */
+/* random.c. Prepared once; the frames of its arena. In league, another domain and its frames are among what is drawn. */
+const u64 *random_prepare(void);
+void random_league(u16 domain, const u64 *frames, unsigned count);
 void attack_at_random(u64 seed, u64 steps);
+
+/* league.c: with another hostile domain. True if the command line names one. */
+bool attack_in_league(void);
 
 #endif

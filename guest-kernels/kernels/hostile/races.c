@@ -18,7 +18,6 @@
 #define WINDOW ((u64 *)(PLAY + 200 * PAGE_SIZE)) /* the victim, writable at times */
 #define ALIAS ((u64 *)(PLAY + 201 * PAGE_SIZE))  /* the victim, read-only */
 #define FRESH ((u64 *)(PLAY + 202 * PAGE_SIZE))  /* a frame that has just come */
-#define GRANTS ((volatile struct grant_entry *)(PLAY + 203 * PAGE_SIZE))
 #define TREE ((u64)PLAY + (2ul << 20)) /* what the victim maps as a level-1 table */
 #define FIRST_REF 64
 
@@ -28,7 +27,8 @@ static u64 *victim, victim_mfn;
 /* What well-behaved entries map. */
 static u64 *data, data_mfn;
 
-static u64 own_domain, tree_slot, spare;
+static u64 tree_slot, spare;
+static u16 own_domain;
 static u64 forged[3];
 
 /* What must not be, and how often the calls that race were carried out and refused. */
@@ -242,26 +242,6 @@ static void store_into_tree(u32 cpu, u64 round) {
     probe_read((void *)tree_address(cpu, round));
 }
 
-static void set_grant(u32 ref, u16 flags, u64 frame) {
-    GRANTS[ref].flags = 0;
-    GRANTS[ref].domid = (u16)own_domain;
-    GRANTS[ref].frame = (u32)frame;
-    GRANTS[ref].flags = flags;
-}
-
-static s64 map_grant(u32 ref, u64 host, u32 flags, u32 *handle) {
-    struct gnttab_map_grant_ref op = {.host_addr = host, .flags = GNTMAP_HOST_MAP | flags, .ref = ref, .dom = (u16)own_domain};
-    s64 result = hv_grant_table_op(GNTTABOP_MAP_GRANT_REF, &op, 1);
-    *handle = op.handle;
-    return result < 0 ? result : op.status;
-}
-
-static s64 unmap_grant(u64 host, u32 handle) {
-    struct gnttab_unmap_grant_ref op = {.host_addr = host, .handle = handle};
-    s64 result = hv_grant_table_op(GNTTABOP_UNMAP_GRANT_REF, &op, 1);
-    return result < 0 ? result : op.status;
-}
-
 /* Each mapping that is lost with the table stays in the domain's list of mappings, so there are not too many of them. */
 static void grant_into_tree(u32 cpu, u64 round) {
     static u64 lost;
@@ -270,9 +250,9 @@ static void grant_into_tree(u32 cpu, u64 round) {
     if (READ_ONCE(lost) > 500) {
         return;
     }
-    if (count(map_grant(FIRST_REF + cpu, host, round % 2 ? 0 : GNTMAP_CONTAINS_PTE, &handle))) {
+    if (count(grant_map_at(own_domain, FIRST_REF + cpu, host, GNTMAP_HOST_MAP | (round % 2 ? 0 : GNTMAP_CONTAINS_PTE), &handle))) {
         probe_write((void *)va, 0xbadbadbad);
-        if (unmap_grant(host, handle) < 0) {
+        if (grant_unmap_at(host, 0, handle) < 0) {
             __atomic_fetch_add(&lost, 1, __ATOMIC_SEQ_CST);
         }
     }
@@ -409,7 +389,7 @@ static void use_otherwise(u64 round) {
 static u64 moving_pfn;
 
 static void write_window(u32 cpu, u64 round) {
-    count(probe_write(&WINDOW[cpu * 32 + round % 32], forged[round % 3]) == 0 ? 0 : -1);
+    count(probe_write(&WINDOW[cpu * 32 + round % 32], forged[round % 2]) == 0 ? 0 : -1); /* as entries: never accepted */
 }
 
 static void must_be_zero(u64 mfn, u64 round) {
@@ -476,17 +456,16 @@ static void withdraw_and_reuse(u64 round) {
 /* The same page by a grant. */
 static void revoke_and_reuse(u64 round) {
     u32 handle;
-    set_grant(FIRST_REF, GTF_PERMIT_ACCESS, mfn_of_pfn(moving_pfn));
-    s64 result = map_grant(FIRST_REF, (u64)WINDOW, 0, &handle);
-    must_succeed("a grant", result);
+    grant_set(FIRST_REF, GTF_PERMIT_ACCESS, own_domain, mfn_of_pfn(moving_pfn));
+    must_succeed("a grant", grant_map_at(own_domain, FIRST_REF, (u64)WINDOW, GNTMAP_HOST_MAP, &handle));
     linger(round);
     memset((void *)WINDOW, 0, PAGE_SIZE);
-    must_succeed("no grant", unmap_grant((u64)WINDOW, handle));
+    must_succeed("no grant", grant_unmap_at((u64)WINDOW, 0, handle));
     if (count(pin(1, mfn_of_pfn(moving_pfn)))) {
         must_be_zero(mfn_of_pfn(moving_pfn), round);
         must_succeed("unpinning", unpin(mfn_of_pfn(moving_pfn)));
     }
-    set_grant(FIRST_REF, 0, 0);
+    grant_set(FIRST_REF, 0, 0, 0);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------ */
@@ -503,9 +482,8 @@ static void prepare(void) {
     forged[0] = make_pte(foreign_frame(), PTE_KERNEL_RW);
     forged[1] = make_pte(va_to_mfn(play_table[4]), PTE_KERNEL_RW);
     forged[2] = make_pte(victim_mfn, PTE_KERNEL_RW);
-    must_succeed("the grant table", map_at(GRANTS, make_pte(grant_table_frame, PTE_KERNEL_RW)));
     for (u32 cpu = 0; cpu < cpu_count; cpu++) {
-        set_grant(FIRST_REF + cpu, GTF_PERMIT_ACCESS, data_mfn);
+        grant_set(FIRST_REF + cpu, GTF_PERMIT_ACCESS, own_domain, data_mfn);
     }
     must_succeed("an alias", map_at(ALIAS, make_pte(victim_mfn, PTE_KERNEL_RO)));
 }
@@ -543,7 +521,6 @@ void attack_races(u64 rounds) {
     race("a page is taken away while others write to it", write_window, withdraw_and_reuse, rounds);
     race("a grant is taken away while others write to it", write_window, revoke_and_reuse, rounds);
     must_succeed("no alias", map_at(ALIAS, 0));
-    must_succeed("no grant table", map_at(GRANTS, 0));
     table_page_free(victim);
     page_free(data);
 }

@@ -16,10 +16,16 @@
 
 #define ARENA_PAGES 48
 #define ARENA (PLAY + 64 * PAGE_SIZE)
-#define GRANT_TABLE ((volatile struct grant_entry *)(PLAY + 40 * PAGE_SIZE))
 
 static u64 arena[ARENA_PAGES];
 static u64 state;
+
+/* Another domain in league with this one, if there is one. */
+static struct {
+    u16 domain;
+    const u64 *frames;
+    unsigned count;
+} league;
 
 static u64 noise(void) {
     state ^= state >> 12;
@@ -74,7 +80,7 @@ static u64 frame(void) {
             mfn = absurd();
             break;
         case 2:
-            mfn = foreign_frame() - below(4);
+            mfn = league.count != 0 ? league.frames[below(league.count)] : foreign_frame() - below(4);
             break;
         case 3:
             mfn = arena[below(ARENA_PAGES)] + below(3) - 1;
@@ -86,6 +92,11 @@ static u64 frame(void) {
             return mfn;
         }
     }
+}
+
+/* Who may map a grant, and whose grants are mapped. */
+static u16 partner(void) {
+    return league.count != 0 && one_in(2) ? league.domain : domain_id();
 }
 
 /* A frame to which nothing can be done, as long as the hypervisor is right. */
@@ -256,10 +267,10 @@ static struct call memory_op(void) {
 static struct call grant_table_op(void) {
     u32 ref = (u32)(8 + below(32));
     if (one_in(2)) {
-        GRANT_TABLE[ref].domid = (u16)(one_in(4) ? noise() : DOMID_SELF);
-        GRANT_TABLE[ref].domid = one_in(3) ? GRANT_TABLE[ref].domid : domain_id();
-        GRANT_TABLE[ref].frame = (u32)(one_in(8) ? protected_frame() : frame());
-        GRANT_TABLE[ref].flags = (u16)(one_in(6) ? noise() : GTF_PERMIT_ACCESS | (one_in(3) ? GTF_READONLY : 0));
+        own_grants[ref].domid = (u16)(one_in(4) ? noise() : DOMID_SELF);
+        own_grants[ref].domid = one_in(3) ? own_grants[ref].domid : partner();
+        own_grants[ref].frame = (u32)(one_in(8) ? protected_frame() : frame());
+        own_grants[ref].flags = (u16)(one_in(6) ? noise() : GTF_PERMIT_ACCESS | (one_in(3) ? GTF_READONLY : 0));
     }
     static u32 handles;
     u64 cmd = below(14);
@@ -268,7 +279,7 @@ static struct call grant_table_op(void) {
     if (how & GNTMAP_CONTAINS_PTE) {
         host = table_slot();
     }
-    u16 domain = one_in(6) ? (u16)below(8) : domain_id();
+    u16 domain = one_in(6) ? (u16)below(8) : partner();
     u64 handle = one_in(6) ? absurd() : handles > 0 ? below(handles) : 0;
     memset(args, 0, 64);
     switch (cmd) {
@@ -472,16 +483,24 @@ static enum outcome make_together(void) {
     return make(&(struct call){HC_MULTICALL, {(u64)&calls[n - 1], 1}});
 }
 
-static void prepare(void) {
+const u64 *random_prepare(void) {
     for (unsigned i = 0; i < ARENA_PAGES; i++) {
         arena[i] = mfn_of_pfn(spare_pfn());
         must_succeed("the arena", hv_update_va_mapping(ARENA + i * PAGE_SIZE, make_pte(arena[i], PTE_KERNEL_RW), UVMF_INVLPG));
     }
-    must_succeed("the grant table", hv_update_va_mapping((u64)GRANT_TABLE, make_pte(grant_table_frame, PTE_KERNEL_RW), UVMF_INVLPG));
+    return arena;
+}
+
+void random_league(u16 domain, const u64 *frames, unsigned count) {
+    league.domain = domain;
+    league.frames = frames;
+    league.count = count;
 }
 
 void attack_at_random(u64 seed, u64 steps) {
-    prepare();
+    if (arena[0] == 0) {
+        random_prepare();
+    }
     state = seed * 0x9e3779b97f4a7c15 | 1;
     u64 outcomes[OUTCOMES] = {0};
     u64 start = time_now();

@@ -84,6 +84,7 @@ void world_init(void) {
         table = table_of(table[PLAY >> (PAGE_SHIFT + 9 * (level - 1)) & 511]);
     }
     play_table[1] = table;
+    sharing_init();
 }
 
 s64 map_writable(const void *page) {

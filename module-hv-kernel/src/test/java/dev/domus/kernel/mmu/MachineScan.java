@@ -2,7 +2,7 @@ package dev.domus.kernel.mmu;
 
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.domain.Domain;
-import dev.domus.kernel.grant.DevicePins;
+import dev.domus.kernel.grant.MappedGrants;
 import java.util.List;
 
 /**
@@ -19,9 +19,16 @@ public final class MachineScan {
         new InvariantScanner(
             hypervisor.machineFrames(), () -> domains.stream().map(MachineScan::space).toList());
     for (Domain domain : domains) {
-      DevicePins.forEach(
+      MappedGrants.forEach(
           domain.grants(),
-          (mfn, writable) -> scanner.holders.add(new InvariantScanner.Holder(mfn, writable)));
+          (mfn, host, device, writable) -> {
+            if (host) {
+              scanner.grant(domain.domid(), mfn);
+            }
+            if (device) {
+              scanner.holders.add(new InvariantScanner.Holder(mfn, writable));
+            }
+          });
     }
     scanner.scan();
   }

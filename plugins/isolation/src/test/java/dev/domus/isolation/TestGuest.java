@@ -8,6 +8,7 @@ import dev.domus.memory.Window;
 import dev.domus.toolstack.build.BuiltDomain;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.function.BiPredicate;
 import java.util.zip.CRC32;
 
 /** A guest under test, with its console ring (xen-pv-abi.md, 15.5) in the test's hands. */
@@ -21,6 +22,7 @@ final class TestGuest implements AutoCloseable {
   private final News news;
   private final EventPort port;
   private Window ring;
+  private boolean closed;
   private final StringBuilder said = new StringBuilder();
 
   /**
@@ -33,7 +35,7 @@ final class TestGuest implements AutoCloseable {
     this.built = built;
     this.news = news;
     ring = control.mapForeign(built.domid(), pfn(built.consoleMfn()), 1, true);
-    port = hypercalls.bindInterdomain(built.domid(), built.consolePort(), news::heard);
+    port = hypercalls.bindInterdomain(built.domid(), built.consolePort(), this::hear);
   }
 
   private long pfn(long mfn) {
@@ -52,36 +54,58 @@ final class TestGuest implements AutoCloseable {
     return control.domain(built.domid()).orElseThrow();
   }
 
-  /** What it has printed so far. */
-  String said() {
+  /** Takes what it has printed, so that it never waits for room. */
+  private void hear() {
+    drain();
+    news.heard();
+  }
+
+  private synchronized void drain() {
+    if (closed) {
+      return;
+    }
     int cons = ring.getInt(OUT_CONS);
     int prod = ring.getIntAcquire(OUT_PROD);
+    if (cons == prod) {
+      return;
+    }
     for (; cons != prod; cons++) {
       said.append((char) ring.getByte(OUT + (cons & OUT_SIZE - 1)));
     }
     ring.putIntRelease(OUT_CONS, cons);
     port.send();
+  }
+
+  /** What it has printed so far. */
+  synchronized String said() {
+    drain();
     return said.toString();
   }
 
   /** Waits until it has printed something; returns all that it has printed. */
   String awaitSaid(String text, int seconds) throws InterruptedException {
-    return await(seconds, text);
+    return await(seconds, (said, over) -> said.contains(text));
   }
 
   /** Waits until it has shut down; returns all that it has printed. */
   String awaitEnd(int seconds) throws InterruptedException {
-    return await(seconds, null);
+    return await(seconds, (said, over) -> over);
   }
 
-  private String await(int seconds, String text) throws InterruptedException {
+  /** Waits until it has printed more than so many characters. */
+  void awaitMore(int characters, int seconds) throws InterruptedException {
+    await(seconds, (said, over) -> said.length() > characters);
+  }
+
+  private String await(int seconds, BiPredicate<String, Boolean> enough)
+      throws InterruptedException {
     long end = System.nanoTime() + seconds * 1_000_000_000L;
     boolean timely = true;
     while (true) {
       long seen = news.count();
       boolean over = info().state() == DomainInfo.State.SHUTDOWN;
       String all = said();
-      if (text == null ? over : all.contains(text)) {
+      if (enough.test(all, over)) {
         return all;
       }
       if (over || !timely) {
@@ -138,12 +162,16 @@ final class TestGuest implements AutoCloseable {
 
   /** Lets go of its console ring, so that nobody but the guest refers to its memory. */
   @Override
-  public void close() {
-    ring.close();
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      ring.close();
+    }
   }
 
   /** Takes the console ring again. */
-  void reopen() {
+  synchronized void reopen() {
+    closed = false;
     ring = control.mapForeign(built.domid(), pfn(built.consoleMfn()), 1, true);
   }
 }
