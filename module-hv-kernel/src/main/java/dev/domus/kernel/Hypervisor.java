@@ -317,6 +317,11 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return access.check(Operation.EVENT_CHANNELS, callerDomid, targetDomid, 0) == 0;
   }
 
+  @Override
+  public FrameReferences frameReferences() {
+    return machineFrames;
+  }
+
   /** The machine as those see it who map grants. */
   public GrantMachine grantMachine() {
     return grantMachine;

@@ -65,7 +65,10 @@ public final class EventChannelLayout {
   public static final int VCPU_PORT = 0, VCPU_VCPU = 4;
 
   /** Offset in init_control. */
-  public static final int CONTROL_GFN = 0, CONTROL_OFFSET = 8, CONTROL_VCPU = 12;
+  public static final int CONTROL_GFN = 0,
+      CONTROL_OFFSET = 8,
+      CONTROL_VCPU = 12,
+      CONTROL_LINK_BITS = 16;
 
   /** Offset in set_priority. */
   public static final int PRIORITY_PORT = 0, PRIORITY_PRIORITY = 4;

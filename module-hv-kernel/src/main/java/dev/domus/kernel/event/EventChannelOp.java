@@ -3,6 +3,7 @@ package dev.domus.kernel.event;
 import static dev.domus.kernel.abi.EventChannelLayout.*;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.FifoLayout;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -56,11 +57,7 @@ public final class EventChannelOp implements Hypercall {
       case BIND_VCPU -> own.bindVcpu(guest.getInt(arg + VCPU_PORT), guest.getInt(arg + VCPU_VCPU));
       case UNMASK -> own.unmask(guest.getInt(arg));
       case RESET -> reset(own, guest, arg);
-      case INIT_CONTROL ->
-          own.initControl(
-              guest.getLong(arg + CONTROL_GFN),
-              guest.getInt(arg + CONTROL_OFFSET),
-              guest.getInt(arg + CONTROL_VCPU));
+      case INIT_CONTROL -> initControl(own, guest, arg);
       case EXPAND_ARRAY -> own.expandArray(guest.getLong(arg));
       case SET_PRIORITY ->
           own.setPriority(guest.getInt(arg + PRIORITY_PORT), guest.getInt(arg + PRIORITY_PRIORITY));
@@ -131,6 +128,18 @@ public final class EventChannelOp implements Hypercall {
     int domid = guest.getShort(arg);
     Optional<EventChannels> target = own.other(domid);
     return target.isEmpty() ? -Errno.ESRCH : target.get().reset(own.domid());
+  }
+
+  private static long initControl(EventChannels own, GuestAccess guest, long arg) {
+    long gfn = guest.getLong(arg + CONTROL_GFN);
+    int offset = guest.getInt(arg + CONTROL_OFFSET);
+    int vcpu = guest.getInt(arg + CONTROL_VCPU);
+    guest.requireWritable(arg + CONTROL_LINK_BITS, 1);
+    int result = own.initControl(gfn, offset, vcpu);
+    if (result == 0) {
+      guest.putByte(arg + CONTROL_LINK_BITS, FifoLayout.LINK_BITS);
+    }
+    return result;
   }
 
   private static long storePort(GuestAccess guest, long at, int port) {

@@ -1,19 +1,19 @@
 package dev.domus.kernel.event;
 
+import static dev.domus.kernel.abi.Errno.EAGAIN;
 import static dev.domus.kernel.abi.Errno.EEXIST;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOENT;
 import static dev.domus.kernel.abi.Errno.ENOSPC;
 import static dev.domus.kernel.abi.Errno.ENOSYS;
-import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.EPERM;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 
 import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.FifoLayout;
 import dev.domus.kernel.abi.Virq;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
-import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -26,14 +26,16 @@ import java.util.concurrent.locks.ReentrantLock;
  *
  * <p>{@link #send} and {@link #raiseVirq} run on other domains' pCPUs and in timer threads,
  * thousands of times a second. They read the table and a port's binding, both immutable values
- * behind volatile fields, and set bits (see {@link TwoLevelDelivery}). They allocate nothing and
- * wait for nobody.
+ * behind volatile fields, and set bits (see {@link TwoLevelDelivery} and {@link FifoDelivery}).
+ * They allocate nothing and wait for nobody.
  *
  * <p>So a send may come late: after the other end was closed, even after its port was bound to
  * something else. Closing and binding clear the pending bit, the latter before the new binding can
  * be seen. What can still happen is that the new owner of a port number finds it pending once
  * without cause, which every consumer of events has to stand. What cannot happen is that an event
  * is swallowed: a bit set before a send is never cleared after it except by its consumer.
+ *
+ * <p>Nor does a late send reach memory that the domain has no more: see {@link CurrentDelivery}.
  *
  * <h2>Binding takes the domain's lock</h2>
  *
@@ -46,28 +48,23 @@ import java.util.concurrent.locks.ReentrantLock;
  * <h2>Death</h2>
  *
  * <p>{@link #closeAll} closes every port and refuses all further binding. The other ends fall back
- * to unbound, as if the domain had closed them itself.
+ * to unbound, as if the domain had closed them itself. When it returns, nobody writes to the
+ * domain's memory or notifies its vCPUs any more.
  */
 public final class EventChannels {
-  private static final int FIRST_TABLE = 64;
-  private static final int MAX_PRIORITY = 15;
+  private static final int PAGE_SIZE = 4096;
+
+  /** How often a reset closes all ports anew before it gives in to those who bind meanwhile. */
+  private static final int RESET_ATTEMPTS = 8;
 
   private final EventTarget target;
   private final EventDomains domains;
   private final ReentrantLock lock = new ReentrantLock();
-  private final PortDelivery delivery;
-
-  /**
-   * Ports by number; an element is null until the port is first allocated. Replaced by a longer
-   * copy under the lock.
-   */
-  private volatile AtomicReferenceArray<Port> table = new AtomicReferenceArray<>(FIRST_TABLE);
+  private final PortTable table = new PortTable();
+  private final CurrentDelivery delivery;
 
   /** Port of each (vCPU, virtual interrupt), or 0. Made when the first one is bound. */
   private volatile AtomicIntegerArray virqPorts;
-
-  /** No free port is below this number. */
-  private int lowestFree = 1;
 
   private boolean dying;
 
@@ -80,13 +77,7 @@ public final class EventChannels {
   public EventChannels(EventTarget target, EventDomains domains) {
     this.target = target;
     this.domains = domains;
-    delivery =
-        target.sharedInfo() >= 0
-            ? new TwoLevelDelivery(domains.memory(), target)
-            : new HandlerDelivery(target);
-    Port reserved = new Port(0);
-    reserved.binding = PortBinding.Reserved.INSTANCE;
-    table.set(0, reserved);
+    delivery = new CurrentDelivery(target, domains);
   }
 
   /** The id of the domain whose ports these are. */
@@ -110,7 +101,7 @@ public final class EventChannels {
     EventChannels remote = found.get();
     lockBoth(this, remote);
     try {
-      Port far = remote.port(remotePort);
+      Port far = remote.table.get(remotePort);
       if (far == null
           || !(far.binding instanceof PortBinding.Unbound unbound)
           || unbound.remoteDomid() != domid()) {
@@ -177,7 +168,7 @@ public final class EventChannels {
    */
   public int close(int number) {
     while (true) {
-      Port port = port(number);
+      Port port = table.get(number);
       if (port == null) {
         return -EINVAL;
       }
@@ -212,7 +203,7 @@ public final class EventChannels {
     port.binding = PortBinding.Free.INSTANCE;
     port.notifyVcpu = 0;
     delivery.clearPending(port);
-    lowestFree = Math.min(lowestFree, port.number);
+    table.release(port);
     return 0;
   }
 
@@ -222,7 +213,7 @@ public final class EventChannels {
    * @return 0 or −EINVAL
    */
   public int send(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     if (port == null) {
       return -EINVAL;
     }
@@ -240,9 +231,9 @@ public final class EventChannels {
 
   /** EVTCHNOP_status: describes a port, or nothing if there is no such port. */
   public Optional<PortStatus> status(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     if (port == null) {
-      return inTable(number)
+      return table.covers(number)
           ? Optional.of(new PortStatus(PortStatus.CLOSED, 0, 0, 0))
           : Optional.empty();
     }
@@ -325,7 +316,7 @@ public final class EventChannels {
     }
     lock.lock();
     try {
-      Port port = port(number);
+      Port port = table.get(number);
       boolean movable =
           port != null
               && switch (port.binding) {
@@ -352,48 +343,117 @@ public final class EventChannels {
    * @return 0 or −EINVAL
    */
   public int unmask(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     if (port == null) {
-      return inTable(number) ? 0 : -EINVAL;
+      return table.covers(number) ? 0 : -EINVAL;
+    }
+    if (port.binding == PortBinding.Free.INSTANCE) {
+      return 0;
     }
     delivery.unmask(port);
     return 0;
   }
 
   /**
-   * EVTCHNOP_reset, by the domain itself or one that controls it: closes all ports.
+   * EVTCHNOP_reset, by the domain itself or one that controls it: closes all ports and goes back to
+   * the two-level ABI.
    *
-   * @return 0 or −EPERM
+   * @return 0, −EPERM, or −EAGAIN if others of the domain's vCPUs go on binding ports
    */
   public int reset(int callerDomid) {
     if (!controlledBy(callerDomid)) {
       return -EPERM;
     }
-    AtomicReferenceArray<Port> ports = table;
-    for (int number = 1; number < ports.length(); number++) {
+    for (int attempt = 0; attempt < RESET_ATTEMPTS; attempt++) {
+      closePorts();
+      if (leaveFifo()) {
+        return 0;
+      }
+    }
+    return -EAGAIN;
+  }
+
+  private void closePorts() {
+    for (int number = 1; number < table.length(); number++) {
       close(number);
     }
-    return 0;
+  }
+
+  /** Goes back to two levels; false if a port is bound. */
+  private boolean leaveFifo() {
+    lock.lock();
+    try {
+      if (!table.isEmpty()) {
+        return false;
+      }
+      delivery.leaveFifo();
+      return true;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
-   * EVTCHNOP_init_control: the FIFO ABI is not there, and a guest that asks for it stays with two
-   * levels.
+   * EVTCHNOP_init_control: gives a vCPU's control block. The first one switches the domain to the
+   * FIFO ABI. What is pending then is remembered until there is an event word for it.
+   *
+   * @return 0, −ENOENT or −EINVAL
    */
   public int initControl(long controlGfn, int offset, int vcpu) {
-    return -ENOSYS;
-  }
-
-  /** EVTCHNOP_expand_array: no domain has switched to the FIFO ABI. */
-  public int expandArray(long arrayGfn) {
-    return -EOPNOTSUPP;
+    if (!vcpuExists(vcpu)) {
+      return -ENOENT;
+    }
+    if (Integer.compareUnsigned(offset, PAGE_SIZE - FifoLayout.CONTROL_BLOCK_SIZE) > 0
+        || (offset & 7) != 0) {
+      return -EINVAL;
+    }
+    lock.lock();
+    try {
+      return delivery.initControl(controlGfn, offset, vcpu, table);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
-   * EVTCHNOP_set_priority: −EINVAL out of range, otherwise −ENOSYS, as two-level ports have none.
+   * EVTCHNOP_expand_array: gives the next page of event words, and raises what was waiting for one.
+   *
+   * @return 0, −EOPNOTSUPP before EVTCHNOP_init_control, −ENOSPC or −EINVAL
+   */
+  public int expandArray(long arrayGfn) {
+    lock.lock();
+    try {
+      return delivery.expandArray(arrayGfn, table);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * EVTCHNOP_set_priority: chooses the queue of a port from its next event on.
+   *
+   * @return 0, −EINVAL for a priority above 15 or a port beyond the table, −ENOSYS with two levels
    */
   public int setPriority(int number, int priority) {
-    return Integer.compareUnsigned(priority, MAX_PRIORITY) > 0 ? -EINVAL : -ENOSYS;
+    if (Integer.compareUnsigned(priority, FifoLayout.PRIORITIES) >= 0) {
+      return -EINVAL;
+    }
+    lock.lock();
+    try {
+      if (!delivery.isFifo()) {
+        return -ENOSYS;
+      }
+      if (!table.covers(number)) {
+        return -EINVAL;
+      }
+      Port port = table.get(number);
+      if (port != null) {
+        port.priority = priority;
+      }
+      return 0;
+    } finally {
+      lock.unlock();
+    }
   }
 
   // ---- for the rest of the kernel ----
@@ -409,7 +469,7 @@ public final class EventChannels {
     }
     int number = ports.get(virqIndex(virq, vcpu));
     if (number != 0) {
-      delivery.setPending(port(number));
+      delivery.setPending(table.get(number));
     }
   }
 
@@ -417,7 +477,7 @@ public final class EventChannels {
    * Says whether a port is bound to something. SCHEDOP_poll refuses those that are not. Lock-free.
    */
   public boolean isBound(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     return port != null
         && port.binding != PortBinding.Free.INSTANCE
         && port.binding != PortBinding.Reserved.INSTANCE;
@@ -425,7 +485,7 @@ public final class EventChannels {
 
   /** Says whether a port is pending, whatever its mask. Lock-free. */
   public boolean isPending(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     return port != null && delivery.isPending(port);
   }
 
@@ -441,7 +501,7 @@ public final class EventChannels {
 
   /** Says whether the guest has masked a port. Lock-free. */
   public boolean isMasked(int number) {
-    Port port = port(number);
+    Port port = table.get(number);
     return port != null && delivery.isMasked(port);
   }
 
@@ -450,19 +510,16 @@ public final class EventChannels {
     lock.lock();
     dying = true;
     lock.unlock();
-    reset(domid());
+    closePorts();
+    lock.lock();
+    try {
+      delivery.end();
+    } finally {
+      lock.unlock();
+    }
   }
 
   // ---- inside ----
-
-  private Port port(int number) {
-    AtomicReferenceArray<Port> ports = table;
-    return Integer.compareUnsigned(number, ports.length()) < 0 ? ports.get(number) : null;
-  }
-
-  private boolean inTable(int number) {
-    return Integer.compareUnsigned(number, table.length()) < 0;
-  }
 
   private boolean vcpuExists(int vcpu) {
     return Integer.compareUnsigned(vcpu, target.vcpus()) < 0;
@@ -489,37 +546,18 @@ public final class EventChannels {
     if (dying) {
       return -EINVAL;
     }
-    int number = lowestFree;
-    while (port(number) instanceof Port port && port.binding != PortBinding.Free.INSTANCE) {
-      number++;
-    }
-    lowestFree = number;
+    int number = table.lowestFree();
     return number < delivery.ports() ? number : -ENOSPC;
   }
 
   /** Binds a free port. Under the lock. */
   private Port bind(int number, int vcpu, PortBinding binding) {
-    Port port = port(number);
-    if (port == null) {
-      port = new Port(number);
-      if (number == table.length()) {
-        grow();
-      }
-      table.set(number, port);
-    }
+    Port port = table.take(number);
     delivery.clearPending(port);
     port.notifyVcpu = vcpu;
+    port.priority = FifoLayout.DEFAULT_PRIORITY;
     port.binding = binding;
     return port;
-  }
-
-  private void grow() {
-    AtomicReferenceArray<Port> shorter = table;
-    AtomicReferenceArray<Port> longer = new AtomicReferenceArray<>(shorter.length() * 2);
-    for (int i = 0; i < shorter.length(); i++) {
-      longer.setPlain(i, shorter.getPlain(i));
-    }
-    table = longer;
   }
 
   private static void lockBoth(EventChannels a, EventChannels b) {

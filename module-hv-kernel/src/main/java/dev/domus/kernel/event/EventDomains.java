@@ -1,5 +1,6 @@
 package dev.domus.kernel.event;
 
+import dev.domus.kernel.mmu.FrameReferences;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
@@ -19,4 +20,7 @@ public interface EventDomains {
 
   /** All machine memory, indexed by machine address. */
   MemorySegment memory();
+
+  /** References on the pages that guests give for the FIFO ABI. */
+  FrameReferences frameReferences();
 }

@@ -4,10 +4,10 @@ package dev.domus.kernel.event;
  * How a pending port reaches its domain. One instance serves one domain; all methods are lock-free,
  * allocate nothing, and may be called from any thread.
  *
- * <p>There is one class an ABI. A domain that switches its ABI (EVTCHNOP_init_control,
- * EVTCHNOP_reset) gets another instance.
+ * <p>There is one class an ABI, and one for the dead. A domain that switches its ABI
+ * (EVTCHNOP_init_control, EVTCHNOP_reset) gets another instance.
  */
-sealed interface PortDelivery permits TwoLevelDelivery, HandlerDelivery {
+sealed interface PortDelivery permits TwoLevelDelivery, FifoDelivery, HandlerDelivery, NoDelivery {
   /** How many ports the ABI can name, port 0 included. */
   int ports();
 

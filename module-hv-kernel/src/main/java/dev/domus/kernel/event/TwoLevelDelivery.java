@@ -21,16 +21,13 @@ import java.lang.invoke.VarHandle;
  * The guest goes the other way: it clears the flag, exchanges the selector with 0, and takes
  * pending bits word by word. Each step here is one atomic operation with full fences, and comes
  * before the step that announces it. So whoever finds a bit set already knows that its setter will
- * make the announcement, or that the guest has yet to look. The flag alone is set by a plain
- * volatile store, there being no atomic exchange of bytes: two senders that both find it clear both
- * notify, which costs a wake-up and loses nothing.
+ * make the announcement, or that the guest has yet to look.
  *
  * <p>The guest can write these words as it likes. They are only ever read as bits and as flags, so
  * that all it can reach is its own deafness.
  */
 final class TwoLevelDelivery implements PortDelivery {
   private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
-  private static final VarHandle BYTE = ValueLayout.JAVA_BYTE.varHandle();
 
   private final MemorySegment memory;
   private final EventTarget target;
@@ -97,11 +94,7 @@ final class TwoLevelDelivery implements PortDelivery {
     if (((long) LONG.getAndBitwiseOr(memory, selector, bit) & bit) != 0) {
       return;
     }
-    long flag = info + SharedInfoLayout.UPCALL_PENDING;
-    if ((byte) BYTE.getVolatile(memory, flag) == 0) {
-      BYTE.setVolatile(memory, flag, (byte) 1);
-      target.upcall(vcpu);
-    }
+    Upcall.raise(memory, target, vcpu);
   }
 
   private static long wordOffset(Port port) {

@@ -1,5 +1,5 @@
 /**
- * Event channels: ports, their binding, and delivery by the two-level ABI. Start at {@link
- * dev.domus.kernel.event.EventChannels}.
+ * Event channels: ports, their binding, and delivery by the two-level and the FIFO ABI. Start at
+ * {@link dev.domus.kernel.event.EventChannels}.
  */
 package dev.domus.kernel.event;

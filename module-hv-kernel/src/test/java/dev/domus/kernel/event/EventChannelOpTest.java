@@ -126,7 +126,7 @@ class EventChannelOpTest {
     assertEquals(-Errno.ENOSYS, call(14, 0));
     assertEquals(-Errno.ENOSYS, call(-1, 0));
     assertEquals(-Errno.EPERM, call(EventChannelLayout.BIND_PIRQ, 1, 0, 0));
-    assertEquals(-Errno.ENOSYS, call(EventChannelLayout.INIT_CONTROL, 1, 0, 0, 0));
+    assertEquals(-Errno.EINVAL, call(EventChannelLayout.INIT_CONTROL, 1, 0, 0, 0));
     assertEquals(-Errno.EOPNOTSUPP, call(EventChannelLayout.EXPAND_ARRAY, 1, 0));
     assertEquals(-Errno.EINVAL, call(EventChannelLayout.SET_PRIORITY, 1, 16));
     assertEquals(-Errno.ENOSYS, call(EventChannelLayout.SET_PRIORITY, 1, 7));
@@ -135,5 +135,62 @@ class EventChannelOpTest {
         guest.hypercall(
             HypercallNumber.EVENT_CHANNEL_OP, EventChannelLayout.SEND, 0xFFFF_8000_0000_0000L));
     assertTrue(domain.mayRun());
+  }
+
+  private long mfn(int pfn) {
+    return machine.control().mfn(domain.domid(), pfn);
+  }
+
+  private long initControl(long mfn, int offset, int vcpu) {
+    return call(
+        EventChannelLayout.INIT_CONTROL, (int) mfn, (int) (mfn >>> 32), offset, vcpu, 0x55555555);
+  }
+
+  private long expand(long mfn) {
+    return call(EventChannelLayout.EXPAND_ARRAY, (int) mfn, (int) (mfn >>> 32));
+  }
+
+  @Test
+  void aGuestGoesOverToFifo() {
+    assertEquals(-Errno.EINVAL, initControl(mfn(3), 0, 0), "a page table");
+    assertEquals(-Errno.EINVAL, initControl(machine.control().mfn(other.domid(), 10), 0, 0));
+    assertEquals(-Errno.EINVAL, initControl(-1, 0, 0));
+    assertEquals(-Errno.ENOENT, initControl(mfn(10), 0, 1));
+    assertEquals(-Errno.EOPNOTSUPP, expand(mfn(11)));
+    assertEquals(0x55555555, word(4), "link_bits is an answer");
+    assertEquals(0, initControl(mfn(10), 128, 0));
+    assertEquals(0x55555511, word(4), "17 bits, and nothing beside the byte");
+    assertEquals(-Errno.EINVAL, expand(mfn(3)));
+    assertEquals(0, expand(mfn(11)));
+    assertEquals(0, call(EventChannelLayout.BIND_IPI, 0, 0));
+    int port = word(1);
+    assertEquals(0, call(EventChannelLayout.SET_PRIORITY, port, 3));
+    assertEquals(-Errno.EINVAL, call(EventChannelLayout.SET_PRIORITY, port, 16));
+    assertEquals(0, call(EventChannelLayout.SEND, port));
+    assertEquals(1 << 3, memory.getInt((10 << 12) + 128));
+    assertEquals(port, memory.getInt((10 << 12) + 128 + 8 + 4 * 3));
+    assertEquals(0xA000_0000, memory.getInt((11 << 12) + 4L * port));
+    assertTrue(domain.vcpu(0).guest().getInt(ARG) == port);
+  }
+
+  @Test
+  void aBadPlaceForLinkBitsChangesNothing() {
+    long arg = READONLY_PAGE + 8 * 200; // unused entries of the level-1 table: zeros
+    assertEquals(
+        -Errno.EFAULT,
+        guest.hypercall(HypercallNumber.EVENT_CHANNEL_OP, EventChannelLayout.INIT_CONTROL, arg));
+    assertEquals(-Errno.EOPNOTSUPP, expand(mfn(11)));
+  }
+
+  /** A page of event words cannot become a page table until the domain has done with it. */
+  @Test
+  void eventPagesAreHeldUntilReset() {
+    assertEquals(0, initControl(mfn(10), 0, 0));
+    assertEquals(0, expand(mfn(11)));
+    long frame = mfn(11);
+    var frames = machine.hypervisor().machineFrames().table();
+    long types = frames.typeCount(frame);
+    assertEquals(0, call(EventChannelLayout.RESET, Domid.SELF));
+    assertEquals(types - 1, frames.typeCount(frame));
   }
 }

@@ -4,8 +4,6 @@ import static dev.domus.kernel.abi.Errno.EEXIST;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOENT;
 import static dev.domus.kernel.abi.Errno.ENOSPC;
-import static dev.domus.kernel.abi.Errno.ENOSYS;
-import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.EPERM;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -283,14 +281,6 @@ class EventChannelsTest {
     }
     assertEquals(Optional.empty(), a.events.status(4096));
     assertEquals(PortStatus.CLOSED, status(a, 63).state());
-  }
-
-  @Test
-  void theFifoAbiIsAnsweredSoThatGuestsFallBack() {
-    assertEquals(-ENOSYS, a.events.initControl(5, 0, 0));
-    assertEquals(-EOPNOTSUPP, a.events.expandArray(5));
-    assertEquals(-EINVAL, a.events.setPriority(1, 16));
-    assertEquals(-ENOSYS, a.events.setPriority(1, 15));
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dev.domus.kernel.event;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.mmu.FrameReferences;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -10,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -18,7 +20,13 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class FakeMachine implements EventDomains {
   private static final int PAGE = 4096;
 
-  private final MemorySegment memory = Arena.ofAuto().allocate(64 * PAGE, PAGE);
+  /** The first frame that a guest may give for its event words. */
+  static final int FIRST_ORDINARY = 16;
+
+  private static final int FRAMES = 512;
+
+  private final MemorySegment memory = Arena.ofAuto().allocate((long) FRAMES * PAGE, PAGE);
+  private final Frames frames = new Frames();
   private final Map<Integer, EventChannels> channels = new ConcurrentHashMap<>();
 
   @Override
@@ -34,6 +42,47 @@ public final class FakeMachine implements EventDomains {
   @Override
   public MemorySegment memory() {
     return memory;
+  }
+
+  @Override
+  public FrameReferences frameReferences() {
+    return frames;
+  }
+
+  /** References taken on a frame and not given back. */
+  int references(long mfn) {
+    return frames.held.get((int) mfn);
+  }
+
+  /** Frames from {@link #FIRST_ORDINARY} on are everybody's; the others are shared info pages. */
+  private static final class Frames implements FrameReferences {
+    final AtomicIntegerArray held = new AtomicIntegerArray(FRAMES);
+
+    @Override
+    public boolean get(int domid, long mfn) {
+      if (mfn < FIRST_ORDINARY || mfn >= FRAMES) {
+        return false;
+      }
+      held.incrementAndGet((int) mfn);
+      return true;
+    }
+
+    @Override
+    public void put(long mfn) {
+      if (held.decrementAndGet((int) mfn) < 0) {
+        throw new AssertionError("put too often: mfn=" + mfn);
+      }
+    }
+
+    @Override
+    public boolean getWritable(int domid, long mfn) {
+      return get(domid, mfn);
+    }
+
+    @Override
+    public void putWritable(long mfn) {
+      put(mfn);
+    }
   }
 
   Guest guest(int domid, int vcpus) {
