@@ -1,9 +1,11 @@
 package dev.domus.jmh;
 
+import dev.domus.kernel.abi.FifoLayout;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.event.EventTarget;
+import dev.domus.kernel.mmu.FrameReferences;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -24,8 +26,9 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * EVTCHNOP_send between two guests, without waking anybody. The floor is one atomic bit operation
- * on guest memory ({@link #floor}): a send needs one if the port is pending, two and three loads if
- * it is not. Run with {@code -prof gc}: nothing may be allocated.
+ * on guest memory ({@link #floor}): by two levels a send needs one if the port is pending, two and
+ * three loads if it is not; by FIFO one and four; beside the two that say that a delivery is under
+ * way. Run with {@code -prof gc}: nothing may be allocated.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -35,12 +38,37 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(value = 2, jvmArgsAppend = "--enable-native-access=ALL-UNNAMED")
 public class EventSend {
   private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
+  private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
   private static final int PAGE = 4096;
+  private static final int FIFO_CONTROL = 4;
+  private static final int FIFO_WORDS = 5;
 
   private Arena arena;
   private MemorySegment memory;
   private EventChannels sender;
   private int port;
+  private int fifoPort;
+  private int fifoFarPort;
+
+  /** Guests get every frame they ask for. */
+  private static final FrameReferences EVERYBODYS =
+      new FrameReferences() {
+        @Override
+        public boolean get(int domid, long mfn) {
+          return true;
+        }
+
+        @Override
+        public void put(long mfn) {}
+
+        @Override
+        public boolean getWritable(int domid, long mfn) {
+          return true;
+        }
+
+        @Override
+        public void putWritable(long mfn) {}
+      };
 
   private record Guest(int domid) implements EventTarget {
     @Override
@@ -69,8 +97,8 @@ public class EventSend {
   @Setup
   public void connect() {
     arena = Arena.ofShared();
-    memory = arena.allocate(4 * PAGE, PAGE);
-    EventChannels[] domains = new EventChannels[3];
+    memory = arena.allocate(8 * PAGE, PAGE);
+    EventChannels[] domains = new EventChannels[4];
     EventDomains lookup =
         new EventDomains() {
           @Override
@@ -87,11 +115,21 @@ public class EventSend {
           public MemorySegment memory() {
             return memory;
           }
+
+          @Override
+          public FrameReferences frameReferences() {
+            return EVERYBODYS;
+          }
         };
     domains[1] = new EventChannels(new Guest(1), lookup);
     domains[2] = new EventChannels(new Guest(2), lookup);
+    domains[3] = new EventChannels(new Guest(3), lookup);
+    domains[3].initControl(FIFO_CONTROL, 0, 0);
+    domains[3].expandArray(FIFO_WORDS);
     sender = domains[1];
     port = sender.bindInterdomain(2, domains[2].allocUnbound(2, 1));
+    fifoFarPort = domains[3].allocUnbound(3, 1);
+    fifoPort = sender.bindInterdomain(3, fifoFarPort);
   }
 
   /** Gives the memory back. */
@@ -120,6 +158,24 @@ public class EventSend {
     memory.set(ValueLayout.JAVA_BYTE, page + SharedInfoLayout.UPCALL_PENDING, (byte) 0);
     LONG.getAndSet(memory, page + SharedInfoLayout.PENDING_SEL, 0L);
     LONG.getAndBitwiseAnd(memory, page + SharedInfoLayout.EVTCHN_PENDING, ~(1L << port));
+    return result;
+  }
+
+  /** {@link #coalesced} to a guest with the FIFO ABI. */
+  @Benchmark
+  public int fifoCoalesced() {
+    return sender.send(fifoPort);
+  }
+
+  /** {@link #delivered} to a guest with the FIFO ABI. */
+  @Benchmark
+  public int fifoDelivered() {
+    int result = sender.send(fifoPort);
+    memory.set(ValueLayout.JAVA_BYTE, 3L * PAGE + SharedInfoLayout.UPCALL_PENDING, (byte) 0);
+    INT.getAndSet(memory, (long) FIFO_CONTROL * PAGE + FifoLayout.READY, 0);
+    long word = (long) FIFO_WORDS * PAGE + 4L * fifoFarPort;
+    INT.compareAndSet(memory, word, FifoLayout.PENDING | FifoLayout.LINKED, FifoLayout.PENDING);
+    INT.getAndBitwiseAnd(memory, word, ~FifoLayout.PENDING);
     return result;
   }
 }
