@@ -121,7 +121,7 @@ static void virtual_interrupts(void) {
     accepted += hv_event_channel_op(EVTCHNOP_INIT_CONTROL, &control) >= 0;
     control.frame = mfn_of_pfn(start_info->nr_pages / 2);
     for (u32 offset = 4; offset != 0; offset = offset * 8) {
-        control.offset = offset == 4 ? 4 : offset * 4096;
+        control.offset = offset == 4 ? 4 : (offset | 1) * 4096; /* never 0 by overflow, which is a good offset */
         accepted += hv_event_channel_op(EVTCHNOP_INIT_CONTROL, &control) >= 0;
     }
     check("control blocks where none can be", accepted == 0, (s64)accepted);
