@@ -29,9 +29,9 @@ public final class EventChannelOp implements Hypercall {
           .done(BIND_VCPU, "bind_vcpu")
           .done(UNMASK, "unmask")
           .done(RESET, "reset")
-          .absent(INIT_CONTROL, "init_control", "FIFO event channels")
-          .refused(EXPAND_ARRAY, "expand_array", "FIFO event channels")
-          .absent(SET_PRIORITY, "set_priority", "FIFO event channels");
+          .done(INIT_CONTROL, "init_control")
+          .done(EXPAND_ARRAY, "expand_array")
+          .done(SET_PRIORITY, "set_priority");
 
   /** Makes the hypercall. */
   public EventChannelOp() {}
