@@ -79,7 +79,8 @@ final class SubopsTest {
     long answer = answer(number, subops, command);
     String what = "%s/%d, listed as %s".formatted(HypercallNumber.name(number), command, state);
     if (number == HypercallNumber.EVENT_CHANNEL_OP && command == EventChannelLayout.SET_PRIORITY) {
-      return () -> assertEquals(-Errno.ENOSYS, answer, "the ABI's answer while there are two levels");
+      return () ->
+          assertEquals(-Errno.ENOSYS, answer, "the ABI's answer while there are two levels");
     }
     return switch (state) {
       case DONE -> () -> assertNotEquals(unknown, answer, what);
