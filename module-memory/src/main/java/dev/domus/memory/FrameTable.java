@@ -9,7 +9,10 @@ import static dev.domus.memory.FrameTableLayout.INT;
 import static dev.domus.memory.FrameTableLayout.LINEAR;
 import static dev.domus.memory.FrameTableLayout.LONG;
 import static dev.domus.memory.FrameTableLayout.OWNER_SHIFT;
+import static dev.domus.memory.FrameTableLayout.PARTIAL;
 import static dev.domus.memory.FrameTableLayout.PINNED;
+import static dev.domus.memory.FrameTableLayout.PROGRESS;
+import static dev.domus.memory.FrameTableLayout.PROGRESS_SHIFT;
 import static dev.domus.memory.FrameTableLayout.SPECIAL;
 import static dev.domus.memory.FrameTableLayout.STAMP;
 import static dev.domus.memory.FrameTableLayout.TYPE;
@@ -38,22 +41,33 @@ import java.lang.foreign.MemorySegment;
  *
  * <pre>
  *        take(writable)                        take(table)
- *   +--------------------+   count 0   +------------------------+
- *   |                    |  any type   |                        |
- *   v                    +-------------+                        v
- *  WRITABLE n            ^      ^   ^                      T 1 BUSY (validating)
- *   |  take: n+1         |      |   |   validationFailed    |  |
- *   |  put:  n-1         |      |   +-----------------------+  | validated
- *   +--------------------+      |                              v
- *          last put             | devalidated          T n VALIDATED  take: n+1, put: n-1
- *                               |                              |
- *                        T 1 BUSY (devalidating) <-------------+ last put of a page table
+ *   +--------------------+   count 0   +-------------------------+
+ *   |                    |  any type   |                         |
+ *   v                    +-------------+                         v
+ *  WRITABLE n            ^          ^                       T 1 BUSY &lt;-------------+ take(T),
+ *   |  take: n+1         |          | validationFailed,     |  ^  |              | takePartial
+ *   |  put:  n-1         |          | devalidated           |  |  |  park        |
+ *   +--------------------+          +-----------------------+  |  +----> T 1 PARTIAL
+ *          last put                              last put      |  | validated    e entries held
+ *                                                of a table    |  v
+ *                                                            T n VALIDATED  take: n+1, put: n-1
  * </pre>
  *
  * BUSY is exclusive: nobody else can take or put a type reference, so the contents of a table do
  * not change under the thread that validates or takes it apart, and only that thread leaves the
  * state. A descriptor page needs no taking apart; like a writable frame it keeps its type and
  * VALIDATED at count 0, so the same use again costs one CAS.
+ *
+ * <h2>PARTIAL</h2>
+ *
+ * A table with much below it is validated, and taken apart, in steps. Between two of them it is
+ * PARTIAL: its first {@link #progress} entries hold what entries of a validated table hold, the
+ * others hold nothing. There is no direction in it: from any PARTIAL state one can go on upwards to
+ * VALIDATED, or downwards to no use at all. The state has the frame's one type reference and a
+ * general reference for itself, not for whoever left it so; therefore nobody can use the frame as
+ * anything else meanwhile, it cannot be freed, and nothing is lost if nobody comes back. Whoever
+ * takes the same type goes on where it stopped; whoever else needs the frame, or destroys its
+ * owner, takes it with {@link #takePartial} and undoes it.
  *
  * <h2>Ordering</h2>
  *
@@ -99,6 +113,12 @@ public final class FrameTable implements AutoCloseable {
    */
   public static final int REFUSED = -1;
 
+  /**
+   * Result of {@link #takeType}: taken and BUSY as for {@link #MUST_VALIDATE}, but the first {@link
+   * #progress} entries hold their references already.
+   */
+  public static final int MUST_RESUME = 2;
+
   /** Result of {@link #putType}: others remain. */
   public static final int KEPT = 0;
 
@@ -111,11 +131,15 @@ public final class FrameTable implements AutoCloseable {
    */
   public static final int MUST_DEVALIDATE = 2;
 
+  /** The last reference that a count has room for is for {@link #park}, which cannot be refused. */
+  private static final long GET_LIMIT = COUNT - 1;
+
   private static final int IN_USE =
       31; // value of the free field of frames that the allocator has handed out
 
   private final HostMemory host;
   private final MemorySegment table;
+  private final LinearCounts linear;
   private final long frames;
 
   /**
@@ -129,11 +153,17 @@ public final class FrameTable implements AutoCloseable {
     this.frames = frames;
     host = HostMemory.confidential("the frame table", frames << FrameTableLayout.ENTRY_SHIFT);
     table = host.segment();
+    linear = new LinearCounts(table, frames);
   }
 
   /** The entries, for the allocator's part of them. */
   MemorySegment entries() {
     return table;
+  }
+
+  /** The counts of linear page-table entries. */
+  public LinearCounts linear() {
+    return linear;
   }
 
   /** Number of frames. */
@@ -220,7 +250,7 @@ public final class FrameTable implements AutoCloseable {
     while (true) {
       long use = use(mfn);
       long count = use & COUNT;
-      if (count == 0 || count == COUNT || ownerOf(use) != domid) {
+      if (count == 0 || count >= GET_LIMIT || ownerOf(use) != domid) {
         return false;
       }
       if (casUse(mfn, use, use + 1)) {
@@ -328,7 +358,7 @@ public final class FrameTable implements AutoCloseable {
    * Takes a type reference. The caller holds a general reference.
    *
    * @param type {@link #L1} to {@link #WRITABLE}
-   * @return {@link #TAKEN}, {@link #MUST_VALIDATE} or {@link #REFUSED}
+   * @return {@link #TAKEN}, {@link #MUST_VALIDATE}, {@link #MUST_RESUME} or {@link #REFUSED}
    */
   public int takeType(long mfn, int type) {
     while (true) {
@@ -345,6 +375,11 @@ public final class FrameTable implements AutoCloseable {
         }
       } else if (!same || (word & BUSY) != 0 || count == COUNT) {
         return REFUSED;
+      } else if ((word & PARTIAL) != 0) {
+        if (casType(mfn, word, word ^ (PARTIAL | BUSY))) {
+          putStates(mfn);
+          return MUST_RESUME;
+        }
       } else if (casType(mfn, word, word + 1)) {
         return TAKEN;
       }
@@ -372,6 +407,57 @@ public final class FrameTable implements AutoCloseable {
     leaveBusy(mfn, 0);
   }
 
+  /**
+   * Leaves BUSY for PARTIAL. The caller's type reference becomes the state's, and the state takes a
+   * general reference of its own.
+   *
+   * @param entries how many of the table's entries, from the first on, hold their references; 0 to
+   *     512
+   */
+  public void park(long mfn, int entries) {
+    long use = use(mfn);
+    while ((use & COUNT) != COUNT && !casUse(mfn, use, use + 1)) {
+      use = use(mfn);
+    }
+    leaveBusy(mfn, PARTIAL | (long) entries << PROGRESS_SHIFT | 1);
+  }
+
+  /**
+   * Makes a PARTIAL frame BUSY, whatever its type, for a caller who undoes it, and who calls {@link
+   * #devalidated} or {@link #park} in the end. The caller holds a general reference.
+   *
+   * @return false if it is not PARTIAL
+   */
+  public boolean takePartial(long mfn) {
+    while (true) {
+      long word = typeWord(mfn);
+      if ((word & PARTIAL) == 0) {
+        return false;
+      }
+      if (casType(mfn, word, word ^ (PARTIAL | BUSY))) {
+        putStates(mfn);
+        return true;
+      }
+    }
+  }
+
+  /** Puts the general reference of a PARTIAL state that has just been left; never the last one. */
+  private void putStates(long mfn) {
+    if (put(mfn)) {
+      throw broken("partial state taken without a reference", mfn);
+    }
+  }
+
+  /** Says whether the frame is partly validated and left so. */
+  public boolean isPartial(long mfn) {
+    return (typeWord(mfn) & PARTIAL) != 0;
+  }
+
+  /** How many entries of a PARTIAL frame, or of one BUSY after that, hold their references. */
+  public int progress(long mfn) {
+    return (int) ((typeWord(mfn) & PROGRESS) >>> PROGRESS_SHIFT);
+  }
+
   private void leaveBusy(long mfn, long state) {
     long word = typeWord(mfn);
     if ((word & BUSY) == 0 || !casType(mfn, word, word & (0xFL << TYPE_SHIFT) | state)) {
@@ -389,7 +475,7 @@ public final class FrameTable implements AutoCloseable {
       long word = typeWord(mfn);
       long count = word & COUNT;
       int type = (int) (word >>> TYPE_SHIFT);
-      if (count == 0 || (word & BUSY) != 0) {
+      if (count == 0 || (word & (BUSY | PARTIAL)) != 0) {
         throw broken("type reference put that nobody took", mfn);
       }
       if (count == 1 && type >= L1 && type <= L4) {
@@ -433,66 +519,6 @@ public final class FrameTable implements AutoCloseable {
     }
   }
 
-  // ---- linear page tables ----
-
-  /**
-   * How many linear entries the table holds (positive) or how many elsewhere point at it
-   * (negative).
-   */
-  public int linearCount(long mfn) {
-    return (int) INT.getVolatile(table, checked(mfn) + LINEAR);
-  }
-
-  /**
-   * Counts a linear entry in a table; false if the table is itself the target of one, or has too
-   * many.
-   */
-  public boolean addLinearEntry(long mfn) {
-    return addLinear(mfn, 1);
-  }
-
-  /**
-   * Counts a linear use of a table; false if the table itself contains linear entries, or is used
-   * too often.
-   */
-  public boolean addLinearUse(long mfn) {
-    return addLinear(mfn, -1);
-  }
-
-  /** Takes back {@link #addLinearEntry}. */
-  public void removeLinearEntry(long mfn) {
-    removeLinear(mfn, 1);
-  }
-
-  /** Takes back {@link #addLinearUse}. */
-  public void removeLinearUse(long mfn) {
-    removeLinear(mfn, -1);
-  }
-
-  private boolean addLinear(long mfn, int sign) {
-    while (true) {
-      int count = linearCount(mfn);
-      if (count * (long) sign < 0 || count == Integer.MAX_VALUE || count == -Integer.MAX_VALUE) {
-        return false;
-      }
-      if (INT.compareAndSet(table, at(mfn) + LINEAR, count, count + sign)) {
-        return true;
-      }
-    }
-  }
-
-  private void removeLinear(long mfn, int sign) {
-    while (true) {
-      int count = linearCount(mfn);
-      if (count * (long) sign <= 0) {
-        throw broken("linear count put that nobody took", mfn);
-      }
-      if (INT.compareAndSet(table, at(mfn) + LINEAR, count, count - sign)) {
-        return;
-      }
-    }
-  }
-
   // ---- for the kernel's TLB protocol ----
 
   /** The stamp that {@link #setTlbStamp} left. */
@@ -517,7 +543,7 @@ public final class FrameTable implements AutoCloseable {
     String type =
         new String[] {"none", "L1", "L2", "L3", "L4", "segdesc", "writable"}
             [(int) (word >>> TYPE_SHIFT)];
-    return "mfn=0x%x owner=0x%x references=%d%s type=%s typeCount=%d%s%s%s linear=%d"
+    return "mfn=0x%x owner=0x%x references=%d%s type=%s typeCount=%d%s%s%s%s linear=%d"
         .formatted(
             mfn,
             owner(mfn),
@@ -528,7 +554,8 @@ public final class FrameTable implements AutoCloseable {
             (word & VALIDATED) != 0 ? " validated" : "",
             (word & PINNED) != 0 ? " pinned" : "",
             (word & BUSY) != 0 ? " busy" : "",
-            linearCount(mfn));
+            (word & PARTIAL) != 0 ? " partial, entries held=" + progress(mfn) : "",
+            linear.count(mfn));
   }
 
   @Override

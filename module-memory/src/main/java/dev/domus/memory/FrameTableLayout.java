@@ -15,10 +15,10 @@ import java.lang.invoke.VarHandle;
  *     +----------------+--+--+--+-------+--------------+--------------------------------+
  *  0  | owner ^ 0x7FF4 |AL|DI|SP| free  |      0       |        references              |  use
  *     +----------------+--+--+--+-------+--------------+--------------------------------+
- *      63   60 59 58 57                              32 31                             0
- *     +-------+--+--+--+-------------------------------+--------------------------------+
- *  8  | type  |PI|VA|BU|               0               |        type references         |  type
- *     +-------+--+--+--+-------------------------------+--------------------------------+
+ *      63   60 59 58 57 56           41              32 31                             0
+ *     +-------+--+--+--+--+----------+-----------------+--------------------------------+
+ *  8  | type  |PI|VA|BU|PA|    0     |    progress     |        type references         |  type
+ *     +-------+--+--+--+--+----------+-----------------+--------------------------------+
  * 16  |     TLB stamp (unsigned)                       |  linear count (signed)         |
  *     +------------------------------------------------+--------------------------------+
  * 24  |     previous of a free list                    |  next of a free list           |
@@ -27,8 +27,9 @@ import java.lang.invoke.VarHandle;
  *
  * <p>AL allocated · DI dirty: holds what an earlier owner wrote · SP special: made by the
  * hypervisor for its owner · free: order + 1 if the frame heads a free block · PI pinned · VA
- * validated · BU busy: being validated or devalidated. An entry of zeros is a free, clean frame of
- * nobody that heads no block, so a fresh table needs no initialization.
+ * validated · BU busy: being validated or devalidated · PA partial: validated up to progress
+ * entries. An entry of zeros is a free, clean frame of nobody that heads no block, so a fresh table
+ * needs no initialization.
  */
 final class FrameTableLayout {
   static final StructLayout ENTRY =
@@ -66,6 +67,9 @@ final class FrameTableLayout {
   static final long PINNED = 1L << 59;
   static final long VALIDATED = 1L << 58;
   static final long BUSY = 1L << 57;
+  static final long PARTIAL = 1L << 56;
+  static final int PROGRESS_SHIFT = 32;
+  static final long PROGRESS = 0x3FFL << PROGRESS_SHIFT;
 
   private FrameTableLayout() {}
 

@@ -9,6 +9,7 @@ import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.mmu.AddressSpaces;
+import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
 import dev.domus.kernel.time.Runstate;
 import dev.domus.kernel.time.VcpuTimers;
@@ -88,6 +89,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final TrapState traps = new TrapState();
   private final PolledPorts polledPorts = new PolledPorts();
   private final Continuation continuation = new Continuation();
+  private final TableWork tableWork = new TableWork(this::mustPreempt);
   private final VcpuTimers timers;
   private final Runstate runstate;
   private final VcpuEngine engine;
@@ -274,6 +276,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** What is left of a hypercall that is to be continued. */
   public Continuation continuation() {
     return continuation;
+  }
+
+  /** How far its hypercalls have got with page tables. */
+  public TableWork tableWork() {
+    return tableWork;
   }
 
   /** Ends the slice after the present hypercall; called by the vCPU's own thread. */

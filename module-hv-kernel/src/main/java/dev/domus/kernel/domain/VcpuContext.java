@@ -3,6 +3,7 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.trap.DebugRegisters;
 import dev.domus.kernel.trap.TrapState;
 import dev.domus.memory.paging.Pte;
@@ -27,13 +28,17 @@ public final class VcpuContext {
    * @param v the calling vCPU
    * @param target the vCPU to set up
    * @param arg address of the vcpu_guest_context
-   * @return 0 or a negated error number
+   * @return 0, a negated error number, or {@link TableWork#RESTART}: the same call is to be made
+   *     again
    */
   public static long initialise(Vcpu v, Vcpu target, long arg) {
     return initialise(v, target, arg, false);
   }
 
   private static long initialise(Vcpu v, Vcpu target, long arg, boolean upIfOnline) {
+    if (!v.tableWork().finish()) {
+      return TableWork.RESTART;
+    }
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
     }
@@ -41,7 +46,7 @@ public final class VcpuContext {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
-        long result = target.initialised() ? -Errno.EEXIST : apply(target, context);
+        long result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
         long flags = at(context, VcpuGuestContextLayout.FLAGS);
         if (result == 0 && upIfOnline && (flags & VcpuGuestContextLayout.ONLINE) != 0) {
           target.up();
@@ -58,7 +63,8 @@ public final class VcpuContext {
    * @param v the calling vCPU
    * @param target the vCPU to set up; its domain does not run
    * @param arg address of the vcpu_guest_context in the caller's memory
-   * @return 0 or a negated error number
+   * @return 0, a negated error number, or {@link TableWork#RESTART}: the same call is to be made
+   *     again
    */
   public static long set(Vcpu v, Vcpu target, long arg) {
     return initialise(v, target, arg, true);
@@ -109,7 +115,7 @@ public final class VcpuContext {
     c.set(ValueLayout.JAVA_LONG, offset, value);
   }
 
-  private static long apply(Vcpu target, MemorySegment c) {
+  private static long apply(Vcpu v, Vcpu target, MemorySegment c) {
     long rip = at(c, VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RIP);
     long fsBase = at(c, VcpuGuestContextLayout.FS_BASE);
     long gsKernel = at(c, VcpuGuestContextLayout.GS_BASE_KERNEL);
@@ -150,6 +156,7 @@ public final class VcpuContext {
         target
             .domain()
             .mmu()
+            .roots()
             .setUpVcpu(
                 target,
                 at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
@@ -157,7 +164,8 @@ public final class VcpuContext {
                 gdtFrames,
                 (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
                 at(c, VcpuGuestContextLayout.LDT_BASE),
-                (int) at(c, VcpuGuestContextLayout.LDT_ENTRIES));
+                (int) at(c, VcpuGuestContextLayout.LDT_ENTRIES),
+                v.tableWork());
     if (error != 0) {
       return error;
     }

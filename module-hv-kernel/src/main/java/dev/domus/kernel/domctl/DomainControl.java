@@ -22,6 +22,7 @@ import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.mmu.MachineFrames;
+import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
@@ -195,12 +196,10 @@ public final class DomainControl implements Control {
   @Override
   public void pinTable(int domid, int level, long mfn) {
     require(level >= 1 && level <= 4, "level", level, "1 to 4");
-    check(
-        target(Operation.CHANGE_TABLES, domid).mmu().pin(level, mfn),
-        "page table refused: domid=%d level=%d mfn=0x%x",
-        domid,
-        level,
-        mfn);
+    TableWork work = TableWork.toTheEnd();
+    int result = target(Operation.CHANGE_TABLES, domid).mmu().roots().pin(level, mfn, work);
+    work.finish();
+    check(result, "page table refused: domid=%d level=%d mfn=0x%x", domid, level, mfn);
   }
 
   @Override
@@ -211,11 +210,10 @@ public final class DomainControl implements Control {
       throw new HypercallException(Errno.EEXIST, "vCPU 0 has been set up already: domid=" + domid);
     }
     require(Pte.isCanonical(start.rip()), "rip", start.rip(), "a canonical address");
-    check(
-        domain.mmu().newBasePointer(v, start.pageTableMfn()),
-        "base pointer refused: domid=%d mfn=0x%x",
-        domid,
-        start.pageTableMfn());
+    TableWork work = TableWork.toTheEnd();
+    int result = domain.mmu().roots().newBasePointer(v, start.pageTableMfn(), work);
+    work.finish();
+    check(result, "base pointer refused: domid=%d mfn=0x%x", domid, start.pageTableMfn());
     CpuState s = v.state();
     s.rip = start.rip();
     s.gpr[CpuState.RSP] = start.rsp();

@@ -16,6 +16,7 @@ import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.domain.VcpuContext;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
+import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameTable;
 import java.lang.foreign.Arena;
@@ -181,7 +182,7 @@ public final class DomctlOp implements Hypercall {
       case MAX_MEM -> control.target(command, domid).mmu().setMaxPages(a.getLong(0) >>> 2);
       case SET_VCPU_CONTEXT -> {
         refuse(self);
-        return setContext(vcpu(control, command, domid, a), a);
+        return setContext(vcpu(control, command, domid, a), a, op);
       }
       case GET_VCPU_CONTEXT -> {
         refuse(self);
@@ -332,10 +333,15 @@ public final class DomctlOp implements Hypercall {
 
   // ---- building
 
-  private static long setContext(Vcpu vcpu, Argument a) {
+  private static long setContext(Vcpu vcpu, Argument a, long op) {
     vcpu.domain().pause();
     try {
-      return VcpuContext.set(a.caller(), vcpu, a.getLong(CONTEXT));
+      long result = VcpuContext.set(a.caller(), vcpu, a.getLong(CONTEXT));
+      if (result != TableWork.RESTART) {
+        return result;
+      }
+      a.caller().continuation().leave(op, 0);
+      return CONTINUE;
     } finally {
       vcpu.domain().unpause();
     }

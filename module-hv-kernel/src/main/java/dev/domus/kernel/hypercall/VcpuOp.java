@@ -5,6 +5,7 @@ import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.domain.VcpuContext;
 import dev.domus.kernel.domain.VcpuInfoPage;
+import dev.domus.kernel.mmu.TableWork;
 
 /** vcpu_op (24) and set_timer_op (15) (xen-pv-abi.md, 11.2 and 11.3). */
 final class VcpuOp implements Hypercall {
@@ -42,7 +43,14 @@ final class VcpuOp implements Hypercall {
       return -Errno.ENOENT;
     }
     return switch ((int) command) {
-      case 0 -> VcpuContext.initialise(v, target, arg);
+      case 0 -> {
+        long result = VcpuContext.initialise(v, target, arg);
+        if (result == TableWork.RESTART) {
+          v.continuation().leave(command, id);
+          yield CONTINUE;
+        }
+        yield result;
+      }
       case 1 -> up(target);
       case 2 -> down(v, target);
       case 3 -> target.online() ? 1 : 0;

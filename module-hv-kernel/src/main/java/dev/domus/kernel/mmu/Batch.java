@@ -18,6 +18,12 @@ import dev.domus.kernel.hypercall.Hypercall;
  * (xen-pv-abi.md, 4.1). Bit 31 of the count then says that {@code done} holds what has been done
  * before. A request that takes a tree of page tables in use, or apart, is long by itself: after
  * each of these the clock is looked at, after plain ones once in {@value #PREEMPTION_CHECK}.
+ *
+ * <p><b>Long requests</b> are interrupted in themselves ({@link TableWork}). One that answers
+ * RESTART has not been done and is the first of the rest. One that is done, or has failed, may have
+ * left tables to take apart; then the rest is what follows it (nothing after an error), and the
+ * next execution begins with what was left. The array of a continuation of no requests is the
+ * result that it has. All this is the guest's to change, but what is left to do is not in it.
  */
 final class Batch {
   private static final long PREEMPTED = 1L << 31;
@@ -34,7 +40,8 @@ final class Batch {
      * @param at its address in guest memory
      * @param tables the domain whose page tables are meant
      * @param target id of the domain whose frames are meant
-     * @return 0, {@link EntryUpdates#FLUSH_DUE}, or a negated error number
+     * @return 0, {@link EntryUpdates#FLUSH_DUE}, {@link TableWork#RESTART} or a negated error
+     *     number
      */
     int carryOut(Vcpu v, long at, Mmu tables, int target);
   }
@@ -63,6 +70,14 @@ final class Batch {
     if (done != 0) {
       v.guest().requireWritable(done, 4);
     }
+    TableWork work = v.tableWork();
+    if (work.isUnfinished() && !work.finish()) {
+      v.continuation().leave(array, count);
+      return Hypercall.CONTINUE;
+    }
+    if (count == PREEMPTED) {
+      return Math.min((int) array, 0); // the result of what has been done before
+    }
     boolean flushDue = false;
     int error = 0;
     long i = 0;
@@ -75,6 +90,19 @@ final class Batch {
         }
         error = request.carryOut(v, array + i * size, tables, target);
         flushDue |= error == EntryUpdates.FLUSH_DUE;
+        if (error == TableWork.RESTART) {
+          return preempt(v, array + i * size, total - i, done, before + i);
+        }
+        if (work.isUnfinished() && !work.finish()) {
+          return error < 0
+              ? preempt(v, error, 0, done, before + i)
+              : preempt(
+                  v,
+                  i + 1 == total ? 0 : array + (i + 1) * size,
+                  total - i - 1,
+                  done,
+                  before + i + 1);
+        }
       }
     } catch (GuestFault unreadable) {
       error = -unreadable.errno();

@@ -3,7 +3,6 @@ package dev.domus.kernel.mmu;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 
 import dev.domus.kernel.abi.VcpuGuestContextLayout;
-import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.paging.PageWalk;
 import java.lang.foreign.MemorySegment;
@@ -98,9 +97,9 @@ final class DescriptorTables {
     }
     int count = Math.ceilDiv(entries, ENTRIES_A_FRAME);
     for (int i = 0; i < count; i++) {
-      if (types.get(mfns[i], FrameTable.SEGDESC) != 0) {
+      if (types.getDescriptors(mfns[i]) != 0) {
         while (--i >= 0) {
-          types.put(mfns[i]);
+          types.putDescriptors(mfns[i]);
         }
         return -EINVAL;
       }
@@ -113,7 +112,7 @@ final class DescriptorTables {
 
   private void dropGdt() {
     for (int i = 0; i < gdtFrameCount; i++) {
-      types.put(gdtFrames[i]);
+      types.putDescriptors(gdtFrames[i]);
     }
     gdtFrameCount = 0;
   }
@@ -139,7 +138,7 @@ final class DescriptorTables {
   void detachLdt() {
     for (int i = 0; i < ldtFrames.length; i++) {
       if (ldtFrames[i] != NONE) {
-        types.put(ldtFrames[i]);
+        types.putDescriptors(ldtFrames[i]);
         ldtFrames[i] = NONE;
       }
     }
@@ -163,7 +162,7 @@ final class DescriptorTables {
       return false;
     }
     long mfn = PageWalk.frameAddress(translation) >>> MachineMemory.FRAME_SHIFT;
-    if (types.get(mfn, FrameTable.SEGDESC) != 0) {
+    if (types.getDescriptors(mfn) != 0) {
       return false;
     }
     ldtFrames[page] = mfn;

@@ -66,28 +66,33 @@ final class EntryUpdates {
    * @param va any value
    * @param entry the new leaf
    * @param targetOwner who has to own the frame that it maps
+   * @return 0, {@link TableWork#RESTART} or a negated error number
    */
-  int updateMapping(AddressSpaces v, long va, long entry, int targetOwner) {
+  int updateMapping(AddressSpaces v, long va, long entry, int targetOwner, TableWork work) {
     if (!GuestRange.isOk(va, 1) || v.kernelTable() < 0) {
       return -EINVAL;
     }
-    mmu.lock();
-    try {
-      long place = leafPlace(v.kernelTable(), va);
-      return place == NO_PLACE ? -EINVAL : updateLeaf(place, entry, targetOwner);
-    } finally {
-      mmu.unlock();
-    }
+    int result;
+    do {
+      mmu.lock();
+      try {
+        long place = leafPlace(v.kernelTable(), va);
+        result = place == NO_PLACE ? -EINVAL : updateLeaf(place, entry, targetOwner, work);
+      } finally {
+        mmu.unlock();
+      }
+    } while (mmu.goesOn(result, work));
+    return result;
   }
 
-  private int updateLeaf(long place, long entry, int targetOwner) {
+  private int updateLeaf(long place, long entry, int targetOwner, TableWork work) {
     long table = place >>> MachineMemory.FRAME_SHIFT;
     if (!frames.get(table, domid)) {
       return -EINVAL;
     }
     int error =
         frames.isInUseAs(table, FrameTable.L1)
-            ? types.replace(table, 1, indexOf(place), entry, targetOwner, false)
+            ? types.replace(table, 1, indexOf(place), entry, targetOwner, false, work)
             : -EINVAL; // reached through a linear entry: a leaf of that view is an entry of a
     // higher table
     machine.put(table);
@@ -101,33 +106,39 @@ final class EntryUpdates {
    * @param ma aligned to 8
    * @param targetOwner who has to own what a leaf maps
    * @param preserveAd whether accessed and dirty bits survive
-   * @return 0, {@link #FLUSH_DUE} or a negated error number
+   * @return 0, {@link #FLUSH_DUE}, {@link TableWork#RESTART} or a negated error number; unless it
+   *     is RESTART there may be {@linkplain TableWork#isUnfinished work left}
    */
-  int update(long ma, long entry, int targetOwner, boolean preserveAd) {
+  int update(long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
     long mfn = ma >>> MachineMemory.FRAME_SHIFT;
-    mmu.lock();
-    try {
-      if (mmu.isDying() || !frames.get(mfn, domid)) {
-        return -EINVAL;
+    int result;
+    do {
+      mmu.lock();
+      try {
+        if (mmu.isDying() || !frames.get(mfn, domid)) {
+          return -EINVAL;
+        }
+        result = updateFrame(mfn, ma, entry, targetOwner, preserveAd, work);
+        machine.put(mfn);
+      } finally {
+        mmu.unlock();
       }
-      int error = updateFrame(mfn, ma, entry, targetOwner, preserveAd);
-      machine.put(mfn);
-      return error;
-    } finally {
-      mmu.unlock();
-    }
+    } while (mmu.goesOn(result, work));
+    return result;
   }
 
-  private int updateFrame(long mfn, long ma, long entry, int targetOwner, boolean preserveAd) {
+  private int updateFrame(
+      long mfn, long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
     int level = frames.type(mfn);
     if (level >= FrameTable.L1 && level <= FrameTable.L4 && frames.isInUseAs(mfn, level)) {
-      int error = types.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd);
+      int error = types.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd, work);
       // Above the leaves there are paging-structure caches, and linear views of what was below
       // (XSA-286).
       return error == 0 && level > 1 ? FLUSH_DUE : error;
     }
-    if (frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
-      return -EINVAL;
+    int error = types.takeWritable(mfn, work);
+    if (error != 0) {
+      return error == TableWork.RESTART ? error : -EINVAL;
     }
     store(mfn, ma, entry);
     frames.putType(mfn);
@@ -144,17 +155,22 @@ final class EntryUpdates {
    *
    * @param table a frame on which the caller holds a general reference
    * @param old what the guest has read
-   * @return 0, {@link TableTypes#CHANGED} or a negated error number
+   * @return 0, {@link TableTypes#CHANGED}, {@link TableWork#RESTART} or a negated error number
    */
-  int compareAndUpdateLeaf(long table, int index, long old, long entry) {
-    mmu.lock();
-    try {
-      return frames.isInUseAs(table, FrameTable.L1)
-          ? types.compareAndReplaceLeaf(table, index, old, entry)
-          : -EINVAL;
-    } finally {
-      mmu.unlock();
-    }
+  int compareAndUpdateLeaf(long table, int index, long old, long entry, TableWork work) {
+    int result;
+    do {
+      mmu.lock();
+      try {
+        result =
+            frames.isInUseAs(table, FrameTable.L1)
+                ? types.compareAndReplaceLeaf(table, index, old, entry, work)
+                : -EINVAL;
+      } finally {
+        mmu.unlock();
+      }
+    } while (mmu.goesOn(result, work));
+    return result;
   }
 
   private static int indexOf(long place) {
@@ -252,7 +268,7 @@ final class EntryUpdates {
     long old = types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), entry);
     if (EntryRules.isPresent(old)) {
       types.stale(Pte.mfn(old));
-      types.putEntry(place >>> MachineMemory.FRAME_SHIFT, 1, old);
+      types.putLeaf(old);
     }
   }
 
@@ -266,13 +282,17 @@ final class EntryUpdates {
     }
     mmu.lock();
     try {
-      int type = frames.type(mfn) == FrameTable.SEGDESC ? FrameTable.SEGDESC : FrameTable.WRITABLE;
-      int error = types.get(mfn, type);
-      if (error == 0) {
-        store(mfn, ma, fixed);
-        types.put(mfn);
+      boolean live = frames.type(mfn) == FrameTable.SEGDESC;
+      if (live ? types.getDescriptors(mfn) != 0 : !machine.getWritable(domid, mfn)) {
+        return -EINVAL;
       }
-      return error;
+      store(mfn, ma, fixed);
+      if (live) {
+        types.putDescriptors(mfn);
+      } else {
+        machine.putWritable(mfn);
+      }
+      return 0;
     } finally {
       mmu.unlock();
       machine.put(mfn);

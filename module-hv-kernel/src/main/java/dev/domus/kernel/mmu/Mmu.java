@@ -9,7 +9,6 @@ import dev.domus.memory.MachineMemory;
 import dev.domus.memory.PhysToMachine;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -44,7 +43,8 @@ public final class Mmu {
   private final EntryUpdates entries;
   private final PhysToMachine p2m;
   private final DescriptorTables[] descriptors;
-  private final ReentrantLock lock = new ReentrantLock();
+  private final TableRoots roots;
+  private final MmuLock lock = new MmuLock();
 
   /** Frames that count as the domain's memory, and all that bear its id. */
   private final AtomicLong pages = new AtomicLong(), owned = new AtomicLong();
@@ -72,13 +72,14 @@ public final class Mmu {
     memory = machine.memory();
     tlb = new DomainTlb(flushAllVcpus);
     io = new IoRights(tlb::flush);
-    types = new TableTypes(domid, machine, tlb, io);
+    types = new TableTypes(domid, machine, tlb, io, lock);
     entries = new EntryUpdates(this, types);
     p2m = new PhysToMachine(Math.min(maxPages, MachineMemory.MAX_FRAMES));
     descriptors = new DescriptorTables[vcpus];
     for (int i = 0; i < vcpus; i++) {
       descriptors[i] = new DescriptorTables(memory, types);
     }
+    roots = new TableRoots(this, types, lock);
     machine.register(this);
   }
 
@@ -128,6 +129,15 @@ public final class Mmu {
 
   TableTypes types() {
     return types;
+  }
+
+  /** Pins and base pointers. */
+  public TableRoots roots() {
+    return roots;
+  }
+
+  boolean isDying() {
+    return dying;
   }
 
   DescriptorTables descriptors(int vcpu) {
@@ -337,158 +347,6 @@ public final class Mmu {
     }
   }
 
-  // ---- pins and base pointers ----
-
-  /**
-   * Pins a page table, validating it if need be.
-   *
-   * @param level 1 to 4
-   */
-  public int pin(int level, long mfn) {
-    lock.lock();
-    try {
-      if (dying) {
-        return -EINVAL;
-      }
-      int error = types.get(mfn, level);
-      if (error == 0 && !frames.pin(mfn)) {
-        types.put(mfn);
-        error = -EINVAL;
-      }
-      return error;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Takes a pin away; the table ceases to be one if nothing else uses it. */
-  public int unpin(long mfn) {
-    lock.lock();
-    try {
-      if (!frames.get(mfn, domid)) {
-        return -EINVAL;
-      }
-      boolean pinned = frames.unpin(mfn);
-      if (pinned) {
-        types.put(mfn);
-      }
-      machine.put(mfn);
-      return pinned ? 0 : -EINVAL;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Makes an L4 table the kernel's base pointer of a vCPU, and drops its translations. */
-  public int newBasePointer(AddressSpaces v, long mfn) {
-    lock.lock();
-    try {
-      long old = v.kernelTable();
-      if (dying || mfn < 0) {
-        return -EINVAL;
-      }
-      if (mfn == old) {
-        v.setKernelTable(mfn);
-        return 0;
-      }
-      int error = types.get(mfn, FrameTable.L4);
-      if (error != 0) {
-        return error;
-      }
-      descriptors[v.id()].detachLdt();
-      types.showM2p(mfn, true);
-      v.setKernelTable(mfn);
-      dropBasePointer(old);
-      return 0;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * Makes an L4 table the user's base pointer of a vCPU.
-   *
-   * @param mfn the table, or 0 for none
-   * @param m2pVisible whether guest user mode sees the M2P
-   */
-  public int newUserBasePointer(AddressSpaces v, long mfn, boolean m2pVisible) {
-    lock.lock();
-    try {
-      long old = v.userTable();
-      if (mfn == old || mfn == 0 && old < 0) {
-        return 0;
-      }
-      if (mfn != 0) {
-        int error = types.get(mfn, FrameTable.L4);
-        if (error != 0) {
-          return error;
-        }
-        types.showM2p(mfn, m2pVisible || mfn == v.kernelTable());
-      }
-      v.setUserTable(mfn == 0 ? -1 : mfn);
-      dropBasePointer(old);
-      return 0;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void dropBasePointer(long mfn) {
-    if (mfn >= 0) {
-      frames.setTlbStamp(mfn, tlb.now());
-      types.put(mfn);
-    }
-  }
-
-  /**
-   * Gives a vCPU that does not run its base pointers and descriptor tables, all or none.
-   *
-   * @param userTable 0 for none
-   * @param gdtFrames at least as many as the entries need
-   */
-  public int setUpVcpu(
-      AddressSpaces v,
-      long kernelTable,
-      long userTable,
-      long[] gdtFrames,
-      int gdtEntries,
-      long ldtBase,
-      int ldtEntries) {
-    if (gdtEntries < 0
-        || gdtEntries > SegmentDescriptors.GUEST_ENTRIES
-        || !DescriptorTables.ldtAllowed(ldtBase, ldtEntries)) {
-      return -EINVAL;
-    }
-    lock.lock();
-    try {
-      int error = dying ? -EINVAL : types.get(kernelTable, FrameTable.L4);
-      if (error != 0) {
-        return error;
-      }
-      error = userTable == 0 ? 0 : types.get(userTable, FrameTable.L4);
-      if (error == 0) {
-        error = descriptors[v.id()].setGdt(gdtFrames, gdtEntries);
-        if (error != 0 && userTable != 0) {
-          types.put(userTable);
-        }
-      }
-      if (error != 0) {
-        types.put(kernelTable);
-        return error;
-      }
-      descriptors[v.id()].setLdt(ldtBase, ldtEntries);
-      long oldKernel = v.kernelTable();
-      long oldUser = v.userTable();
-      v.setKernelTable(kernelTable);
-      v.setUserTable(userTable == 0 ? -1 : userTable);
-      dropBasePointer(oldKernel);
-      dropBasePointer(oldUser);
-      return 0;
-    } finally {
-      lock.unlock();
-    }
-  }
-
   // ---- descriptor tables ----
 
   /**
@@ -549,6 +407,9 @@ public final class Mmu {
    * Drops every reference that the domain's vCPUs and pins hold and gives all its frames back. Its
    * vCPUs do not run any more. Frames that others have mapped follow when these let go; {@link
    * MachineFrames#isOwner} says until when.
+   *
+   * <p>Takes time in proportion to the domain's memory, in steps of a table each: the lock is
+   * dropped for whoever waits for it, and no lock of anybody else's is held.
    */
   public void relinquish(AddressSpaces[] vcpus) {
     relinquish(vcpus, () -> false);
@@ -565,28 +426,37 @@ public final class Mmu {
     lock.lock();
     try {
       if (!dying) {
-        beginRelinquishing(vcpus);
-      }
-      for (; unpinned < frames.frames(); unpinned++) {
-        long mfn = unpinned;
-        if (isLook(mfn) && mustStop.getAsBoolean()) {
-          return false;
-        }
-        if (frames.owner(mfn) == domid && frames.unpin(mfn)) {
-          types.put(mfn);
-        }
-      }
-      for (; givenUp < frames.frames(); givenUp++) {
-        long mfn = givenUp;
-        if (isLook(mfn) && mustStop.getAsBoolean()) {
-          return false;
-        }
-        if (frames.owner(mfn) == domid && frames.isAllocated(mfn)) {
-          giveUpAtEnd(mfn);
+        dying = true; // from now on nobody begins anything
+        owned.incrementAndGet(); // keeps the owner known while the last frames go
+        for (AddressSpaces v : vcpus) {
+          descriptors[v.id()].drop();
         }
       }
     } finally {
       lock.unlock();
+    }
+    TableWork work = new TableWork(mustStop);
+    if (!roots.dropAll(vcpus, work)) {
+      return false;
+    }
+    for (; unpinned < frames.frames(); unpinned++) {
+      long mfn = unpinned;
+      if (isLook(mfn) && mustStop.getAsBoolean()) {
+        return false;
+      }
+      if (frames.owner(mfn) == domid && !roots.release(mfn, work)) {
+        return false;
+      }
+    }
+    types.close();
+    for (; givenUp < frames.frames(); givenUp++) {
+      long mfn = givenUp;
+      if (isLook(mfn) && mustStop.getAsBoolean()) {
+        return false;
+      }
+      if (frames.owner(mfn) == domid && frames.isAllocated(mfn)) {
+        giveUpAtEnd(mfn);
+      }
     }
     if (owned.decrementAndGet() == 0) {
       machine.unregister(this);
@@ -596,24 +466,6 @@ public final class Mmu {
 
   private static boolean isLook(long mfn) {
     return (mfn & FRAMES_BETWEEN_LOOKS - 1) == FRAMES_BETWEEN_LOOKS - 1;
-  }
-
-  private void beginRelinquishing(AddressSpaces[] vcpus) {
-    dying = true;
-    for (AddressSpaces v : vcpus) {
-      descriptors[v.id()].drop();
-      long kernel = v.kernelTable();
-      long user = v.userTable();
-      if (kernel >= 0) {
-        v.setKernelTable(-1);
-        dropBasePointer(kernel);
-      }
-      if (user >= 0) {
-        v.setUserTable(-1);
-        dropBasePointer(user);
-      }
-    }
-    owned.incrementAndGet(); // keeps the owner known while the last frames go
   }
 
   private void giveUpAtEnd(long mfn) {
@@ -626,17 +478,16 @@ public final class Mmu {
 
   // ---- for the package ----
 
-  /** Says whether the domain is being taken apart; under the lock. */
-  boolean isDying() {
-    return dying;
-  }
-
-  /** Takes the MMU lock around a batch; the methods above take it again. */
+  /** Takes the MMU lock; the methods above take it again. */
   void lock() {
     lock.lock();
   }
 
   void unlock() {
     lock.unlock();
+  }
+
+  boolean goesOn(int result, TableWork work) {
+    return work.goesOn(result, lock);
   }
 }

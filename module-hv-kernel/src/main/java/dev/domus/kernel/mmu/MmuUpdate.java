@@ -62,7 +62,9 @@ public final class MmuUpdate implements Hypercall {
     return switch (command) {
       case NORMAL, PRESERVE_AD, NO_TRANSLATE ->
           mayMap(v, val, tables, target)
-              ? tables.entries().update(ptr & ~7L, val, target, command == PRESERVE_AD)
+              ? tables
+                  .entries()
+                  .update(ptr & ~7L, val, target, command == PRESERVE_AD, v.tableWork())
               : -Errno.EPERM;
       case MACHPHYS -> machphys(v, ptr >>> MachineMemory.FRAME_SHIFT, val, target);
       default -> -Errno.ENOSYS;

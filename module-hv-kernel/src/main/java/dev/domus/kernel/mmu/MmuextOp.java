@@ -93,7 +93,7 @@ public final class MmuextOp implements Hypercall {
     long arg2 = v.guest().getLong(request + 16);
     Mmu mmu = v.domain().mmu();
     if (tables != mmu) {
-      return foreign(tables, command, arg1, arg2);
+      return foreign(v, tables, command, arg1, arg2);
     }
     switch (command) {
       case TLB_FLUSH_LOCAL -> v.flushLocal();
@@ -104,7 +104,7 @@ public final class MmuextOp implements Hypercall {
       case TLB_FLUSH_ALL, INVLPG_ALL -> mmu.flushTlb();
       default -> {
         return command <= PIN_L4 && command >= PIN_L1
-            ? mmu.pin(command - PIN_L1 + 1, arg1)
+            ? mmu.roots().pin(command - PIN_L1 + 1, arg1, v.tableWork())
             : tablesAndPages(v, mmu, command, arg1, arg2);
       }
     }
@@ -112,10 +112,11 @@ public final class MmuextOp implements Hypercall {
   }
 
   /** What a privileged domain may do to another's tables; the rest concerns the caller's vCPUs. */
-  private static int foreign(Mmu tables, int command, long arg1, long arg2) {
+  private static int foreign(Vcpu v, Mmu tables, int command, long arg1, long arg2) {
     return switch (command) {
-      case PIN_L1, PIN_L2, PIN_L3, PIN_L4 -> tables.pin(command - PIN_L1 + 1, arg1);
-      case UNPIN -> tables.unpin(arg1);
+      case PIN_L1, PIN_L2, PIN_L3, PIN_L4 ->
+          tables.roots().pin(command - PIN_L1 + 1, arg1, v.tableWork());
+      case UNPIN -> tables.roots().unpin(arg1, v.tableWork());
       case CLEAR_PAGE -> tables.entries().clearPage(arg1);
       case COPY_PAGE -> tables.entries().copyPage(arg1, arg2);
       case MARK_SUPER, UNMARK_SUPER -> -Errno.EOPNOTSUPP;
@@ -125,12 +126,13 @@ public final class MmuextOp implements Hypercall {
 
   private static int tablesAndPages(Vcpu v, Mmu mmu, int command, long arg1, long arg2) {
     return switch (command) {
-      case UNPIN -> mmu.unpin(arg1);
-      case NEW_BASEPTR -> mmu.newBasePointer(v, arg1);
+      case UNPIN -> mmu.roots().unpin(arg1, v.tableWork());
+      case NEW_BASEPTR -> mmu.roots().newBasePointer(v, arg1, v.tableWork());
       case FLUSH_CACHE -> mmu.io().hasAny() ? 0 : -Errno.EACCES;
       case SET_LDT -> setLdt(v, mmu, arg1, arg2);
       case NEW_USER_BASEPTR ->
-          mmu.newUserBasePointer(v, arg1, !v.domain().assist(VmAssist.M2P_STRICT));
+          mmu.roots()
+              .newUserBasePointer(v, arg1, !v.domain().assist(VmAssist.M2P_STRICT), v.tableWork());
       case CLEAR_PAGE -> mmu.entries().clearPage(arg1);
       case COPY_PAGE -> mmu.entries().copyPage(arg1, arg2);
       case FLUSH_CACHE_GLOBAL -> mmu.io().hasAny() ? 0 : -Errno.EINVAL;

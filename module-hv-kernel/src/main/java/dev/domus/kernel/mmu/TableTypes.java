@@ -27,6 +27,39 @@ import java.lang.invoke.VarHandle;
  * Putting the last one puts them all. So the counts in the frame table always equal what tables,
  * pins, base pointers and other holders refer to, which the tests check frame by frame.
  *
+ * <h2>In steps</h2>
+ *
+ * Below an L4 there may be as many tables as the domain has memory for. After each table that is
+ * validated or taken apart, {@link TableWork#mustPause} looks whether the vCPU has to leave its
+ * pCPU or another one waits for the MMU lock. If so every table on the way down, from L2 up, is
+ * parked: PARTIAL, with the entries that it holds counted in the frame table, which has the diagram
+ * and says who holds what. {@code RESTART} goes up to the hypercall, the lock is dropped, and the
+ * guest makes the same call again. An L1 or a descriptor page is one step: 512 entries at most. A
+ * step that is taken is never lost to a pause, so a call that is preempted after every table ends
+ * all the same.
+ *
+ * <p>Upwards: the same call finds the table PARTIAL and goes on at its first entry that is not
+ * held, which leads to the table below that was parked with it. Nothing of the tree is reachable
+ * for a processor before all of it is valid, and no entry of a table in use is changed before.
+ *
+ * <p>If an entry is found bad after so much work, undoing it takes as long. All tables on the way
+ * are parked, the error goes up, and the table at the top is undone in steps; the call is continued
+ * until that is done and only then has its error (never a validation that starts anew from a state
+ * half undone, which need not end).
+ *
+ * <p>Downwards: entries are put from the last to the first, so that those held are always the first
+ * ones. If the table below an entry is parked, the entry counts as put: what is left below holds
+ * itself. {@link #undoBelow} finds it, for it is always below the first entry that is not held. It
+ * looks at one entry and goes down, never along a chain of tables of one level, whatever the guest
+ * has written there (XSA-240).
+ *
+ * <p>PARTIAL tables of a call that the guest has abandoned are met by other calls. One that wants
+ * the same type goes on with the work as if it were its own. One that wants to map the frame
+ * writable, to store to it, or to use it as a table of another level, undoes it first, as if the
+ * other call had not been made. Everybody else (descriptor tables, grants, windows) is refused as
+ * with any page table. If a vCPU's half-done call finds its tables undone or used otherwise, it
+ * begins anew or fails, as if it had been made later.
+ *
  * <h2>Linear page tables</h2>
  *
  * An entry without W may name a table of its own level, so that a guest can read its tables through
@@ -48,12 +81,17 @@ import java.lang.invoke.VarHandle;
  *
  * <h2>Locks</h2>
  *
- * All methods are called with the domain's MMU lock held, which is why BUSY is never met on a table
- * of one's own but in the recursion itself. Entries are read once; during validation nobody can
- * change them, because the frame has no writable reference and is flushed. Nothing here allocates;
- * recursion is at most six deep.
+ * All methods but {@link #finish} are called with the domain's MMU lock held. BUSY never outlives
+ * the lock, which is why it is never met on a table of one's own but in the recursion itself (a
+ * cycle, which is refused); what a second vCPU meets is PARTIAL. Entries are read once in a step;
+ * from BUSY through PARTIAL to validation nobody can change them, because the frame has no writable
+ * reference and was flushed before the first step. Nothing here allocates. Recursion goes down four
+ * levels, each with one linear table beside it at most, and once again where a validation meets an
+ * abandoned tree.
  */
 final class TableTypes {
+  private static final int RESTART = TableWork.RESTART;
+
   /** Result of {@link #compareAndReplaceLeaf}: nothing done, the entry is not what it was. */
   static final int CHANGED = 1;
 
@@ -71,12 +109,15 @@ final class TableTypes {
   private final MemorySegment memory;
   private final DomainTlb tlb;
   private final IoRights io;
+  private final MmuLock lock;
+  private boolean gone;
 
-  TableTypes(int domid, MachineFrames machine, DomainTlb tlb, IoRights io) {
+  TableTypes(int domid, MachineFrames machine, DomainTlb tlb, IoRights io, MmuLock lock) {
     this.domid = domid;
     this.machine = machine;
     this.tlb = tlb;
     this.io = io;
+    this.lock = lock;
     frames = machine.table();
     memory = machine.memory();
   }
@@ -84,51 +125,125 @@ final class TableTypes {
   // ---- a frame as a table ----
 
   /**
-   * Takes a general reference and one as a table or descriptor page.
+   * Takes a general reference and one as a page table.
    *
    * @param mfn any number
-   * @param type {@link FrameTable#L1} to {@link FrameTable#SEGDESC}
-   * @return 0 or a negated error number
+   * @param level 1 to 4
+   * @return 0, {@link TableWork#RESTART} or a negated error number; after an error there may be
+   *     {@linkplain TableWork#isUnfinished work left}
    */
-  int get(long mfn, int type) {
+  int get(long mfn, int level, TableWork work) {
     if (!frames.get(mfn, domid)) {
       return -EINVAL;
     }
-    int error = takeType(mfn, type);
+    int error = takeType(mfn, level, work);
+    if (error < 0) {
+      undoOrLeave(mfn, work);
+    }
     if (error != 0) {
       machine.put(mfn);
     }
     return error;
   }
 
-  /** Puts what {@link #get} took. */
-  void put(long mfn) {
-    putType(mfn);
-    machine.put(mfn);
-  }
-
-  private int takeType(long mfn, int type) {
-    return switch (frames.takeType(mfn, type)) {
-      case FrameTable.TAKEN -> 0;
-      case FrameTable.MUST_VALIDATE -> validate(mfn, type);
-      default -> -EINVAL;
-    };
-  }
-
-  private void putType(long mfn) {
-    if (frames.putType(mfn) == FrameTable.MUST_DEVALIDATE) {
-      flushUnlessDone(mfn);
-      putEntries(mfn, frames.type(mfn), Pte.ENTRIES);
-      frames.devalidated(mfn);
+  /**
+   * Puts what {@link #get} took. If the table is not used any more, it is taken apart, or there is
+   * {@linkplain TableWork#isUnfinished work left}.
+   */
+  void put(long mfn, TableWork work) {
+    if (putTree(mfn, work) == RESTART) {
+      work.leave(this, mfn);
     }
   }
 
-  private int validate(long mfn, int type) {
-    flushUnlessDone(mfn);
+  /**
+   * Puts what {@link #get} took, for a call that will be made again: a table that is not used any
+   * more is left PARTIAL with all it holds.
+   */
+  void setAside(long mfn) {
+    if (frames.putType(mfn) == FrameTable.MUST_DEVALIDATE) {
+      flushUnlessDone(mfn);
+      frames.park(mfn, Pte.ENTRIES);
+    }
+    machine.put(mfn);
+  }
+
+  /**
+   * Takes a general reference and one as a descriptor page.
+   *
+   * @param mfn any number
+   * @return 0 or −EINVAL
+   */
+  int getDescriptors(long mfn) {
+    if (!frames.get(mfn, domid)) {
+      return -EINVAL;
+    }
     int error =
-        type == FrameTable.SEGDESC
-            ? SegmentDescriptors.validatePage(memory, mfn)
-            : getEntries(mfn, type);
+        switch (frames.takeType(mfn, FrameTable.SEGDESC)) {
+          case FrameTable.TAKEN -> 0;
+          case FrameTable.MUST_VALIDATE -> validateDescriptors(mfn);
+          default -> -EINVAL;
+        };
+    if (error != 0) {
+      machine.put(mfn);
+    }
+    return error;
+  }
+
+  /** Puts what {@link #getDescriptors} took. */
+  void putDescriptors(long mfn) {
+    frames.putType(mfn);
+    machine.put(mfn);
+  }
+
+  private int validateDescriptors(long mfn) {
+    flushUnlessDone(mfn);
+    return validated(mfn, SegmentDescriptors.validatePage(memory, mfn));
+  }
+
+  /**
+   * Takes a type reference for a writable mapping of a frame, or a store to it.
+   *
+   * @return 0, {@link TableWork#RESTART} or −EBUSY
+   */
+  int takeWritable(long mfn, TableWork work) {
+    while (frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
+      if (!frames.isPartial(mfn) || frames.owner(mfn) != domid) {
+        return -EBUSY;
+      }
+      if (undo(mfn, true, work) == RESTART) {
+        return RESTART;
+      }
+    }
+    return 0;
+  }
+
+  private int takeType(long mfn, int level, TableWork work) {
+    while (true) {
+      switch (frames.takeType(mfn, level)) {
+        case FrameTable.TAKEN -> {
+          return 0;
+        }
+        case FrameTable.MUST_VALIDATE -> {
+          flushUnlessDone(mfn);
+          return level == 1 ? validateLeaves(mfn, work) : validate(mfn, level, 0, work);
+        }
+        case FrameTable.MUST_RESUME -> {
+          return validate(mfn, level, frames.progress(mfn), work);
+        }
+        default -> {
+          if (!frames.isPartial(mfn)) {
+            return -EINVAL;
+          }
+          if (undo(mfn, true, work) == RESTART) {
+            return RESTART;
+          }
+        }
+      }
+    }
+  }
+
+  private int validated(long mfn, int error) {
     if (error == 0) {
       frames.validated(mfn);
     } else {
@@ -137,35 +252,152 @@ final class TableTypes {
     return error;
   }
 
-  private int getEntries(long table, int level) {
-    for (int i = 0; i < Pte.ENTRIES; i++) {
+  private int validateLeaves(long table, TableWork work) {
+    int error = 0;
+    for (int i = 0; i < Pte.ENTRIES && error == 0; i++) {
+      long entry = load(table, i);
+      if (EntryRules.isPresent(entry)) {
+        error = getEntry(table, 1, entry, domid, work);
+        if (error == 0) {
+          adjust(table, 1, i, entry);
+        } else {
+          putLeaves(table, i);
+        }
+      }
+    }
+    work.tableDone();
+    return validated(table, error);
+  }
+
+  private void putLeaves(long table, int end) {
+    for (int i = end - 1; i >= 0; i--) {
+      long entry = load(table, i);
+      if (EntryRules.isPresent(entry)) {
+        putLeaf(entry);
+      }
+    }
+  }
+
+  /** Validates a BUSY table of level 2 or more from an entry on; parks it unless that succeeds. */
+  private int validate(long table, int level, int from, TableWork work) {
+    for (int i = from; i < Pte.ENTRIES; i++) {
       long entry = load(table, i);
       if (EntryRules.isReserved(level, i) || !EntryRules.isPresent(entry)) {
         continue;
       }
-      int error = getEntry(table, level, entry, domid);
+      int error = getEntry(table, level, entry, domid, work);
       if (error != 0) {
-        putEntries(table, level, i);
+        frames.park(table, i);
         return error;
       }
-      long adjusted = EntryRules.adjusted(entry, level);
-      if (adjusted != entry) {
-        ENTRY.setRelease(memory, at(table, i), adjusted);
+      adjust(table, level, i, entry);
+      if (work.mustPause(lock)) {
+        frames.park(table, i + 1);
+        return RESTART;
       }
     }
     if (level == 4) {
       fillReservedSlots(table);
     }
+    frames.validated(table);
+    work.tableDone();
     return 0;
   }
 
-  private void putEntries(long table, int level, int end) {
-    for (int i = 0; i < end; i++) {
-      long entry = load(table, i);
-      if (!EntryRules.isReserved(level, i) && EntryRules.isPresent(entry)) {
-        putEntry(table, level, entry);
+  private void adjust(long table, int level, int index, long entry) {
+    long adjusted = EntryRules.adjusted(entry, level);
+    if (adjusted != entry) {
+      ENTRY.setRelease(memory, at(table, index), adjusted);
+    }
+  }
+
+  /**
+   * Takes a BUSY table apart.
+   *
+   * @param end how many entries hold their references
+   * @param linearToo whether what is left below may be a table of the same level
+   * @return 0, or {@link TableWork#RESTART} if it has been parked
+   */
+  private int devalidate(long table, int level, int end, boolean linearToo, TableWork work) {
+    if (level == 1) {
+      putLeaves(table, end);
+    } else {
+      if (undoBelow(table, level, end, linearToo, work) == RESTART) {
+        frames.park(table, end);
+        return RESTART;
+      }
+      for (int i = end - 1; i >= 0; i--) {
+        long entry = load(table, i);
+        if (EntryRules.isReserved(level, i) || !EntryRules.isPresent(entry)) {
+          continue;
+        }
+        if (putTable(table, level, Pte.mfn(entry), work) == RESTART || work.mustPause(lock)) {
+          frames.park(table, i);
+          return RESTART;
+        }
       }
     }
+    frames.devalidated(table);
+    work.tableDone();
+    return 0;
+  }
+
+  /** Undoes what may have been parked below the first entry of a table that is not held. */
+  private int undoBelow(long table, int level, int end, boolean linearToo, TableWork work) {
+    long entry = end < Pte.ENTRIES ? load(table, end) : 0;
+    long target = Pte.mfn(entry);
+    if (!EntryRules.isPresent(entry)
+        || EntryRules.isReserved(level, end)
+        || target == table
+        || !frames.get(target, domid)) {
+      return 0;
+    }
+    int type = frames.type(target);
+    boolean below = type < level;
+    int result = below || type == level && linearToo ? undo(target, below, work) : 0;
+    machine.put(target);
+    return result;
+  }
+
+  /** Takes a frame of the domain's apart if it is PARTIAL. The caller holds a reference on it. */
+  private int undo(long mfn, boolean linearToo, TableWork work) {
+    return frames.takePartial(mfn)
+        ? devalidate(mfn, frames.type(mfn), frames.progress(mfn), linearToo, work)
+        : 0;
+  }
+
+  private void undoOrLeave(long mfn, TableWork work) {
+    if (undo(mfn, true, work) == RESTART) {
+      work.leave(this, mfn);
+    }
+  }
+
+  /**
+   * Goes on with a table that was left to be taken apart; whoever has used or undone it meanwhile
+   * has saved the work. Takes the lock.
+   *
+   * @return 0 or {@link TableWork#RESTART}, the latter only if the caller has been preempted
+   */
+  int finish(long mfn, TableWork work) {
+    int result;
+    do {
+      result = 0;
+      lock.lock();
+      try {
+        if (!gone && frames.get(mfn, domid)) {
+          result = undo(mfn, true, work);
+          machine.put(mfn);
+        }
+      } finally {
+        lock.unlock();
+      }
+    } while (work.goesOn(result, lock));
+    return result;
+  }
+
+  /** The domain is gone, and its id may be another's soon. */
+  void close() {
+    gone = true;
   }
 
   private void fillReservedSlots(long table) {
@@ -191,23 +423,14 @@ final class TableTypes {
    * @param targetOwner who has to own what a leaf maps; tables are always the domain's own
    * @return 0 or a negated error number
    */
-  int getEntry(long table, int level, long entry, int targetOwner) {
+  int getEntry(long table, int level, long entry, int targetOwner, TableWork work) {
     if (!EntryRules.flagsAllowed(entry, level, io.hasAny())) {
       return -EINVAL;
     }
-    return level == 1 ? getLeaf(entry, targetOwner) : getTable(table, level, entry);
+    return level == 1 ? getLeaf(entry, targetOwner, work) : getTable(table, level, entry, work);
   }
 
-  /** Puts the references that a present entry of a table held. */
-  void putEntry(long table, int level, long entry) {
-    if (level == 1) {
-      putLeaf(entry);
-    } else {
-      putTable(table, level, Pte.mfn(entry));
-    }
-  }
-
-  private int getLeaf(long entry, int targetOwner) {
+  private int getLeaf(long entry, int targetOwner, TableWork work) {
     long mfn = Pte.mfn(entry);
     if (!frames.exists(mfn)) {
       return ioError(mfn, targetOwner);
@@ -223,12 +446,11 @@ final class TableTypes {
       machine.put(mfn);
       return -EACCES;
     }
-    if (EntryRules.isWritable(entry)
-        && frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
+    int error = EntryRules.isWritable(entry) ? takeWritable(mfn, work) : 0;
+    if (error != 0) {
       machine.put(mfn);
-      return -EBUSY;
     }
-    return 0;
+    return error;
   }
 
   /**
@@ -245,7 +467,8 @@ final class TableTypes {
         : -EPERM;
   }
 
-  private void putLeaf(long entry) {
+  /** Puts the references that a present leaf held. */
+  void putLeaf(long entry) {
     long mfn = Pte.mfn(entry);
     if (!frames.exists(mfn)) {
       return;
@@ -256,7 +479,7 @@ final class TableTypes {
     machine.put(mfn);
   }
 
-  private int getTable(long table, int level, long entry) {
+  private int getTable(long table, int level, long entry, TableWork work) {
     long target = Pte.mfn(entry);
     if (target == table) {
       return EntryRules.isWritable(entry) ? -EINVAL : 0;
@@ -267,7 +490,7 @@ final class TableTypes {
     int error =
         frames.isInUseAs(target, level)
             ? getLinear(table, level, entry)
-            : takeType(target, level - 1);
+            : takeType(target, level - 1, work);
     if (error != 0) {
       machine.put(target);
     }
@@ -276,28 +499,39 @@ final class TableTypes {
 
   private int getLinear(long table, int level, long entry) {
     long target = Pte.mfn(entry);
-    if (EntryRules.isWritable(entry) || !frames.addLinearEntry(table)) {
+    if (EntryRules.isWritable(entry) || !frames.linear().addEntry(table)) {
       return -EINVAL;
     }
-    if (frames.addLinearUse(target)) {
+    if (frames.linear().addUse(target)) {
       if (frames.takeType(target, level) == FrameTable.TAKEN) {
         return 0;
       }
-      frames.removeLinearUse(target);
+      frames.linear().removeUse(target);
     }
-    frames.removeLinearEntry(table);
+    frames.linear().removeEntry(table);
     return -EINVAL;
   }
 
-  private void putTable(long table, int level, long target) {
+  /** Puts what an entry above the leaves held; RESTART if the table below has been parked. */
+  private int putTable(long table, int level, long target, TableWork work) {
     if (target == table) {
-      return;
+      return 0;
     }
     if (frames.type(target) == level) {
-      frames.removeLinearUse(target);
-      frames.removeLinearEntry(table);
+      frames.linear().removeUse(target);
+      frames.linear().removeEntry(table);
     }
-    put(target);
+    return putTree(target, work);
+  }
+
+  private int putTree(long mfn, TableWork work) {
+    int result = 0;
+    if (frames.putType(mfn) == FrameTable.MUST_DEVALIDATE) {
+      flushUnlessDone(mfn);
+      result = devalidate(mfn, frames.type(mfn), Pte.ENTRIES, true, work);
+    }
+    machine.put(mfn);
+    return result;
   }
 
   // ---- changing an entry of a table in use ----
@@ -309,18 +543,26 @@ final class TableTypes {
    * @param entry what the guest wants to be there
    * @param targetOwner as in {@link #getEntry}
    * @param preserveAd whether accessed and dirty bits of the old entry are kept
-   * @return 0 or a negated error number, and then nothing has changed
+   * @return 0, {@link TableWork#RESTART} or a negated error number, and then nothing has changed;
+   *     unless it is RESTART there may be {@linkplain TableWork#isUnfinished work left}
    */
-  int replace(long table, int level, int index, long entry, int targetOwner, boolean preserveAd) {
+  int replace(
+      long table,
+      int level,
+      int index,
+      long entry,
+      int targetOwner,
+      boolean preserveAd,
+      TableWork work) {
     if (EntryRules.isReserved(level, index)) {
       return -EINVAL;
     }
     long old =
         load(table, index); // A and D may be set meanwhile by processors; nobody else stores here
-    int error = getUnlessHeld(table, level, old, entry, targetOwner);
+    int error = getUnlessHeld(table, level, old, entry, targetOwner, work);
     if (error == 0) {
       store(table, index, stored(entry, level), preserveAd);
-      putUnlessHeld(table, level, old, entry);
+      putUnlessHeld(table, level, old, entry, work);
     }
     return error;
   }
@@ -332,20 +574,20 @@ final class TableTypes {
    * @param old what the guest has read
    * @return {@link #CHANGED} if the entry is something else by now
    */
-  int compareAndReplaceLeaf(long table, int index, long old, long entry) {
+  int compareAndReplaceLeaf(long table, int index, long old, long entry, TableWork work) {
     if (load(table, index) != old) {
       return CHANGED;
     }
-    int error = getUnlessHeld(table, 1, old, entry, domid);
+    int error = getUnlessHeld(table, 1, old, entry, domid, work);
     if (error != 0) {
       return error;
     }
     if (!ENTRY.compareAndSet(memory, at(table, index), old, stored(entry, 1))) {
-      putUnlessHeld(table, 1, entry, old); // a processor has just set A or D
+      putUnlessHeld(table, 1, entry, old, work); // a processor has just set A or D
       return CHANGED;
     }
     machine.codeFrames().written(table);
-    putUnlessHeld(table, 1, old, entry);
+    putUnlessHeld(table, 1, old, entry, work);
     return 0;
   }
 
@@ -354,21 +596,36 @@ final class TableTypes {
   }
 
   /** Takes the references that a new entry needs and that the old one does not hold already. */
-  private int getUnlessHeld(long table, int level, long old, long entry, int targetOwner) {
+  private int getUnlessHeld(
+      long table, int level, long old, long entry, int targetOwner, TableWork work) {
     if (!EntryRules.isPresent(entry)) {
       return 0;
     }
     if (!EntryRules.flagsAllowed(entry, level, io.hasAny())) {
       return -EINVAL;
     }
-    return holdsTheSame(old, entry) ? 0 : getEntry(table, level, entry, targetOwner);
+    if (holdsTheSame(old, entry)) {
+      return 0;
+    }
+    int error = getEntry(table, level, entry, targetOwner, work);
+    if (error < 0 && level > 1 && frames.get(Pte.mfn(entry), domid)) {
+      undoOrLeave(Pte.mfn(entry), work); // as far as it got
+      machine.put(Pte.mfn(entry));
+    }
+    return error;
   }
 
   /** Puts the references that an entry held and that the one in its place does not need. */
-  private void putUnlessHeld(long table, int level, long gone, long entry) {
-    if (EntryRules.isPresent(gone) && !holdsTheSame(gone, entry)) {
-      stale(Pte.mfn(gone));
-      putEntry(table, level, gone);
+  private void putUnlessHeld(long table, int level, long gone, long entry, TableWork work) {
+    if (!EntryRules.isPresent(gone) || holdsTheSame(gone, entry)) {
+      return;
+    }
+    long target = Pte.mfn(gone);
+    stale(target);
+    if (level == 1) {
+      putLeaf(gone);
+    } else if (putTable(table, level, target, work) == RESTART) {
+      work.leave(this, target);
     }
   }
 

@@ -38,7 +38,11 @@ public final class UpdateVaMapping implements Hypercall {
       v.guest()
           .requireReadable(set, 8); // before the first effect: afterwards it could only be ignored
     }
-    int error = v.domain().mmu().entries().updateMapping(v, va, entry, target);
+    int error = v.domain().mmu().entries().updateMapping(v, va, entry, target, v.tableWork());
+    if (error == TableWork.RESTART) {
+      v.continuation().leave(va, entry);
+      return CONTINUE;
+    }
     if (error == 0) {
       flush(v, va, flags);
     }

@@ -159,13 +159,16 @@ public final class WritablePageTables {
     memory.set(ValueLayout.JAVA_LONG, entryInCopy, old);
     int result = -1;
     if (MemorySegment.mismatch(snapshot, 0, BYTES, memory, copy, copy + BYTES) < 0) {
-      result = entry == old ? 0 : mmu.entries().compareAndUpdateLeaf(table, index, old, entry);
+      result =
+          entry == old
+              ? 0
+              : mmu.entries().compareAndUpdateLeaf(table, index, old, entry, vcpu.tableWork());
     }
     if (result == 0) {
       return trap ? Outcome.OTHER_EXCEPTION : Outcome.CONTINUE;
     }
     state.copyRegisters(before);
-    if (result != TableTypes.CHANGED) {
+    if (result != TableTypes.CHANGED && result != TableWork.RESTART) {
       return Outcome.PAGE_FAULT;
     }
     state.rflags |= CpuState.RF; // its instruction breakpoint has been reported

@@ -7,6 +7,7 @@ import static dev.domus.kernel.engine.CpuState.RDX;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.hypercall.GuestFault;
+import dev.domus.kernel.mmu.TableWork;
 import dev.domus.memory.paging.PageWalk;
 import dev.domus.memory.paging.Pte;
 
@@ -352,7 +353,15 @@ final class PrivilegedInstruction {
       }
       case 2 -> Bounce.setCr2(vcpu, value);
       case 3 -> {
-        if (vcpu.domain().mmu().newBasePointer(vcpu, value >>> 12) != 0) {
+        TableWork work = vcpu.tableWork();
+        int result =
+            work.finish()
+                ? vcpu.domain().mmu().roots().newBasePointer(vcpu, value >>> 12, work)
+                : TableWork.RESTART;
+        if (result == TableWork.RESTART || result == 0 && !work.finish()) {
+          return true; // the guest executes the instruction again
+        }
+        if (result != 0) {
           return false;
         }
       }

@@ -20,9 +20,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Several threads at once: two vCPUs of a domain that change its tables, a processor that walks
- * them all the time, a backend that holds, maps and lets go of its frames, and another domain that
- * lives and dies.
+ * Several threads at once: two vCPUs of a domain that change its tables, preempted at times in the
+ * middle of a call, a processor that walks them all the time, a backend that holds, maps and lets
+ * go of its frames, and another domain that lives and dies.
  */
 @Timeout(120)
 class ConcurrentMmuTest {
@@ -42,17 +42,19 @@ class ConcurrentMmuTest {
   private Void changeTables(int vcpu) {
     Random random = new Random(vcpu);
     TestVcpu v = d.vcpus[vcpu];
+    Random preemption = new Random(10 + vcpu);
+    v.preempt = () -> preemption.nextInt(3) == 0;
     for (int step = 0; step < STEPS; step++) {
       long a = pages[random.nextInt(PAGES)];
       long b = pages[random.nextInt(PAGES)];
       int level = 1 + random.nextInt(4);
       int index = random.nextInt(4);
       switch (random.nextInt(8)) {
-        case 0 -> d.mmu.pin(level, a);
-        case 1 -> d.mmu.unpin(a);
-        case 2 -> d.mmu.newBasePointer(v, a);
+        case 0 -> d.pin(v, level, a);
+        case 1 -> d.unpin(v, a);
+        case 2 -> d.newBasePointer(v, a);
         case 3 -> d.mmu.entries().clearPage(a);
-        case 4 -> d.mmu.entries().updateMapping(v, va(random), Pte.of(a, leaf(random)), 1);
+        case 4 -> d.updateMapping(v, va(random), Pte.of(a, leaf(random)), 1);
         case 5 -> {
           if (random.nextInt(8) == 0) {
             d.mmu.setGdt(v, new long[] {a}, random.nextInt(513));
@@ -61,10 +63,8 @@ class ConcurrentMmuTest {
         default -> {
           int type = m.frames.type(a);
           long flags = type >= FrameTable.L2 && type <= FrameTable.L4 ? TABLE : leaf(random);
-          d.mmu
-              .entries()
-              .update(
-                  (a << 12) + 8L * index, random.nextInt(6) == 0 ? 0 : Pte.of(b, flags), 1, false);
+          d.updateAt(
+              v, (a << 12) + 8L * index, random.nextInt(6) == 0 ? 0 : Pte.of(b, flags), 1, false);
         }
       }
     }
@@ -98,7 +98,7 @@ class ConcurrentMmuTest {
   private Void holdAndMap() {
     Random random = new Random(3);
     long va = 0x3000;
-    assertEquals(0, backend.mmu.newBasePointer(backend.vcpus[0], backend.tree(va, 0)));
+    assertEquals(0, backend.newBasePointer(backend.vcpus[0], backend.tree(va, 0)));
     TestVcpu v = backend.vcpus[0];
     int mapped = 0;
     while (!over.get()) {
@@ -112,8 +112,7 @@ class ConcurrentMmuTest {
       v.observe(va);
       assertEquals(null, v.complaint());
       if (random.nextInt(4) == 0) {
-        assertEquals(
-            0, backend.mmu.entries().updateMapping(v, va, 0, 2)); // overwritten by ordinary means
+        assertEquals(0, backend.updateMapping(v, va, 0, 2)); // overwritten by ordinary means
       } else {
         assertEquals(0, backend.mmu.entries().removeGrant(v, va, mfn, writable, false));
         if (writable) {
@@ -133,8 +132,8 @@ class ConcurrentMmuTest {
       TestDomain mayfly = new TestDomain(m, 3, 40);
       assertEquals(0, mayfly.mmu.populate(0, 20));
       long l4 = mayfly.tree(0x5000, Pte.of(mayfly.page(), LEAF | Pte.W));
-      assertEquals(0, mayfly.mmu.pin(4, l4));
-      assertEquals(0, mayfly.mmu.newBasePointer(mayfly.vcpus[0], l4));
+      assertEquals(0, mayfly.pin(4, l4));
+      assertEquals(0, mayfly.newBasePointer(mayfly.vcpus[0], l4));
       mayfly.mmu.allocateSpecial();
       mayfly.mmu.relinquish(mayfly.vcpus);
       assertEquals(0, mayfly.mmu.pages());

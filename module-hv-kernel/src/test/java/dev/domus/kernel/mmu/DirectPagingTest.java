@@ -49,13 +49,13 @@ class DirectPagingTest {
   void pinningATreeMakesEachTableAndTheWritablePageWhatItIs() {
     long data = d.page();
     long l4 = d.tree(VA, Pte.of(data, LEAF | Pte.W));
-    assertEquals(0, d.mmu.pin(4, l4));
+    assertEquals(0, d.pin(4, l4));
     assertEquals(FrameTable.L4, type(l4));
     for (int level = 1; level <= 3; level++) {
       assertEquals(level, type(d.table(l4, VA, level)));
     }
     assertEquals(FrameTable.WRITABLE, type(data));
-    assertEquals(0, d.mmu.unpin(l4));
+    assertEquals(0, d.unpin(l4));
     assertEquals(FrameTable.NONE, type(l4));
     assertEquals(FrameTable.NONE, type(data));
   }
@@ -65,20 +65,20 @@ class DirectPagingTest {
   void aPageThatIsMappedWritableCannotBecomeATable() {
     long future = d.page();
     long l4 = d.tree(VA, Pte.of(future, LEAF | Pte.W));
-    assertEquals(0, d.mmu.pin(4, l4));
+    assertEquals(0, d.pin(4, l4));
     for (int level = 1; level <= 4; level++) {
-      assertEquals(-EINVAL, d.mmu.pin(level, future));
+      assertEquals(-EINVAL, d.pin(level, future));
     }
     assertEquals(-EINVAL, d.mmu.setGdt(v, new long[] {future}, 1));
     d.mustUpdate(d.table(l4, VA, 1), Pte.index(VA, 1), Pte.of(future, LEAF));
-    assertEquals(0, d.mmu.pin(2, future));
+    assertEquals(0, d.pin(2, future));
   }
 
   /** Core rule. */
   @Test
   void aTableCannotBeMappedWritableButReadOnlyAnyNumberOfTimes() {
     long l4 = d.tree(VA, 0);
-    assertEquals(0, d.mmu.pin(4, l4));
+    assertEquals(0, d.pin(4, l4));
     long l1 = d.table(l4, VA, 1);
     for (long table = l4; ; table = d.table(l4, VA, m.frames.type(table) - 1)) {
       assertEquals(-EBUSY, d.update(l1, 7, Pte.of(table, LEAF | Pte.W)));
@@ -93,13 +93,13 @@ class DirectPagingTest {
   @Test
   void readOnlyToWritableTakesTheTypeReference() {
     long table = d.page();
-    assertEquals(0, d.mmu.pin(1, table));
+    assertEquals(0, d.pin(1, table));
     long l1 = d.page(0, Pte.of(table, LEAF));
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     assertEquals(-EBUSY, d.update(l1, 0, Pte.of(table, LEAF | Pte.W)), "XSA-182's like at level 1");
-    assertEquals(0, d.mmu.unpin(table));
+    assertEquals(0, d.unpin(table));
     d.mustUpdate(l1, 0, Pte.of(table, LEAF | Pte.W));
-    assertEquals(-EINVAL, d.mmu.pin(1, table));
+    assertEquals(-EINVAL, d.pin(1, table));
   }
 
   // ---- 5.2 leaves ----
@@ -107,7 +107,7 @@ class DirectPagingTest {
   @Test
   void aStrangersFrameCannotBeMapped() {
     long l1 = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     long theirs = stranger.page();
     assertEquals(-EBUSY, d.update(l1, 0, Pte.of(theirs, LEAF)));
     assertEquals(-EBUSY, d.update(l1, 0, Pte.of(theirs, LEAF | Pte.W)));
@@ -122,7 +122,7 @@ class DirectPagingTest {
   @Test
   void whatIsNotRamCannotBeMapped() {
     long l1 = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     assertEquals(-EPERM, d.update(l1, 0, Pte.of(TestMachine.FRAMES, LEAF)));
     assertEquals(-EPERM, d.update(l1, 0, Pte.of(0xFE_E000_0L, LEAF)));
     assertEquals(-EINVAL, d.update(l1, 0, Pte.ADDRESS_MASK | LEAF));
@@ -132,7 +132,7 @@ class DirectPagingTest {
   void cacheAttributesAreRefusedInLeavesAndSoftwareBitsAreNot() {
     long l1 = d.page();
     long data = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     for (long bad : new long[] {Pte.PWT, Pte.PCD, Pte.PS}) {
       assertEquals(-EINVAL, d.update(l1, 0, Pte.of(data, LEAF | bad)));
     }
@@ -145,7 +145,7 @@ class DirectPagingTest {
   void aBadEntryAddedByFlagsAloneIsRefusedOnTheFastPathToo() { // XSA-182 and its like
     long l1 = d.page();
     long data = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     d.mustUpdate(l1, 0, Pte.of(data, LEAF));
     assertEquals(-EINVAL, d.update(l1, 0, Pte.of(data, LEAF | Pte.PCD)));
     d.mustUpdate(l1, 0, Pte.of(data, LEAF | Pte.NX | Pte.AVAIL));
@@ -159,7 +159,7 @@ class DirectPagingTest {
   void superpagesGlobalAndCacheBitsAreRefusedAboveTheLeaves(int level) { // XSA-148, XSA-167
     long below = d.page();
     long table = d.page();
-    assertEquals(0, d.mmu.pin(level, table));
+    assertEquals(0, d.pin(level, table));
     for (long bad : new long[] {Pte.PS, Pte.G, Pte.PCD, Pte.PWT}) {
       assertEquals(-EINVAL, d.update(table, 0, Pte.of(below, TABLE | bad)));
     }
@@ -172,10 +172,10 @@ class DirectPagingTest {
   @Test
   void aTableOfTheWrongLevelIsRefused() {
     long l1 = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     long l3 = d.page(0, Pte.of(l1, TABLE));
-    assertEquals(-EINVAL, d.mmu.pin(3, l3));
-    assertEquals(-EINVAL, d.mmu.pin(2, d.page(0, Pte.of(stranger.page(), TABLE))));
+    assertEquals(-EINVAL, d.pin(3, l3));
+    assertEquals(-EINVAL, d.pin(2, d.page(0, Pte.of(stranger.page(), TABLE))));
   }
 
   @Test
@@ -184,7 +184,7 @@ class DirectPagingTest {
     long bad = stranger.page();
     long l1 = d.page(0, Pte.of(good, LEAF | Pte.W), 5, Pte.of(bad, LEAF));
     long l2 = d.page(3, Pte.of(l1, TABLE));
-    assertEquals(-EBUSY, d.mmu.pin(2, l2));
+    assertEquals(-EBUSY, d.pin(2, l2));
     assertEquals(FrameTable.NONE, type(good));
     assertEquals(FrameTable.NONE, type(l1));
     assertEquals(1, m.frames.references(good));
@@ -195,7 +195,7 @@ class DirectPagingTest {
   void reservedSlotsAreTheHypervisors() { // 5.3.4
     long junk = Pte.of(stranger.page(), TABLE);
     long l4 = d.page(256, junk, 257, junk, 271, junk);
-    assertEquals(0, d.mmu.pin(4, l4), "skipped in validation");
+    assertEquals(0, d.pin(4, l4), "skipped in validation");
     assertEquals(m.machine.m2pMap().slotEntry(), m.entry(l4, 256));
     for (int slot = 257; slot <= 271; slot++) {
       assertEquals(0, m.entry(l4, slot));
@@ -211,7 +211,7 @@ class DirectPagingTest {
   @Test
   void guestsReadTheM2pAndCannotWriteIt() { // section 1
     long l4 = d.tree(VA, 0);
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     long mine = d.page();
     m.m2p.set(mine, 77);
     long ma = v.access(0xFFFF_8000_0000_0000L + 8 * mine, false);
@@ -231,7 +231,7 @@ class DirectPagingTest {
     m.poke(l1, 9, Pte.of(data, Pte.P | Pte.U));
     m.poke(l1, 10, Pte.of(data, Pte.P | Pte.U | Pte.GUEST_KERNEL));
     m.poke(l2, Pte.index(VA, 2), Pte.of(l1, Pte.P | Pte.W));
-    assertEquals(0, d.mmu.pin(4, l4));
+    assertEquals(0, d.pin(4, l4));
     assertEquals(
         Pte.of(data, Pte.P | Pte.W | Pte.U | Pte.GUEST_KERNEL), m.entry(l1, Pte.index(VA, 1)));
     assertEquals(Pte.of(data, Pte.P | Pte.U | Pte.G), m.entry(l1, 9));
@@ -251,22 +251,22 @@ class DirectPagingTest {
   void aSelfMapIsReadOnlyOrRefused(int level) { // XSA-182
     long table = d.page();
     m.poke(table, 5, Pte.of(table, TABLE & ~Pte.W));
-    assertEquals(0, d.mmu.pin(level, table));
+    assertEquals(0, d.pin(level, table));
     assertEquals(1, m.frames.typeCount(table), "holds nothing");
     assertEquals(-EINVAL, d.update(table, 5, Pte.of(table, TABLE)), "W cannot be added");
     assertEquals(-EINVAL, d.update(table, 6, Pte.of(table, TABLE)));
     d.mustUpdate(table, 6, Pte.of(table, TABLE & ~Pte.W));
-    assertEquals(0, d.mmu.unpin(table));
+    assertEquals(0, d.unpin(table));
     assertEquals(FrameTable.NONE, type(table));
     m.poke(table, 5, Pte.of(table, TABLE));
-    assertEquals(-EINVAL, d.mmu.pin(level, table));
+    assertEquals(-EINVAL, d.pin(level, table));
   }
 
   @Test
   void throughASelfMapNothingIsWritable() {
     long l4 = d.tree(VA, Pte.of(d.page(), LEAF | Pte.W));
     m.poke(l4, 300, Pte.of(l4, TABLE & ~Pte.W));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     long self = 300L << 39 | 300L << 30 | 300L << 21 | 300L << 12;
     long l4View = self << 16 >> 16;
     assertEquals(l4 << 12, v.access(l4View, false));
@@ -274,8 +274,7 @@ class DirectPagingTest {
     long l1View = (300L << 39 | (VA >>> 9 & 0x7F_FFFF_F000L)) << 16 >> 16;
     assertEquals(d.table(l4, VA, 1) << 12, v.access(l1View, false));
     assertEquals(-1, v.access(l1View, true));
-    assertEquals(
-        -EINVAL, d.mmu.entries().updateMapping(v, l4View, 0, 1), "a leaf of that view is no leaf");
+    assertEquals(-EINVAL, d.updateMapping(v, l4View, 0, 1), "a leaf of that view is no leaf");
   }
 
   @Test
@@ -283,26 +282,26 @@ class DirectPagingTest {
     long a = d.page();
     long b = d.page();
     long c = d.page();
-    assertEquals(0, d.mmu.pin(3, a));
-    assertEquals(0, d.mmu.pin(3, b));
-    assertEquals(0, d.mmu.pin(3, c));
+    assertEquals(0, d.pin(3, a));
+    assertEquals(0, d.pin(3, b));
+    assertEquals(0, d.pin(3, c));
     d.mustUpdate(a, 0, Pte.of(b, TABLE & ~Pte.W));
     assertEquals(2, m.frames.typeCount(b));
     assertEquals(-EINVAL, d.update(b, 0, Pte.of(c, TABLE & ~Pte.W)), "b is a target");
     assertEquals(-EINVAL, d.update(c, 0, Pte.of(a, TABLE & ~Pte.W)), "a has linear entries");
     assertEquals(-EINVAL, d.update(a, 1, Pte.of(c, TABLE)), "writable");
-    assertEquals(0, d.mmu.unpin(b));
+    assertEquals(0, d.unpin(b));
     assertEquals(FrameTable.L3, type(b), "held by the linear entry");
-    assertEquals(0, d.mmu.unpin(a));
+    assertEquals(0, d.unpin(a));
     assertEquals(FrameTable.NONE, type(b));
-    assertEquals(0, m.frames.linearCount(a));
+    assertEquals(0, m.frames.linear().count(a));
   }
 
   @Test
   void anUnvalidatedTableOfTheSameLevelIsNoLinearTarget() {
     long a = d.page();
     long b = d.page();
-    assertEquals(0, d.mmu.pin(3, a));
+    assertEquals(0, d.pin(3, a));
     d.mustUpdate(a, 0, Pte.of(b, TABLE & ~Pte.W));
     assertEquals(FrameTable.L2, type(b), "so it is taken as the level below");
   }
@@ -313,28 +312,27 @@ class DirectPagingTest {
   void aTlbIsFlushedBeforeAWritablePageBecomesATable() {
     long page = d.page();
     long l4 = d.tree(VA, Pte.of(page, LEAF | Pte.W));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     assertNotEquals(-1, v.access(VA, true));
-    assertEquals(0, d.mmu.entries().updateMapping(v, VA, Pte.of(page, LEAF), 1));
+    assertEquals(0, d.updateMapping(v, VA, Pte.of(page, LEAF), 1));
     assertFalse(v.translations.isEmpty(), "the guest asked for no flush");
-    assertEquals(0, d.mmu.pin(1, page));
+    assertEquals(0, d.pin(1, page));
     assertTrue(v.translations.isEmpty());
     int flushes = v.flushes;
-    assertEquals(0, d.mmu.unpin(page));
-    assertEquals(0, d.mmu.pin(1, page));
+    assertEquals(0, d.unpin(page));
+    assertEquals(0, d.pin(1, page));
     assertEquals(flushes, v.flushes, "nothing new can be stale");
   }
 
   @Test
   void aTableIsFlushedBeforeItCeasesToBeOne() {
     long l4 = d.tree(VA, Pte.of(d.page(), LEAF | Pte.W));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     assertNotEquals(-1, v.access(VA, true));
     long l1 = d.table(l4, VA, 1);
     long l2 = d.table(l4, VA, 2);
     assertEquals(
-        EntryUpdates.FLUSH_DUE,
-        d.mmu.entries().update((l2 << 12) + 8L * Pte.index(VA, 2), 0, 1, false));
+        EntryUpdates.FLUSH_DUE, d.updateAt((l2 << 12) + 8L * Pte.index(VA, 2), 0, 1, false));
     assertFalse(v.tables.containsKey(l1), "a walk may have been in it");
     assertTrue(m.machine.getWritable(1, l1));
     m.machine.putWritable(l1);
@@ -344,12 +342,12 @@ class DirectPagingTest {
   void aFrameIsFlushedBeforeItIsFreed() {
     long page = d.page();
     long l4 = d.tree(VA, Pte.of(page, LEAF));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     assertNotEquals(-1, v.access(VA, false));
     assertTrue(d.mmu.giveBack(page));
     assertEquals(1, m.frames.owner(page), "still mapped, so still there");
     long before = m.allocator.freeFrames();
-    assertEquals(0, d.mmu.entries().updateMapping(v, VA, 0, 1));
+    assertEquals(0, d.updateMapping(v, VA, 0, 1));
     assertEquals(before + 1, m.allocator.freeFrames());
     assertTrue(v.translations.isEmpty());
   }
@@ -372,11 +370,11 @@ class DirectPagingTest {
   void preservedBitsSurvive() {
     long data = d.page();
     long l1 = d.page(0, Pte.of(data, LEAF | Pte.W | Pte.D));
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     long plain = Pte.of(data, Pte.P | Pte.U | Pte.GUEST_KERNEL);
-    assertEquals(0, d.mmu.entries().update(l1 << 12, plain, 1, true));
+    assertEquals(0, d.updateAt(l1 << 12, plain, 1, true));
     assertEquals(plain | Pte.A | Pte.D, m.entry(l1, 0));
-    assertEquals(0, d.mmu.entries().update(l1 << 12, plain, 1, false));
+    assertEquals(0, d.updateAt(l1 << 12, plain, 1, false));
     assertEquals(plain, m.entry(l1, 0));
   }
 
@@ -391,9 +389,9 @@ class DirectPagingTest {
         0x10_0000L
       })
   void addressesThatAreNotTheGuestsAreRefused(long va) { // XSA-279
-    assertEquals(0, d.mmu.newBasePointer(v, d.tree(VA, 0)));
+    assertEquals(0, d.newBasePointer(v, d.tree(VA, 0)));
     int flushes = v.flushes;
-    assertEquals(-EINVAL, d.mmu.entries().updateMapping(v, va, 0, 1));
+    assertEquals(-EINVAL, d.updateMapping(v, va, 0, 1));
     assertEquals(flushes, v.flushes);
   }
 
@@ -402,38 +400,38 @@ class DirectPagingTest {
   @Test
   void pinsAreCountedOnce() {
     long l4 = d.page();
-    assertEquals(0, d.mmu.pin(4, l4));
-    assertEquals(-EINVAL, d.mmu.pin(4, l4));
-    assertEquals(-EINVAL, d.mmu.pin(3, l4));
-    assertEquals(0, d.mmu.unpin(l4));
-    assertEquals(-EINVAL, d.mmu.unpin(l4));
-    assertEquals(-EINVAL, d.mmu.unpin(stranger.page()));
-    assertEquals(-EINVAL, d.mmu.pin(4, stranger.page()));
-    assertEquals(-EINVAL, d.mmu.pin(4, -1));
+    assertEquals(0, d.pin(4, l4));
+    assertEquals(-EINVAL, d.pin(4, l4));
+    assertEquals(-EINVAL, d.pin(3, l4));
+    assertEquals(0, d.unpin(l4));
+    assertEquals(-EINVAL, d.unpin(l4));
+    assertEquals(-EINVAL, d.unpin(stranger.page()));
+    assertEquals(-EINVAL, d.pin(4, stranger.page()));
+    assertEquals(-EINVAL, d.pin(4, -1));
   }
 
   @Test
   void aBasePointerHoldsItsTableWithoutAPin() {
     long first = d.tree(VA, 0);
     long second = d.page();
-    assertEquals(0, d.mmu.newBasePointer(v, first));
-    assertEquals(0, d.mmu.newUserBasePointer(v, first, true));
+    assertEquals(0, d.newBasePointer(v, first));
+    assertEquals(0, d.newUserBasePointer(v, first, true));
     assertEquals(2, m.frames.typeCount(first));
-    assertEquals(0, d.mmu.newBasePointer(v, second));
+    assertEquals(0, d.newBasePointer(v, second));
     assertEquals(FrameTable.L4, type(first), "the user's");
-    assertEquals(0, d.mmu.newUserBasePointer(v, 0, true));
+    assertEquals(0, d.newUserBasePointer(v, 0, true));
     assertEquals(-1, v.userTable());
     assertEquals(FrameTable.NONE, type(first));
-    assertEquals(-EINVAL, d.mmu.newBasePointer(v, stranger.page()));
+    assertEquals(-EINVAL, d.newBasePointer(v, stranger.page()));
     assertEquals(second, v.kernelTable());
   }
 
   @Test
   void theUsersTableDoesNotShowTheM2pIfTheGuestWantsItStrict() {
     long user = d.page();
-    assertEquals(0, d.mmu.newUserBasePointer(v, user, false));
+    assertEquals(0, d.newUserBasePointer(v, user, false));
     assertEquals(0, m.entry(user, 256));
-    assertEquals(0, d.mmu.newBasePointer(v, user));
+    assertEquals(0, d.newBasePointer(v, user));
     assertNotEquals(0, m.entry(user, 256));
   }
 
@@ -442,12 +440,12 @@ class DirectPagingTest {
     long l4 = d.page();
     long writable = d.page();
     assertTrue(m.machine.getWritable(1, writable));
-    assertEquals(-EINVAL, d.mmu.setUpVcpu(d.vcpus[1], l4, 0, new long[] {writable}, 3, 0, 0));
-    assertEquals(-EINVAL, d.mmu.setUpVcpu(d.vcpus[1], l4, writable, new long[0], 0, 0, 0));
-    assertEquals(-EINVAL, d.mmu.setUpVcpu(d.vcpus[1], l4, 0, new long[0], 0, 0x1001, 1));
+    assertEquals(-EINVAL, d.setUpVcpu(d.vcpus[1], l4, 0, new long[] {writable}, 3, 0, 0));
+    assertEquals(-EINVAL, d.setUpVcpu(d.vcpus[1], l4, writable, new long[0], 0, 0, 0));
+    assertEquals(-EINVAL, d.setUpVcpu(d.vcpus[1], l4, 0, new long[0], 0, 0x1001, 1));
     assertEquals(1, m.frames.references(l4));
     m.machine.putWritable(writable);
-    assertEquals(0, d.mmu.setUpVcpu(d.vcpus[1], l4, l4, new long[] {writable}, 3, 0, 0));
+    assertEquals(0, d.setUpVcpu(d.vcpus[1], l4, l4, new long[] {writable}, 3, 0, 0));
     assertEquals(3, m.frames.references(l4));
   }
 
@@ -500,7 +498,7 @@ class DirectPagingTest {
     assertEquals(-EINVAL, d.mmu.entries().updateDescriptor(page << 12, 0x0000_8900_0000_0067L));
     assertEquals(-EINVAL, d.mmu.entries().updateDescriptor(stranger.page() << 12, 0));
     long l1 = d.page();
-    assertEquals(0, d.mmu.pin(1, l1));
+    assertEquals(0, d.pin(1, l1));
     assertEquals(-EINVAL, d.mmu.entries().updateDescriptor(l1 << 12, 0));
   }
 
@@ -508,20 +506,20 @@ class DirectPagingTest {
   void anLdtPageIsAttachedWhenItIsUsed() {
     long page = d.page(2, 0x00CF93000000FFFFL);
     long l4 = d.tree(VA, Pte.of(page, LEAF | Pte.W));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     assertEquals(0, d.mmu.setLdt(v, VA, 600));
     int selector = 2 << 3 | 7;
     assertEquals(0, d.mmu.descriptor(v, selector));
     assertFalse(d.mmu.attachLdt(v, selector), "mapped writable");
-    assertEquals(0, d.mmu.entries().updateMapping(v, VA, Pte.of(page, LEAF), 1));
+    assertEquals(0, d.updateMapping(v, VA, Pte.of(page, LEAF), 1));
     assertTrue(d.mmu.attachLdt(v, selector));
     assertFalse(d.mmu.attachLdt(v, selector), "attached already: the fault has another reason");
     assertEquals(0x00CFF3000000FFFFL, d.mmu.descriptor(v, selector));
     assertFalse(d.mmu.attachLdt(v, 512 << 3 | 4), "the second page is not mapped");
     assertFalse(d.mmu.attachLdt(v, 600 << 3 | 4), "beyond the table");
-    assertEquals(-EBUSY, d.mmu.entries().updateMapping(v, VA, Pte.of(page, LEAF | Pte.W), 1));
+    assertEquals(-EBUSY, d.updateMapping(v, VA, Pte.of(page, LEAF | Pte.W), 1));
     assertEquals(0, d.mmu.setLdt(v, 0, 0));
-    assertEquals(0, d.mmu.entries().updateMapping(v, VA, Pte.of(page, LEAF | Pte.W), 1));
+    assertEquals(0, d.updateMapping(v, VA, Pte.of(page, LEAF | Pte.W), 1));
   }
 
   // ---- 12.3 grants ----
@@ -530,31 +528,31 @@ class DirectPagingTest {
   void aGrantEntryCarriesItsReferences() {
     long theirs = stranger.page();
     long l4 = d.tree(VA, 0);
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     assertTrue(m.machine.getWritable(2, theirs));
     scanner.grant(1, theirs);
     long entry = Pte.of(theirs, Pte.P | Pte.A | Pte.D | Pte.NX | Pte.W);
     assertEquals(0, d.mmu.entries().installGrant(v, VA, entry, false));
     scanner.scan();
-    assertEquals(-EINVAL, stranger.mmu.pin(1, theirs), "writable by another");
+    assertEquals(-EINVAL, stranger.pin(1, theirs), "writable by another");
     assertNotEquals(-1, v.access(VA, true));
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs, false, false), "other rights");
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs + 1, true, false), "other frame");
     assertEquals(0, d.mmu.entries().removeGrant(v, VA, theirs, true, false));
     assertTrue(v.translations.isEmpty(), "flushed before the reference is put");
     m.machine.putWritable(theirs);
-    assertEquals(0, stranger.mmu.pin(1, theirs));
+    assertEquals(0, stranger.pin(1, theirs));
   }
 
   @Test
   void aGrantEntryOverwrittenByTheGuestIsPutOnceAndFlushed() {
     long theirs = stranger.page();
-    assertEquals(0, d.mmu.newBasePointer(v, d.tree(VA, 0)));
+    assertEquals(0, d.newBasePointer(v, d.tree(VA, 0)));
     assertTrue(m.machine.getWritable(2, theirs));
     scanner.grant(1, theirs);
     assertEquals(0, d.mmu.entries().installGrant(v, VA, Pte.of(theirs, Pte.P | Pte.W), false));
     assertNotEquals(-1, v.access(VA, true));
-    assertEquals(0, d.mmu.entries().updateMapping(v, VA, 0, 1));
+    assertEquals(0, d.updateMapping(v, VA, 0, 1));
     assertTrue(v.translations.isEmpty(), "its owner must not have to know");
     assertEquals(1, m.frames.references(theirs));
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs, true, false));
@@ -564,7 +562,7 @@ class DirectPagingTest {
   void grantEntriesGoOnlyIntoOwnL1Tables() { // XSA-227
     long theirs = stranger.page();
     long l4 = d.tree(VA, 0);
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     long entry = Pte.of(theirs, Pte.P);
     long l1 = d.table(l4, VA, 1);
     for (long ma :
@@ -588,8 +586,8 @@ class DirectPagingTest {
   void framesThatTheHypervisorSharesAreWritableForGood() {
     long special = d.mmu.allocateSpecial();
     long l1 = d.page(0, Pte.of(special, Pte.P | Pte.W));
-    assertEquals(0, d.mmu.pin(1, l1), "A and U absent are fine (17.10)");
-    assertEquals(-EINVAL, d.mmu.pin(1, special));
+    assertEquals(0, d.pin(1, l1), "A and U absent are fine (17.10)");
+    assertEquals(-EINVAL, d.pin(1, special));
     assertFalse(d.mmu.giveBack(special), "not the guest's to give");
     d.mmu.freeSpecial(special);
     assertEquals(1, m.frames.owner(special), "still mapped");
@@ -628,16 +626,16 @@ class DirectPagingTest {
     TestDomain dying = m.domain(3, 100);
     long shared = dying.page();
     long l4 = dying.tree(VA, Pte.of(shared, LEAF | Pte.W));
-    assertEquals(0, dying.mmu.pin(4, l4));
-    assertEquals(0, dying.mmu.newBasePointer(dying.vcpus[0], l4));
-    assertEquals(0, dying.mmu.newUserBasePointer(dying.vcpus[1], l4, true));
+    assertEquals(0, dying.pin(4, l4));
+    assertEquals(0, dying.newBasePointer(dying.vcpus[0], l4));
+    assertEquals(0, dying.newUserBasePointer(dying.vcpus[1], l4, true));
     dying.mmu.allocateSpecial();
     assertTrue(m.machine.get(3, shared));
     dying.mmu.relinquish(dying.vcpus);
     assertEquals(free - 1, m.allocator.freeFrames());
     assertTrue(m.machine.isOwner(3), "the id is still on a frame");
     assertEquals(-1, dying.mmu.allocate(0));
-    assertEquals(-EINVAL, dying.mmu.pin(1, shared));
+    assertEquals(-EINVAL, dying.pin(1, shared));
     m.machine.put(shared);
     assertEquals(free, m.allocator.freeFrames());
     assertFalse(m.machine.isOwner(3));
@@ -660,7 +658,7 @@ class DirectPagingTest {
   void walksAgreeWithWhatWasMapped() {
     long data = d.page();
     long l4 = d.tree(VA, Pte.of(data, Pte.P | Pte.W));
-    assertEquals(0, d.mmu.newBasePointer(v, l4));
+    assertEquals(0, d.newBasePointer(v, l4));
     long translation = PageWalk.walk(m.segment, l4 << 12, VA, PageWalk.USER | PageWalk.WRITE);
     assertEquals(
         data << 12,

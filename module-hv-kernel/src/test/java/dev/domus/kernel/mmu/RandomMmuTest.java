@@ -18,7 +18,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Random sequences of MMU operations by two domains and the grants between them; the whole frame
  * table is scanned after every step. Frames have preferred roles, so that most of what is tried is
- * nearly right.
+ * nearly right. Calls are preempted wherever they can be two times in three, and some of those are
+ * never continued.
  */
 class RandomMmuTest {
   private static final int STEPS = Integer.getInteger("domus.mmuSteps", 2000);
@@ -57,6 +58,9 @@ class RandomMmuTest {
 
   private final Map<Op, int[]> outcomes = new EnumMap<>(Op.class);
 
+  /** After how many steps there was a table half validated or half taken apart. */
+  private int partialSteps;
+
   private final class Run {
     final TestMachine m = new TestMachine();
     final InvariantScanner scanner = new InvariantScanner(m);
@@ -73,6 +77,10 @@ class RandomMmuTest {
 
     TestDomain start(int domid) {
       TestDomain d = m.domain(domid, PAGES);
+      for (TestVcpu v : d.vcpus) {
+        v.preempt = () -> random.nextInt(3) != 0;
+      }
+      d.forgets = () -> random.nextInt(12) == 0;
       List<Long> mine = new ArrayList<>();
       for (int i = 0; i < PAGES - 2; i++) {
         mine.add(d.page());
@@ -224,12 +232,12 @@ class RandomMmuTest {
         case BUILD -> build(d, v);
         case PIN -> {
           int level = 1 + random.nextInt(4);
-          yield mmu.pin(level, withRole(d, level)) == 0;
+          yield d.pin(level, withRole(d, level)) == 0;
         }
-        case UNPIN -> mmu.unpin(any(d)) == 0;
-        case BASE -> mmu.newBasePointer(v, base(d)) == 0;
+        case UNPIN -> d.unpin(any(d)) == 0;
+        case BASE -> d.newBasePointer(v, base(d)) == 0;
         case USER_BASE ->
-            mmu.newUserBasePointer(
+            d.newUserBasePointer(
                     v, random.nextInt(4) == 0 ? 0 : withRole(d, 4), random.nextBoolean())
                 == 0;
         case UPDATE -> {
@@ -241,9 +249,7 @@ class RandomMmuTest {
             value &= ~Pte.P; // who may name another domain here is checked by the caller
           }
           int result =
-              mmu.entries()
-                  .update(
-                      (mfn << 12) + 8L * index(level), value, targetOwner, random.nextBoolean());
+              d.updateAt((mfn << 12) + 8L * index(level), value, targetOwner, random.nextBoolean());
           if (result == EntryUpdates.FLUSH_DUE && random.nextInt(4) == 0) {
             mmu.flushTlb(); // what the guest is owed; isolation must not need it
           }
@@ -256,11 +262,11 @@ class RandomMmuTest {
           }
           int index = index(1);
           long old = m.entry(mfn, index) ^ (random.nextInt(8) == 0 ? Pte.A : 0);
-          int result = mmu.entries().compareAndUpdateLeaf(mfn, index, old, entry(d, mfn, 1));
+          int result = d.compareAndUpdateLeaf(mfn, index, old, entry(d, mfn, 1));
           m.machine.put(mfn);
           yield result == 0;
         }
-        case UPDATE_VA -> mmu.entries().updateMapping(v, va(v), entry(d, 0, 1), d.domid) == 0;
+        case UPDATE_VA -> d.updateMapping(v, va(v), entry(d, 0, 1), d.domid) == 0;
         case GIVE_BACK -> {
           long mfn = any(d);
           yield pages.get(d).size() > 25
@@ -321,7 +327,7 @@ class RandomMmuTest {
           yield true;
         }
         case SET_UP ->
-            mmu.setUpVcpu(
+            d.setUpVcpu(
                     v,
                     base(d),
                     random.nextBoolean() ? 0 : withRole(d, 4),
@@ -364,9 +370,7 @@ class RandomMmuTest {
         }
         below = table;
       }
-      return random.nextInt(3) == 0
-          ? d.mmu.pin(4, below) == 0
-          : d.mmu.newBasePointer(v, below) == 0;
+      return random.nextInt(3) == 0 ? d.pin(4, below) == 0 : d.newBasePointer(v, below) == 0;
     }
 
     boolean grant(TestDomain mapper, TestVcpu v) {
@@ -492,6 +496,7 @@ class RandomMmuTest {
           boolean done = run.step(op);
           outcomes.computeIfAbsent(op, o -> new int[2])[done ? 1 : 0]++;
           run.scanner.scan();
+          partialSteps += run.scanner.partialTables > 0 ? 1 : 0;
         } catch (RuntimeException | AssertionError e) {
           throw new AssertionError("seed=%d step=%d op=%s".formatted(seed, step, op), e);
         }
@@ -540,7 +545,9 @@ class RandomMmuTest {
       sequence(seed++, 1500);
     }
     assertTrue(missing().isEmpty(), () -> "never succeeded: " + missing());
+    assertTrue(partialSteps > 100, () -> "steps with partial tables: " + partialSteps);
     if (Boolean.getBoolean("domus.mmuReport")) {
+      System.out.printf("steps with partial tables: %d%n", partialSteps);
       outcomes.forEach((op, n) -> System.out.printf("%s %d of %d%n", op, n[1], n[0] + n[1]));
     }
   }

@@ -2,7 +2,10 @@ package dev.domus.kernel.mmu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.domus.kernel.abi.Errno;
 import dev.domus.memory.paging.Pte;
+import java.util.function.BooleanSupplier;
+import java.util.function.ToIntFunction;
 
 /**
  * A domain of a {@link TestMachine}: its MMU, two vCPUs, and ways to build page tables in few
@@ -60,8 +63,83 @@ final class TestDomain {
     return table;
   }
 
+  // ---- hypercalls, made again and again until they are done, as a guest does
+
+  /** Whether a guest that has been preempted makes another call instead, or none. */
+  BooleanSupplier forgets = () -> false;
+
+  int call(TestVcpu v, ToIntFunction<TableWork> call) {
+    finish(v);
+    int result = call.applyAsInt(v.work);
+    while (result == TableWork.RESTART) {
+      if (forgets.getAsBoolean()) {
+        return -Errno.EAGAIN; // not of the ABI: the guest gets no answer, because it does not ask
+      }
+      result = call.applyAsInt(v.work);
+    }
+    if (!forgets.getAsBoolean()) {
+      finish(v);
+    }
+    return result;
+  }
+
+  /** As the next batch of a vCPU does before anything else. */
+  void finish(TestVcpu v) {
+    while (!v.work.finish()) {
+      Thread.onSpinWait(); // preempted
+    }
+  }
+
+  int pin(int level, long mfn) {
+    return pin(vcpus[0], level, mfn);
+  }
+
+  int pin(TestVcpu v, int level, long mfn) {
+    return call(v, work -> mmu.roots().pin(level, mfn, work));
+  }
+
+  int unpin(long mfn) {
+    return unpin(vcpus[0], mfn);
+  }
+
+  int unpin(TestVcpu v, long mfn) {
+    return call(v, work -> mmu.roots().unpin(mfn, work));
+  }
+
+  int newBasePointer(TestVcpu v, long mfn) {
+    return call(v, work -> mmu.roots().newBasePointer(v, mfn, work));
+  }
+
+  int newUserBasePointer(TestVcpu v, long mfn, boolean m2pVisible) {
+    return call(v, work -> mmu.roots().newUserBasePointer(v, mfn, m2pVisible, work));
+  }
+
+  int setUpVcpu(
+      TestVcpu v, long kernel, long user, long[] gdt, int gdtEntries, long ldt, int ldtEntries) {
+    return call(
+        vcpus[0],
+        work -> mmu.roots().setUpVcpu(v, kernel, user, gdt, gdtEntries, ldt, ldtEntries, work));
+  }
+
+  int updateMapping(TestVcpu v, long va, long entry, int owner) {
+    return call(v, work -> mmu.entries().updateMapping(v, va, entry, owner, work));
+  }
+
+  int compareAndUpdateLeaf(long table, int index, long old, long entry) {
+    return call(
+        vcpus[0], work -> mmu.entries().compareAndUpdateLeaf(table, index, old, entry, work));
+  }
+
+  int updateAt(long ma, long entry, int owner, boolean preserveAd) {
+    return updateAt(vcpus[0], ma, entry, owner, preserveAd);
+  }
+
+  int updateAt(TestVcpu v, long ma, long entry, int owner, boolean preserveAd) {
+    return call(v, work -> mmu.entries().update(ma, entry, owner, preserveAd, work));
+  }
+
   int update(long table, int index, long entry) {
-    int result = mmu.entries().update((table << 12) + 8L * index, entry, domid, false);
+    int result = updateAt((table << 12) + 8L * index, entry, domid, false);
     if (result == EntryUpdates.FLUSH_DUE) {
       mmu.flushTlb();
       return 0;

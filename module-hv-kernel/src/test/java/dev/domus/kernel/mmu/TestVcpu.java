@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 
 /**
  * A vCPU that is only a TLB: it keeps every translation that it ever made, and every table that it
@@ -28,6 +29,11 @@ final class TestVcpu implements AddressSpaces {
   final Map<Long, Integer> tables = new HashMap<>();
 
   int flushes;
+
+  /** Whether it has to leave its pCPU; asked at every point where a long call may be preempted. */
+  volatile BooleanSupplier preempt = () -> false;
+
+  final TableWork work = new TableWork(() -> preempt.getAsBoolean());
 
   TestVcpu(TestDomain domain, int id) {
     this.domain = domain;

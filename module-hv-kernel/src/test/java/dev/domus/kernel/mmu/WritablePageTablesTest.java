@@ -281,11 +281,11 @@ class WritablePageTablesTest {
     guest.onStepOver((s, va, mfn) -> {
       set(mfn, 8, 0x10);
       // meanwhile another vCPU takes the page out of its tables
-      assertEquals(0, domain.mmu().unpin(spare));
+      assertEquals(0, domain.mmu().roots().unpin(spare, TableWork.toTheEnd()));
       return Exit.BUDGET;
     });
     assertEquals(0, guest.hypercall(UPDATE_VA_MAPPING, 21 << 12, Pte.of(spare, LEAF), 0));
-    assertEquals(0, domain.mmu().pin(FrameTable.L1, spare));
+    assertEquals(0, domain.mmu().roots().pin(FrameTable.L1, spare, TableWork.toTheEnd()));
     CpuState s = fault((21 << 12) + 8, WRITE_TO_READ_ONLY);
     assertEquals(HANDLER, s.rip);
   }
