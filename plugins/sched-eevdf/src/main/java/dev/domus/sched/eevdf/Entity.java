@@ -1,0 +1,48 @@
+package dev.domus.sched.eevdf;
+
+import dev.domus.kernel.sched.SchedUnit;
+
+/** What EEVDF keeps of a unit, and a node of the {@link EntityTree} while it waits. */
+final class Entity {
+  /** Virtual time that a unit of weight 1 gains in a nanosecond. */
+  static final long SCALE = 1 << 16;
+
+  final SchedUnit unit;
+  long weight;
+  long sliceNanos;
+
+  /** Virtual run time, and where the slice that it asks for ends in virtual time. */
+  long vruntime;
+
+  long deadline;
+
+  /** What it was owed when it fell asleep, in nanoseconds; 0 or more. */
+  long sleptWithLagNanos;
+
+  // EntityTree's.
+  Entity left;
+  Entity right;
+  int heapPriority;
+  long minDeadline;
+
+  boolean queued;
+
+  /** Gave the rest of its turn away; the next in the queue of those who did. */
+  boolean yielded;
+
+  Entity nextYielded;
+
+  Entity(SchedUnit unit) {
+    this.unit = unit;
+  }
+
+  /** How far a time of its own moves it in virtual time. */
+  long virtual(long nanos) {
+    return nanos * SCALE / weight;
+  }
+
+  /** The inverse of {@link #virtual}. */
+  long real(long virtual) {
+    return virtual * weight / SCALE;
+  }
+}
