@@ -282,7 +282,8 @@ final class EntryUpdates {
     }
     mmu.lock();
     try {
-      boolean live = frames.type(mfn) == FrameTable.SEGDESC;
+      // A page found bad as descriptors keeps that as its last type, and is writable all the same.
+      boolean live = frames.type(mfn) == FrameTable.SEGDESC && frames.isValidated(mfn);
       if (live ? types.getDescriptors(mfn) != 0 : !machine.getWritable(domid, mfn)) {
         return -EINVAL;
       }

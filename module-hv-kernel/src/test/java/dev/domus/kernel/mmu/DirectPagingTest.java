@@ -503,6 +503,13 @@ class DirectPagingTest {
   }
 
   @Test
+  void aPageFoundBadAsDescriptorsIsAnOrdinaryPageAgain() {
+    long page = d.page(2, 0x0000_8900_0000_0067L);
+    assertEquals(-EINVAL, d.mmu.setGdt(v, new long[] {page}, 512));
+    assertEquals(0, d.mmu.entries().updateDescriptor(page << 12, 0x00CF93000000FFFFL));
+  }
+
+  @Test
   void anLdtPageIsAttachedWhenItIsUsed() {
     long page = d.page(2, 0x00CF93000000FFFFL);
     long l4 = d.tree(VA, Pte.of(page, LEAF | Pte.W));

@@ -44,9 +44,14 @@ public final class TinyMachine implements AutoCloseable {
 
   /** Starts the machine with a scheduler and a number of pCPUs. */
   public TinyMachine(SchedulerFactory scheduler, int pcpus) {
+    this(scheduler, pcpus, 64L << 20);
+  }
+
+  /** Starts the machine with a scheduler, a number of pCPUs, and bytes of memory. */
+  public TinyMachine(SchedulerFactory scheduler, int pcpus, long memoryBytes) {
     Dispatcher dispatcher = new Dispatcher();
     dispatcher.createPool("pool0", pcpus, scheduler, Map.of());
-    hypervisor = new Hypervisor(64L << 20, new HypercallTable(), dispatcher);
+    hypervisor = new Hypervisor(memoryBytes, new HypercallTable(), dispatcher);
     control =
         new DomainControl(
             hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
