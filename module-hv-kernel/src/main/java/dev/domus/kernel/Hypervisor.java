@@ -22,6 +22,10 @@ import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.grant.GrantMachine;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.io.DomainIo;
+import dev.domus.kernel.io.IoClaims;
+import dev.domus.kernel.io.IoRights;
+import dev.domus.kernel.io.IoSpace;
 import dev.domus.kernel.mmu.FrameReferences;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
@@ -32,6 +36,7 @@ import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.MachineToPhys;
+import dev.domus.memory.paging.Pte;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -52,6 +57,10 @@ import java.util.function.BooleanSupplier;
  */
 public final class Hypervisor implements EngineMachine, EventDomains, AutoCloseable {
   private static final long FIRST_FRAME = 1;
+  private static final long PORTS = 1 << 16;
+
+  /** The frame number of an entry whose address bits are all ones, which is not a frame. */
+  private static final long NO_FRAME = Pte.ADDRESS_MASK >>> MachineMemory.FRAME_SHIFT;
 
   private final MachineMemory machineMemory;
   private final FrameTable frameTable;
@@ -75,6 +84,8 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final AccessControl access =
       new AccessControl(new PrivilegedDomains(this::isPrivileged), this::expectForeignChanges);
   private volatile boolean foreignChanges;
+  private final IoSpace ioMemory;
+  private final IoSpace ioPorts = new IoSpace(0, 0, PORTS);
 
   /**
    * Makes a machine without domains.
@@ -86,6 +97,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     this.hypercalls = hypercalls;
     this.dispatcher = dispatcher;
     machineMemory = MachineMemory.reserve(memoryBytes);
+    ioMemory = new IoSpace(MachineMemory.FRAME_SHIFT, machineMemory.frames(), NO_FRAME);
     frameTable = new FrameTable(machineMemory.frames());
     machineToPhys = new MachineToPhys(machineMemory, frameTable, FIRST_FRAME);
     allocator = new FrameAllocator(machineMemory, frameTable, machineToPhys.endFrame());
@@ -139,6 +151,16 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The processor that guests see. */
   public CpuidPolicy cpuidPolicy() {
     return cpuidPolicy;
+  }
+
+  /** The machine's I/O memory and ports as far as a domain may reach them. */
+  public DomainIo domainIo(IoRights rights) {
+    return new DomainIo(ioMemory, ioPorts, rights);
+  }
+
+  /** What a service domain claims of I/O memory and ports, which is nothing yet. */
+  public IoClaims ioClaims(int domid) {
+    return new IoClaims(domid, access, ioMemory, ioPorts);
   }
 
   /** Who may do what to whom. */

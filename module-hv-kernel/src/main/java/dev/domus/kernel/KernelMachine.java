@@ -40,7 +40,12 @@ public final class KernelMachine implements Machine {
     this.hypervisor = hypervisor;
     DomainControl control = new DomainControl(hypervisor, engines, schedulers);
     domain0 =
-        new LocalServiceDomain(DOMAIN_0, hypervisor, hypervisor.grantMachine(), () -> control);
+        new LocalServiceDomain(
+            DOMAIN_0,
+            hypervisor,
+            hypervisor.grantMachine(),
+            hypervisor.ioClaims(DOMAIN_0),
+            () -> control);
     hypervisor.addServiceDomain(domain0.events());
   }
 

@@ -64,6 +64,18 @@ public interface Control {
    */
   void seedGrant(int domid, int ref, int granteeDomid, long pfn);
 
+  /**
+   * Lets a domain map I/O frames into its page tables, or not any more. Where the right is taken
+   * away while they are mapped, the mappings stay and accesses through them are page faults when
+   * this returns.
+   *
+   * @param firstFrame machine frame number, beyond RAM
+   */
+  void permitIoMemory(int domid, long firstFrame, long frames, boolean allowed);
+
+  /** Lets a domain use ports, or not any more. */
+  void permitIoPorts(int domid, int first, int count, boolean allowed);
+
   /** Allocates a port in a domain for a remote one to bind to, on the domain's behalf. */
   int allocUnbound(int domid, int remoteDomid);
 

@@ -8,6 +8,7 @@ import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventTarget;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallCounters;
+import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.MachineMemory;
@@ -44,6 +45,7 @@ public final class Domain implements EventTarget {
   private final EventChannels events;
   private final GrantTable grants;
   private final Mmu mmu;
+  private final DomainIo io;
   private final Watchdogs watchdogs;
   private final HypercallCounters counters;
   private final AtomicLong vmAssist = new AtomicLong();
@@ -83,6 +85,7 @@ public final class Domain implements EventTarget {
     handle = spec.uuid();
     counters = new HypercallCounters(hypervisor.hypercalls());
     mmu = new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::flushAll);
+    io = hypervisor.domainIo(mmu.io());
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
     weight = spec.weight();
     cap = spec.cap();
@@ -140,6 +143,11 @@ public final class Domain implements EventTarget {
   /** Its page tables and frames. */
   public Mmu mmu() {
     return mmu;
+  }
+
+  /** The I/O memory and ports that it may reach. */
+  public DomainIo io() {
+    return io;
   }
 
   /** Its watchdog timers. */

@@ -7,6 +7,7 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.IoMemory;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.mmu.AddressSpaces;
 import dev.domus.kernel.mmu.TableWork;
@@ -159,6 +160,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   @Override
   public CpuState state() {
     return state;
+  }
+
+  @Override
+  public IoMemory io() {
+    return domain.io();
   }
 
   @Override

@@ -240,6 +240,26 @@ public final class DomainControl implements Control {
   }
 
   @Override
+  public void permitIoMemory(int domid, long firstFrame, long frames, boolean allowed) {
+    check(
+        find(domid).io().permitMemory(firstFrame, frames, allowed),
+        "not I/O memory: domid=%d firstFrame=0x%x frames=%d",
+        domid,
+        firstFrame,
+        frames);
+  }
+
+  @Override
+  public void permitIoPorts(int domid, int first, int count, boolean allowed) {
+    check(
+        find(domid).io().permitPorts(first, count, allowed),
+        "no such ports: domid=%d first=0x%x count=%d",
+        domid,
+        first,
+        count);
+  }
+
+  @Override
   public int allocUnbound(int domid, int remoteDomid) {
     return check(
         target(Operation.EVENT_CHANNELS, domid).events().allocUnbound(0, remoteDomid),

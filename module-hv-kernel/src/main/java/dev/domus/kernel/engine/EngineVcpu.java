@@ -8,6 +8,9 @@ public interface EngineVcpu {
   /** The registers; the same object for the life of the vCPU. */
   CpuState state();
 
+  /** What lies beyond RAM; the same object for the life of the vCPU. */
+  IoMemory io();
+
   /** A name for messages and threads, such as {@code d3v0}. */
   String label();
 

@@ -81,15 +81,7 @@ public final class IoSpace {
   }
 
   private synchronized void remove(Claim claim) {
-    Claim[] old = claims;
-    int n = 0;
-    Claim[] rest = new Claim[Math.max(0, old.length - 1)];
-    for (Claim each : old) {
-      if (each != claim && n < rest.length) {
-        rest[n++] = each;
-      }
-    }
-    claims = rest;
+    claims = Arrays.stream(claims).filter(each -> each != claim).toArray(Claim[]::new);
   }
 
   private Claim find(long unit) {
@@ -215,6 +207,11 @@ public final class IoSpace {
     @Override
     public long count() {
       return count;
+    }
+
+    @Override
+    public boolean isClosed() {
+      return inside.get() >= CLOSED;
     }
 
     @Override

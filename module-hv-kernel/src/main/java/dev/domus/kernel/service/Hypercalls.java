@@ -32,6 +32,21 @@ public interface Hypercalls {
    */
   GrantMapping mapGrant(int domid, int ref, boolean writable);
 
+  /** The first frame beyond RAM: where I/O memory can be claimed. */
+  long ioMemoryStart();
+
+  /**
+   * Claims I/O memory for a device: accesses of guests that may reach it go to the handler.
+   *
+   * @param firstFrame machine frame number, {@link #ioMemoryStart} at least
+   * @throws HypercallException EPERM, EINVAL if the range is empty or not wholly I/O memory, EBUSY
+   *     if somebody has claimed a part of it
+   */
+  IoClaim claimIoMemory(long firstFrame, long frames, IoHandler handler);
+
+  /** Claims ports for a device, as {@link #claimIoMemory} does memory. */
+  IoClaim claimIoPorts(int first, int count, IoHandler handler);
+
   /** Control of other domains (domctl and sysctl); refused with EPERM to an unprivileged domain. */
   Control control();
 }

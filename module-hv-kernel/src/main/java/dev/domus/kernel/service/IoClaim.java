@@ -13,6 +13,9 @@ public interface IoClaim extends AutoCloseable {
   /** Number of frames or ports. */
   long count();
 
+  /** Says whether it has been given up. */
+  boolean isClosed();
+
   /** Gives the range up; does nothing the second time. Not to be called by the handler. */
   @Override
   void close();

@@ -6,6 +6,7 @@ import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.grant.GrantMachine;
 import dev.domus.kernel.grant.GrantWindows;
+import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.service.Hypercalls;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
@@ -19,20 +20,27 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   private final int domid;
   private final ServiceEvents events;
   private final GrantWindows grants;
+  private final IoClaims io;
   private final TypedHypercalls hypercalls;
   private final ServiceRegistry services = new ServiceRegistry();
 
   /**
    * Starts the domain.
    *
+   * @param io its claims of I/O memory and ports
    * @param control gives the control interface, or refuses it to an unprivileged domain
    */
   public LocalServiceDomain(
-      int domid, EventDomains domains, GrantMachine machine, Supplier<Control> control) {
+      int domid,
+      EventDomains domains,
+      GrantMachine machine,
+      IoClaims io,
+      Supplier<Control> control) {
     this.domid = domid;
+    this.io = io;
     events = new ServiceEvents(domid, domains);
     grants = new GrantWindows(domid, machine);
-    hypercalls = new TypedHypercalls(events, grants, control);
+    hypercalls = new TypedHypercalls(events, grants, io, control);
   }
 
   /** Its event channels, for the others to reach. */
@@ -55,9 +63,10 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
     return services;
   }
 
-  /** Closes its ports and mappings and ends its event thread. */
+  /** Closes its claims, ports and mappings and ends its event thread. */
   @Override
   public void close() {
+    io.close();
     events.close();
     grants.close();
   }

@@ -6,10 +6,13 @@ import dev.domus.kernel.control.Control;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.grant.GrantWindows;
+import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.IoClaim;
+import dev.domus.kernel.service.IoHandler;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 
@@ -20,6 +23,7 @@ import java.util.function.Supplier;
 public final class TypedHypercalls implements Hypercalls {
   private final ServiceEvents events;
   private final GrantWindows grants;
+  private final IoClaims io;
   private final Supplier<Control> control;
 
   /**
@@ -27,11 +31,14 @@ public final class TypedHypercalls implements Hypercalls {
    *
    * @param events the domain's event channels
    * @param grants the domain's grant mappings
+   * @param io what the domain claims of I/O memory and ports
    * @param control supplies the control interface, or throws {@link HypercallException} with EPERM
    */
-  public TypedHypercalls(ServiceEvents events, GrantWindows grants, Supplier<Control> control) {
+  public TypedHypercalls(
+      ServiceEvents events, GrantWindows grants, IoClaims io, Supplier<Control> control) {
     this.events = events;
     this.grants = grants;
+    this.io = io;
     this.control = control;
   }
 
@@ -87,6 +94,21 @@ public final class TypedHypercalls implements Hypercalls {
       case GrantStatus.NO_SPACE -> Errno.ENOSPC;
       default -> Errno.EINVAL;
     };
+  }
+
+  @Override
+  public long ioMemoryStart() {
+    return io.memoryStart();
+  }
+
+  @Override
+  public IoClaim claimIoMemory(long firstFrame, long frames, IoHandler handler) {
+    return io.claimMemory(firstFrame, frames, handler);
+  }
+
+  @Override
+  public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
+    return io.claimPorts(first, count, handler);
   }
 
   @Override

@@ -1,12 +1,14 @@
 package dev.domus.kernel.trap;
 
+import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.time.Clock;
 
 /**
- * The I/O ports of an unprivileged domain (xen-pv-abi.md, 9.6): nothing is there, so reads give
- * ones and writes are dropped, but for the counter that kernels calibrate themselves with (channel
- * 2 of the interval timer, gated by port 0x61) and the latches of the PCI address and the clock's
- * index, which they write and read back.
+ * The I/O ports of a domain (xen-pv-abi.md, 9.6). Those that it has the right to and that a device
+ * has claimed are the device's. Elsewhere nothing is there, so reads give ones and writes are
+ * dropped, but for the counter that kernels calibrate themselves with (channel 2 of the interval
+ * timer, gated by port 0x61) and the latches of the PCI address and the clock's index, which they
+ * write and read back.
  */
 final class PortIo {
   private static final int PIT_CHANNEL_2 = 0x42, PIT_CONTROL = 0x43, SPEAKER = 0x61;
@@ -18,6 +20,7 @@ final class PortIo {
   private static final int SPEAKER_OUTPUT = 0x20, SPEAKER_WRITABLE = 0x03;
 
   private final Clock clock;
+  private final DomainIo devices;
   private int speaker;
   private int pciAddress;
   private int rtcIndex;
@@ -26,11 +29,15 @@ final class PortIo {
   private boolean highByteNext;
   private int lowByte;
 
-  PortIo(Clock clock) {
+  PortIo(Clock clock, DomainIo devices) {
     this.clock = clock;
+    this.devices = devices;
   }
 
   int read(int port, int bytes) {
+    if (devices.answersPorts(port, bytes)) {
+      return devices.in(port, bytes);
+    }
     if (port == PCI_ADDRESS && bytes == 4) {
       return pciAddress;
     }
@@ -49,7 +56,9 @@ final class PortIo {
   }
 
   void write(int port, int bytes, int value) {
-    if (port == PCI_ADDRESS && bytes == 4) {
+    if (devices.answersPorts(port, bytes)) {
+      devices.out(port, bytes, value);
+    } else if (port == PCI_ADDRESS && bytes == 4) {
       pciAddress = value;
     } else if (bytes == 1 && port == RTC_INDEX) {
       rtcIndex = value & RTC_INDEX_BITS;

@@ -49,7 +49,7 @@ final class PrivilegedInstruction {
 
   PrivilegedInstruction(Vcpu vcpu) {
     this.vcpu = vcpu;
-    ports = new PortIo(vcpu.domain().hypervisor().clock());
+    ports = new PortIo(vcpu.domain().hypervisor().clock(), vcpu.domain().io());
   }
 
   /**

@@ -3,10 +3,12 @@ package dev.domus.kernel.mmu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.Domid;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.paging.Pte;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -16,7 +18,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Random sequences of MMU operations by two domains and the grants between them; the whole frame
+ * Random sequences of MMU operations by two domains, the grants between them, a privileged third
+ * one that maps frames of the others and changes their tables, and I/O frames; the whole frame
  * table is scanned after every step. Frames have preferred roles, so that most of what is tried is
  * nearly right. Calls are preempted wherever they can be two times in three, and some of those are
  * never continued.
@@ -24,6 +27,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class RandomMmuTest {
   private static final int STEPS = Integer.getInteger("domus.mmuSteps", 2000);
   private static final int PAGES = 40;
+  private static final int PRIVILEGED = 3;
+  private static final long IO_START = TestMachine.FRAMES + 100;
 
   private enum Op {
     WRITE_FRAME,
@@ -50,7 +55,11 @@ class RandomMmuTest {
     ACCESS,
     FLUSH,
     SET_UP,
-    EXCHANGE
+    EXCHANGE,
+    MAP_FOREIGN,
+    MAP_INTO_OTHER,
+    IO_RIGHT,
+    MAP_IO
   }
 
   private record Grant(
@@ -63,14 +72,14 @@ class RandomMmuTest {
 
   private final class Run {
     final TestMachine m = new TestMachine();
-    final InvariantScanner scanner = new InvariantScanner(m);
+    final InvariantScanner scanner = new InvariantScanner(m).privileged(PRIVILEGED);
     final Random random;
     final List<Grant> grants = new ArrayList<>();
     final Map<TestDomain, List<Long>> pages = new java.util.HashMap<>();
 
     Run(long seed) {
       random = new Random(seed);
-      for (int domid = 1; domid <= 2; domid++) {
+      for (int domid = 1; domid <= PRIVILEGED; domid++) {
         start(domid);
       }
     }
@@ -220,7 +229,7 @@ class RandomMmuTest {
     }
 
     boolean step(Op op) {
-      TestDomain d = m.domains.get(random.nextInt(2));
+      TestDomain d = m.domains.get(random.nextInt(3));
       TestVcpu v = d.vcpus[random.nextInt(2)];
       Mmu mmu = d.mmu;
       return switch (op) {
@@ -350,7 +359,56 @@ class RandomMmuTest {
           }
           yield done;
         }
+        case MAP_FOREIGN -> mapForeign();
+        case MAP_INTO_OTHER -> {
+          long mine = any(m.domains.get(PRIVILEGED - 1));
+          boolean done =
+              mmu.entries().updateMapping(v, va(v), Pte.of(mine, flags(1)), PRIVILEGED) == 0;
+          if (done) {
+            scanner.grant(d.domid, mine);
+          }
+          yield done;
+        }
+        case IO_RIGHT -> {
+          long first = IO_START + random.nextInt(6);
+          int count = 1 + random.nextInt(3);
+          if (random.nextBoolean()) {
+            mmu.io().revokeMemory(first, count);
+          } else {
+            mmu.io().grantMemory(first, count);
+            for (int i = 0; i < count; i++) {
+              scanner.permitIo(d.domid, first + i);
+            }
+          }
+          yield true;
+        }
+        case MAP_IO -> {
+          long cache = random.nextLong() & (Pte.PCD | Pte.PWT | Pte.PS);
+          long entry = Pte.of(IO_START + random.nextInt(10), flags(1) | cache);
+          int owner = random.nextBoolean() ? Domid.IO : d.domid;
+          yield mmu.entries().updateMapping(v, va(v), entry, owner) == 0 && (entry & Pte.P) != 0;
+        }
       };
+    }
+
+    /** The privileged domain maps a frame of somebody else's, or a part of the M2P. */
+    boolean mapForeign() {
+      TestDomain mapper = m.domains.get(PRIVILEGED - 1);
+      TestVcpu v = mapper.vcpus[random.nextInt(2)];
+      TestDomain target = m.domains.get(random.nextInt(2));
+      boolean m2p = random.nextInt(5) == 0;
+      long mfn = m2p ? m.m2p.firstFrame() + random.nextInt(4) : any(target);
+      int owner = m2p ? Domid.XEN : target.domid;
+      long entry = mfn << 12 & Pte.ADDRESS_MASK | flags(1);
+      boolean done =
+          random.nextBoolean()
+              ? mapper.mmu.entries().updateMapping(v, va(v), entry, owner) == 0
+              : mapper
+                      .mmu
+                      .entries()
+                      .update((withRole(mapper, 1) << 12) + 8L * index(1), entry, owner, false)
+                  >= 0;
+      return done && (entry & Pte.P) != 0;
     }
 
     /**
@@ -508,15 +566,16 @@ class RandomMmuTest {
   }
 
   /**
-   * The domains die one after the other, while grants and other holders may still refer to frames
-   * of the first.
+   * The domains die one after the other, while grants, foreign mappings and other holders may still
+   * refer to frames of the dead.
    */
   private void finish(Run run) {
-    TestDomain first = run.m.domains.get(run.random.nextInt(2));
-    run.end(first);
-    run.scanner.scan();
-    run.end(run.other(first));
-    run.scanner.scan();
+    List<TestDomain> order = new ArrayList<>(run.m.domains);
+    Collections.shuffle(order, run.random);
+    for (TestDomain d : order) {
+      run.end(d);
+      run.scanner.scan();
+    }
     for (InvariantScanner.Holder holder : List.copyOf(run.scanner.holders)) {
       run.scanner.holders.remove(holder);
       run.drop(holder.mfn(), holder.writable());

@@ -8,25 +8,36 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.access.AccessControl;
+import dev.domus.kernel.access.PrivilegedDomains;
 import dev.domus.kernel.event.FakeMachine;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.grant.FakeGrantMachine;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.grant.GrantWindows;
+import dev.domus.kernel.io.IoClaims;
+import dev.domus.kernel.io.IoSpace;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
+import dev.domus.kernel.service.IoClaim;
+import dev.domus.kernel.service.IoHandler;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 
 @Timeout(value = 30, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class TypedHypercallsTest {
   private final FakeMachine machine = new FakeMachine();
   private final FakeGrantMachine grantMachine = new FakeGrantMachine();
+  private final AccessControl access =
+      new AccessControl(new PrivilegedDomains(domid -> domid == 0), () -> {});
+  private final IoSpace ioMemory = new IoSpace(12, 64, 1024);
+  private final IoSpace ioPorts = new IoSpace(0, 0, 65536);
   private final ServiceEvents events = machine.service(0);
   private final ServiceEvents otherEvents = machine.service(3);
   private final TypedHypercalls calls = calls(events);
@@ -36,6 +47,7 @@ class TypedHypercallsTest {
     return new TypedHypercalls(
         of,
         new GrantWindows(of.domid(), grantMachine),
+        new IoClaims(of.domid(), access, ioMemory, ioPorts),
         () -> {
           throw new HypercallException(Errno.EPERM, "domain " + of.domid() + " controls nobody");
         });
@@ -136,5 +148,40 @@ class TypedHypercallsTest {
     assertEquals(Optional.of(second), registry.find(Runnable.class));
     registry.withdraw(Runnable.class, second);
     assertFalse(registry.find(Runnable.class).isPresent());
+  }
+
+  private static final IoHandler DEVICE =
+      new IoHandler() {
+        @Override
+        public long load(long offset, int size) {
+          return 0x55;
+        }
+
+        @Override
+        public void store(long offset, int size, long value) {}
+      };
+
+  private static int refusal(Executable claim) {
+    return assertThrows(HypercallException.class, claim).errno();
+  }
+
+  @Test
+  void ioMemoryAndPortsAreClaimedOnceAndByThePrivilegedOnly() {
+    assertEquals(64, calls.ioMemoryStart());
+    IoClaim claim = calls.claimIoMemory(64, 4, DEVICE);
+    assertEquals(0x55, ioMemory.load(67 << 12, 1));
+    assertEquals(Errno.EBUSY, refusal(() -> calls.claimIoMemory(67, 1, DEVICE)));
+    assertEquals(Errno.EINVAL, refusal(() -> calls.claimIoMemory(63, 1, DEVICE)), "RAM");
+    assertEquals(Errno.EINVAL, refusal(() -> calls.claimIoMemory(64, 0, DEVICE)));
+    assertEquals(Errno.EINVAL, refusal(() -> calls.claimIoMemory(64, Long.MAX_VALUE, DEVICE)));
+    assertEquals(Errno.EINVAL, refusal(() -> calls.claimIoMemory(-1, 1, DEVICE)));
+    assertEquals(Errno.EPERM, refusal(() -> other.claimIoMemory(100, 1, DEVICE)));
+    assertEquals(Errno.EPERM, refusal(() -> other.claimIoPorts(0x300, 1, DEVICE)));
+    assertEquals(Errno.EINVAL, refusal(() -> calls.claimIoPorts(0xFFFF, 2, DEVICE)));
+    claim.close();
+    assertEquals(0xFF, ioMemory.load(67 << 12, 1), "nobody is there");
+    calls.claimIoMemory(67, 1, DEVICE);
+    calls.claimIoPorts(0xFFFF, 1, DEVICE);
+    assertEquals(0x55, ioPorts.load(0xFFFF, 1));
   }
 }

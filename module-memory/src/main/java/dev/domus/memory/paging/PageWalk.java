@@ -32,6 +32,12 @@ public final class PageWalk {
   /** Bit of an access and of a page-fault error code (Intel SDM vol. 3, 4.7). */
   public static final int PRESENT = 1, WRITE = 2, USER = 4, RESERVED = 8, FETCH = 16;
 
+  /**
+   * Bit of an access: a frame beyond the machine's memory is an answer too. Without it such a frame
+   * is a fault, so that only those meet one who know what to do with it.
+   */
+  public static final int DEVICE = 1 << 9;
+
   /** Translation bit: every level permits writing. */
   public static final long MAY_WRITE = 1;
 
@@ -58,7 +64,7 @@ public final class PageWalk {
    *     not #PF)
    * @param access {@link #WRITE} or {@link #FETCH} or 0 for a read, with {@link #USER} if the U
    *     bits are to be obeyed; PV guests run at CPL 3 and always have it, the hypervisor's own
-   *     accesses do not
+   *     accesses do not; and with {@link #DEVICE} where that is wanted
    * @return a translation (not negative) or a fault (negative); use {@link #errorCode} on the
    *     latter
    */
@@ -96,7 +102,7 @@ public final class PageWalk {
     if ((e1 & Pte.P) == 0) {
       return fault(access);
     }
-    if ((e1 & Pte.ADDRESS_MASK) >= size) {
+    if ((e1 & Pte.ADDRESS_MASK) >= size && (access & DEVICE) == 0) {
       return fault(access | PRESENT | RESERVED);
     }
     long all = e4 & e3 & e2 & e1;

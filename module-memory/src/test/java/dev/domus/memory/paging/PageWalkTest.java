@@ -127,6 +127,15 @@ class PageWalkTest {
     assertFault(PRESENT | RESERVED | USER, USER);
   }
 
+  @Test
+  void aLeafBeyondTheMachineIsAnAnswerForWhoAsksForDevices() {
+    set(1, Pte.of(FRAMES, ALL));
+    int access = USER | WRITE | PageWalk.DEVICE;
+    assertEquals((long) FRAMES << 12 | PageWalk.MAY_WRITE | PageWalk.DIRTY, walk(access));
+    set(2, Pte.of(FRAMES, ALL));
+    assertEquals(PRESENT | RESERVED | USER | WRITE, PageWalk.errorCode(walk(access)));
+  }
+
   @ParameterizedTest
   @MethodSource("levels")
   void superpagesAreReservedBitsAndPatIsNot(int level) {

@@ -48,7 +48,9 @@ final class TestHost implements AutoCloseable {
     control =
         new DomainControl(
             hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
-    domain0 = new LocalServiceDomain(0, hypervisor, hypervisor.grantMachine(), () -> control);
+    domain0 =
+        new LocalServiceDomain(
+            0, hypervisor, hypervisor.grantMachine(), hypervisor.ioClaims(0), () -> control);
     hypervisor.addServiceDomain(domain0.events());
     domain0.hypercalls().bindVirq(Virq.DOM_EXC, news::heard);
   }

@@ -3,6 +3,7 @@ package dev.domus.engine.jvm;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.engine.EngineVcpu;
+import dev.domus.kernel.engine.IoMemory;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.paging.Pte;
@@ -139,6 +140,9 @@ final class TestMachine implements EngineMachine {
     final VcpuEngine engine;
     int watches;
 
+    /** What the vCPU finds beyond RAM. */
+    final Devices io = new Devices();
+
     /** What else happens while the kernel makes the others forget their translations. */
     Runnable meanwhile = () -> {};
 
@@ -149,6 +153,11 @@ final class TestMachine implements EngineMachine {
       descriptors.put(0xE033, 0x00AFFB000000FFFFL);
       descriptors.put(0xE02B, 0x00CFF3000000FFFFL);
       engine = new JvmEngine().attach(TestMachine.this, this);
+    }
+
+    @Override
+    public IoMemory io() {
+      return io;
     }
 
     @Override
@@ -188,6 +197,33 @@ final class TestMachine implements EngineMachine {
           other.engine.flushAll();
         }
       }
+    }
+  }
+
+  /**
+   * A device wherever a test says that something can be reached: it writes down what it is asked.
+   */
+  static final class Devices implements IoMemory {
+    final List<String> log = new ArrayList<>();
+    boolean reachable;
+
+    /** What it is read as. */
+    long value;
+
+    @Override
+    public boolean isReachable(long ma) {
+      return reachable;
+    }
+
+    @Override
+    public long load(long ma, int size) {
+      log.add("load %x %d".formatted(ma, size));
+      return value & -1L >>> 64 - 8 * size;
+    }
+
+    @Override
+    public void store(long ma, int size, long stored) {
+      log.add("store %x %d %x".formatted(ma, size, stored & -1L >>> 64 - 8 * size));
     }
   }
 }

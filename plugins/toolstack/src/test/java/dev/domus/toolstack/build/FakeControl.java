@@ -150,6 +150,16 @@ public final class FakeControl implements Control {
   }
 
   @Override
+  public void permitIoMemory(int domid, long firstFrame, long frames, boolean allowed) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void permitIoPorts(int domid, int first, int count, boolean allowed) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public int allocUnbound(int domid, int remoteDomid) {
     mayFail("port");
     return ++ports;

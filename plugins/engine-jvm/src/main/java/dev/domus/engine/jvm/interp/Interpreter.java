@@ -56,7 +56,7 @@ public final class Interpreter implements VcpuEngine {
     c =
         new Cpu(
             vcpu,
-            new LinearMemory(machine.memory(), machine.codeFrames(), code, fault),
+            new LinearMemory(machine.memory(), machine.codeFrames(), code, fault, vcpu.io()),
             fault,
             code);
   }

@@ -1,6 +1,7 @@
 package dev.domus.engine.jvm.memory;
 
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.IoMemory;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.paging.PageWalk;
 import dev.domus.memory.paging.Pte;
@@ -37,6 +38,12 @@ import java.lang.invoke.VarHandle;
  * <p><b>Overlay.</b> For {@link #overlay}, a context of its own is in force that never holds a
  * translation: every access comes to the slow path, where the one page is told from all others.
  *
+ * <p><b>I/O memory.</b> A page whose frame lies beyond the machine's memory never enters the TLB,
+ * so every access to it comes to the slow path, where the machine address tells it from RAM; {@link
+ * IoMemory} has the rules. Accesses that are not aligned to their size or cross a page are made
+ * byte by byte. A locked operation is a load and a store under the lock for those that cross a
+ * quadword.
+ *
  * <p><b>Isolation.</b> Every machine address used here came from {@link PageWalk} under the present
  * CR3, with the access checked, for a page that is wholly inside the segment; and the segment is
  * bounded, so an engine bug cannot reach beyond machine memory.
@@ -64,6 +71,11 @@ public final class LinearMemory {
   private final CodeFrames codeFrames;
   private final CodeWatcher watcher;
   private final GuestFault fault;
+  private final IoMemory io;
+
+  /** Machine addresses from here on are I/O memory. */
+  private final long ramEnd;
+
   private final Tlb[] contexts = new Tlb[CONTEXTS];
   private final DataBreakpoints breakpoints = new DataBreakpoints();
   private final Tlb overlay = new Tlb();
@@ -83,10 +95,17 @@ public final class LinearMemory {
    * @param codeFrames which frames hold decoded code
    * @param watcher told of stores to such frames
    * @param fault what is thrown when an access faults
+   * @param io what lies beyond the machine's memory
    */
   public LinearMemory(
-      MemorySegment memory, CodeFrames codeFrames, CodeWatcher watcher, GuestFault fault) {
+      MemorySegment memory,
+      CodeFrames codeFrames,
+      CodeWatcher watcher,
+      GuestFault fault,
+      IoMemory io) {
     this.memory = memory;
+    this.io = io;
+    ramEnd = memory.byteSize();
     this.codeFrames = codeFrames;
     this.watcher = watcher;
     this.fault = fault;
@@ -379,12 +398,13 @@ public final class LinearMemory {
   /**
    * Where a locked operation takes place, having checked that it may write there.
    *
-   * @return the machine address, or -1 if the operand crosses an aligned quadword (then see {@link
-   *     #splitLock})
+   * @return the machine address, or -1 if the operand crosses an aligned quadword or is in I/O
+   *     memory (then see {@link #splitLock})
    */
   public long lockedAddress(long va, int size) {
     probeWrite(va, size);
-    return (va & 7) + size > 8 ? -1 : toWrite(va);
+    long ma = (va & 7) + size > 8 ? -1 : toWrite(va);
+    return ma < ramEnd ? ma : -1;
   }
 
   /** The monitor to hold around a locked operation for which {@link #lockedAddress} gave -1. */
@@ -475,6 +495,11 @@ public final class LinearMemory {
     return checkAlignment || breakpoints.onPage(va);
   }
 
+  /** Says whether a machine address is a device's, so that its bytes cannot be moved as a whole. */
+  public boolean isIo(long ma) {
+    return ma >= ramEnd;
+  }
+
   /** Copies between machine addresses inside a page each; the ranges do not overlap. */
   public void copy(long fromMa, long toMa, int bytes) {
     VarHandle.acquireFence();
@@ -498,7 +523,7 @@ public final class LinearMemory {
 
   /** Tells the code cache about a store to a frame that holds decoded code. */
   public void noticeStore(long ma, int size) {
-    if (codeFrames.watched(ma >>> 12)) {
+    if (ma < ramEnd && codeFrames.watched(ma >>> 12)) {
       watcher.storedToCode(ma, size);
     }
   }
@@ -518,6 +543,9 @@ public final class LinearMemory {
    */
   private static final int STACK = 1 << 8;
 
+  /** What every walk is made with. */
+  private static final int WALK = PageWalk.USER | PageWalk.DEVICE;
+
   private long loadSlow(long va, int size, int flags) {
     checkAlignment(va, size);
     if ((int) (va & 4095) + size > 4096) {
@@ -525,6 +553,9 @@ public final class LinearMemory {
     }
     long ma = translate(va, flags);
     breakpoints.access(va, size, false);
+    if (ma >= ramEnd) {
+      return io.load(ma, size);
+    }
     if ((va & (size - 1)) == 0) {
       return lockedLoad(ma, size);
     }
@@ -546,7 +577,8 @@ public final class LinearMemory {
     long value = 0;
     for (int n = 0; n < size; n++) {
       long ma = n < inLow ? low + n : high + n - inLow;
-      value |= (memory.get(BYTE, ma) & 0xFFL) << 8 * n;
+      long b = ma >= ramEnd ? io.load(ma, 1) : memory.get(BYTE, ma) & 0xFFL;
+      value |= b << 8 * n;
     }
     VarHandle.acquireFence();
     return value;
@@ -560,6 +592,10 @@ public final class LinearMemory {
     }
     long ma = translate(va, flags | PageWalk.WRITE);
     breakpoints.access(va, size, true);
+    if (ma >= ramEnd) {
+      io.store(ma, size, value);
+      return;
+    }
     VarHandle.releaseFence();
     switch (size) {
       case 1 -> memory.set(BYTE, ma, (byte) value);
@@ -578,7 +614,11 @@ public final class LinearMemory {
     VarHandle.releaseFence();
     for (int n = 0; n < size; n++) {
       long ma = n < inLow ? low + n : high + n - inLow;
-      memory.set(BYTE, ma, (byte) (value >>> 8 * n));
+      if (ma >= ramEnd) {
+        io.store(ma, 1, value >>> 8 * n);
+      } else {
+        memory.set(BYTE, ma, (byte) (value >>> 8 * n));
+      }
     }
     noticeStore(low, inLow);
     noticeStore(high, size - inLow);
@@ -620,13 +660,17 @@ public final class LinearMemory {
     if (overlaid && access == PageWalk.WRITE) {
       throw readOnly(va);
     }
-    long found = PageWalk.walk(memory, context.cr3, va, access | PageWalk.USER);
+    long found = PageWalk.walk(memory, context.cr3, va, access | WALK);
     if (found < 0) {
       context.drop(
           va); // as the processor does: a fault leaves no stale translation of its page behind
       throw fault.pageFault(va, PageWalk.errorCode(found));
     }
     long frame = PageWalk.frameAddress(found);
+    if (frame >= ramEnd) {
+      checkIo(va, frame, access, overlaid);
+      return frame | va & 4095;
+    }
     if (overlaid) {
       return frame | va & 4095;
     }
@@ -638,5 +682,18 @@ public final class LinearMemory {
             && !codeFrames.watched(frame >>> 12);
     context.enter(va, frame, !slow, write, access == PageWalk.FETCH);
     return frame | va & 4095;
+  }
+
+  /** Faults unless I/O memory may be reached now, and in this way. */
+  private void checkIo(long va, long frame, int access, boolean overlaid) {
+    if (access == PageWalk.FETCH) {
+      throw fault.pageFault(va, PageWalk.PRESENT | PageWalk.FETCH | PageWalk.USER);
+    }
+    if (overlaid) {
+      throw readOnly(va); // an access that has effects elsewhere is not made on trial
+    }
+    if (!io.isReachable(frame)) {
+      throw fault.pageFault(va, access | PageWalk.USER);
+    }
   }
 }

@@ -264,6 +264,10 @@ final class MoveOps {
       long high = c.mem.lockedAddress(va + 8, 8);
       boolean equal;
       synchronized (LinearMemory.splitLock()) {
+        if (low < 0) {
+          inIoMemory(c, va);
+          return;
+        }
         long l;
         long h;
         do {
@@ -280,6 +284,18 @@ final class MoveOps {
           r[CpuState.RDX] = h;
         }
       }
+      c.setStatus(equal ? CpuState.ZF : 0, CpuState.ZF);
+    }
+
+    private static void inIoMemory(Cpu c, long va) {
+      long[] r = c.r;
+      long l = c.mem.load(va, 8);
+      long h = c.mem.load(va + 8, 8);
+      boolean equal = l == r[CpuState.RAX] && h == r[CpuState.RDX];
+      c.mem.store(va, equal ? r[CpuState.RBX] : l, 8);
+      c.mem.store(va + 8, equal ? r[CpuState.RCX] : h, 8);
+      r[CpuState.RAX] = l;
+      r[CpuState.RDX] = h;
       c.setStatus(equal ? CpuState.ZF : 0, CpuState.ZF);
     }
   }

@@ -127,6 +127,9 @@ final class StringOp extends Op {
       }
       long from = c.mem.toRead(source);
       long to = c.mem.toWrite(destination);
+      if (c.mem.isIo(from) || c.mem.isIo(to)) {
+        return 0;
+      }
       if (to - from > 0 && to - from < count * size) {
         return 0;
       }
@@ -136,7 +139,11 @@ final class StringOp extends Op {
       if (count < BULK || !sameBytes(r[RAX])) {
         return 0;
       }
-      c.mem.fill(c.mem.toWrite(destination), (int) (count * size), (byte) r[RAX]);
+      long to = c.mem.toWrite(destination);
+      if (c.mem.isIo(to)) {
+        return 0;
+      }
+      c.mem.fill(to, (int) (count * size), (byte) r[RAX]);
     }
     r[RDI] += count * size;
     return count;
