@@ -17,6 +17,8 @@ package dev.domus.kernel.abi;
  *   scheduler_op       sched_id u32@0  cmd u32@4  credit: weight u16@8  cap u16@10
  *   getpageframeinfo3  num u64@0  array ptr@8        setdomainhandle    handle 16@0
  *   address_size       size u32@0
+ *   iomem_permission   first_mfn u64@0  nr_mfns u64@8  allow_access u8@16
+ *   ioport_permission  first_port u32@0  nr_ports u32@4  allow_access u8@8
  *
  *   getdomaininfo (112)  domain u16@0  flags u32@4  tot_pages u64@8  max_pages u64@16  outstanding u64@24
  *                        shared u64@32  paged u64@40  shared_info_frame u64@48  cpu_time u64@56
@@ -52,6 +54,8 @@ public final class DomctlLayout {
   public static final int MAX_VCPUS = 15,
       SCHEDULER_OP = 16,
       SET_DOMAIN_HANDLE = 17,
+      IOMEM_PERMISSION = 20,
+      IOPORT_PERMISSION = 21,
       HYPERCALL_INIT = 22;
 
   /** Command. */

@@ -21,6 +21,7 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.SchedulerFactory;
@@ -241,22 +242,30 @@ public final class DomainControl implements Control {
 
   @Override
   public void permitIoMemory(int domid, long firstFrame, long frames, boolean allowed) {
-    check(
-        find(domid).io().permitMemory(firstFrame, frames, allowed),
-        "not I/O memory: domid=%d firstFrame=0x%x frames=%d",
-        domid,
-        firstFrame,
-        frames);
+    Domain domain = target(Operation.IO_MEMORY, domid, firstFrame);
+    DomainIo own = ownIo();
+    String which = "domid=%d firstFrame=0x%x frames=%d".formatted(domid, firstFrame, frames);
+    if (own != null && !own.mayPassOnMemory(firstFrame, frames)) {
+      throw new HypercallException(Errno.EPERM, "not the caller's to give: " + which);
+    }
+    check(domain.io().permitMemory(firstFrame, frames, allowed), "not I/O memory: %s", which);
   }
 
   @Override
   public void permitIoPorts(int domid, int first, int count, boolean allowed) {
-    check(
-        find(domid).io().permitPorts(first, count, allowed),
-        "no such ports: domid=%d first=0x%x count=%d",
-        domid,
-        first,
-        count);
+    Domain domain = target(Operation.IO_PORTS, domid, first);
+    DomainIo own = ownIo();
+    String which = "domid=%d first=0x%x count=%d".formatted(domid, first, count);
+    if (own != null && !own.mayPassOnPorts(first, count)) {
+      throw new HypercallException(Errno.EPERM, "not the caller's to give: " + which);
+    }
+    check(domain.io().permitPorts(first, count, allowed), "no such ports: %s", which);
+  }
+
+  /** What the caller may reach itself, if it is a guest domain; service domains have no limit. */
+  private DomainIo ownIo() {
+    Domain domain = hypervisor.domain(caller);
+    return domain == null ? null : domain.io();
   }
 
   @Override
@@ -331,7 +340,7 @@ public final class DomainControl implements Control {
   // ---- checks
 
   /** Throws unless the caller may do something to a domain, or to the machine. */
-  void gate(Operation operation, int target, int detail) {
+  void gate(Operation operation, int target, long detail) {
     if (!may(operation, target, detail)) {
       throw new HypercallException(
           Errno.EPERM,
@@ -340,7 +349,7 @@ public final class DomainControl implements Control {
     }
   }
 
-  private boolean may(Operation operation, int target, int detail) {
+  private boolean may(Operation operation, int target, long detail) {
     return hypervisor.access().check(operation, caller, target, detail) == 0;
   }
 
@@ -353,7 +362,7 @@ public final class DomainControl implements Control {
     return target(operation, domid, 0);
   }
 
-  private Domain target(Operation operation, int domid, int detail) {
+  private Domain target(Operation operation, int domid, long detail) {
     Domain domain = hypervisor.domain(domid);
     if (domain == null) {
       throw noSuchDomain(domid);

@@ -64,8 +64,8 @@ public final class DomctlOp implements Hypercall {
           .done(SET_DOMAIN_HANDLE, "setdomainhandle")
           .absent(18, "setdebugging", "there is no debugger")
           .absent(19, "irq_permission", NO_DEVICES)
-          .absent(20, "iomem_permission", NO_DEVICES)
-          .absent(21, "ioport_permission", NO_DEVICES)
+          .done(IOMEM_PERMISSION, "iomem_permission")
+          .done(IOPORT_PERMISSION, "ioport_permission")
           .done(HYPERCALL_INIT, "hypercall_init")
           .absent(24, "settimeoffset", "all domains have the machine's time")
           .done(GET_VCPU_AFFINITY, "getvcpuaffinity")
@@ -192,6 +192,10 @@ public final class DomctlOp implements Hypercall {
       case MAX_VCPUS -> refuse(self || a.getInt(0) != control.target(command, domid).vcpus());
       case SCHEDULER_OP -> schedulerOp(control, domid, a);
       case SET_DOMAIN_HANDLE -> control.target(command, domid).setHandle(handle(a, 0));
+      case IOMEM_PERMISSION ->
+          control.permitIoMemory(domid, a.getLong(0), a.getLong(8), a.getByte(16) != 0);
+      case IOPORT_PERMISSION ->
+          control.permitIoPorts(domid, a.getInt(0), a.getInt(4), a.getByte(8) != 0);
       case HYPERCALL_INIT -> control.initHypercallPage(domid, a.getLong(0));
       case SET_ADDRESS_SIZE -> {
         control.target(command, domid);

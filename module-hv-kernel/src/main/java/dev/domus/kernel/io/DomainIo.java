@@ -50,6 +50,16 @@ public final class DomainIo implements IoMemory {
     ports.store(port, bytes, value);
   }
 
+  /** Says whether the domain, being privileged, may give others the right to I/O frames. */
+  public boolean mayPassOnMemory(long firstMfn, long count) {
+    return memory.covers(firstMfn, count) && rights.permitsMemory(firstMfn, count);
+  }
+
+  /** Says whether the domain, being privileged, may give others the right to ports. */
+  public boolean mayPassOnPorts(int first, int count) {
+    return ports.covers(first, count) && rights.permitsPorts(first, count);
+  }
+
   /**
    * Gives or takes the right to I/O frames. Taken, it is gone when this returns: see {@link
    * IoRights#revokeMemory}.

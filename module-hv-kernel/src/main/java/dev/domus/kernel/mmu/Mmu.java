@@ -18,10 +18,11 @@ import java.util.function.BooleanSupplier;
  *
  * All changes of a domain's tables are made under its one MMU lock. Nobody ever holds two of them:
  * what concerns another domain's frames (mapping a granted frame, putting the last reference on
- * one) is done by CAS on the frame table without its owner's lock. Lock order: life-cycle lock,
- * grant-table lock, MMU lock, allocator. A thread that holds the MMU lock may flush TLBs, which
- * waits until vCPUs leave guest mode; so no engine may call anything here that locks from inside
- * guest mode. {@link #descriptor}, the only method that it does call there, takes no lock.
+ * one) is done by CAS on the frame table without its owner's lock, and a privileged domain that
+ * changes another's tables takes that domain's lock only. Lock order: life-cycle lock, grant-table
+ * lock, MMU lock, allocator. A thread that holds the MMU lock may flush TLBs, which waits until
+ * vCPUs leave guest mode; so no engine may call anything here that locks from inside guest mode.
+ * {@link #descriptor}, the only method that it does call there, takes no lock.
  *
  * <h2>Results</h2>
  *
@@ -298,8 +299,10 @@ public final class Mmu {
     }
   }
 
+  /** A frame that was given up is no guest frame, even while somebody still has it mapped. */
   private void forgetPfn(long mfn) {
     long pfn = machine.m2p().pfn(mfn);
+    machine.m2p().clear(mfn);
     if (p2m.mfn(pfn) == mfn) {
       p2m.clear(pfn);
     }
@@ -472,6 +475,7 @@ public final class Mmu {
     if (frames.isSpecial(mfn)) {
       freeSpecial(mfn);
     } else if (frames.dropAllocation(mfn)) {
+      machine.m2p().clear(mfn);
       machine.put(mfn);
     }
   }

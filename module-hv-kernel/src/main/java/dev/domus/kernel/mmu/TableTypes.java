@@ -27,6 +27,11 @@ import java.lang.invoke.VarHandle;
  * Putting the last one puts them all. So the counts in the frame table always equal what tables,
  * pins, base pointers and other holders refer to, which the tests check frame by frame.
  *
+ * <p>A leaf may also name a frame of a domain that the caller of the update has named and may act
+ * on (a foreign mapping): it holds the same references under the same rules. In a table that is
+ * being validated it may not: nobody says then whose frames are meant. A leaf that names an I/O
+ * frame, which the domain needs the right to, holds nothing; {@link IoSpace} says why it need not.
+ *
  * <h2>In steps</h2>
  *
  * Below an L4 there may be as many tables as the domain has memory for. After each table that is

@@ -2,6 +2,7 @@ package dev.domus.kernel.domctl;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -357,5 +358,33 @@ final class DomctlOpTest {
     assertEquals(index, getInt(S + SysctlLayout.CONSOLE_INDEX));
     assertEquals(-Errno.E2BIG, guest.hypercall(HypercallNumber.CONSOLE_IO, 0, -1, SCRATCH));
     assertEquals(-Errno.EFAULT, guest.hypercall(HypercallNumber.CONSOLE_IO, 0, 1, 1L << 40));
+  }
+
+  @Test
+  void aPrivilegedGuestPassesOnTheIoMemoryAndPortsThatItHas() {
+    int domid = machine.build(1).domid();
+    long frame = machine.hypervisor().frames() + 5;
+    clear(ARG);
+    putLong(U, frame);
+    putLong(U + 8, 2);
+    putInt(U + 16, 1);
+    assertEquals(-Errno.EPERM, domctl(DomctlLayout.IOMEM_PERMISSION, domid), "not its own");
+    machine.control().permitIoMemory(manager.domid(), frame, 4, true);
+    assertEquals(0, domctl(DomctlLayout.IOMEM_PERMISSION, domid));
+    assertTrue(machine.hypervisor().domain(domid).mmu().io().permitsMemory(frame, 2));
+    assertEquals(-Errno.ESRCH, domctl(DomctlLayout.IOMEM_PERMISSION, 999));
+    putInt(U + 16, 0);
+    assertEquals(0, domctl(DomctlLayout.IOMEM_PERMISSION, domid));
+    assertFalse(machine.hypervisor().domain(domid).mmu().io().hasAny());
+    putLong(U, 0);
+    assertEquals(-Errno.EPERM, domctl(DomctlLayout.IOMEM_PERMISSION, domid), "RAM is nobody's");
+    clear(ARG);
+    putInt(U, 0x3F8);
+    putInt(U + 4, 8);
+    putInt(U + 8, 1);
+    assertEquals(-Errno.EPERM, domctl(DomctlLayout.IOPORT_PERMISSION, domid));
+    machine.control().permitIoPorts(manager.domid(), 0x3F8, 8, true);
+    assertEquals(0, domctl(DomctlLayout.IOPORT_PERMISSION, domid));
+    assertTrue(machine.hypervisor().domain(domid).mmu().io().permitsPorts(0x3F8, 8));
   }
 }

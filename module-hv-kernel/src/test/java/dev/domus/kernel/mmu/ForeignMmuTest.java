@@ -313,6 +313,24 @@ class ForeignMmuTest {
   }
 
   @Test
+  void aFrameThatIsGivenUpIsNoGuestFrameThoughItIsStillMapped() {
+    MachineToPhys m2p = privileged.mmu().machine().m2p();
+    long given = mfn(other, 9);
+    long kept = mfn(other, 10);
+    store(
+        leafPlace(privileged, FREE_PFN),
+        Pte.of(given, LEAF),
+        leafPlace(privileged, FREE_PFN + 1),
+        Pte.of(kept, LEAF));
+    assertEquals(0, guest.hypercall(MMU_UPDATE, ARG, 2, 0, other.domid()));
+    assertTrue(other.mmu().giveBack(given));
+    assertEquals(MachineToPhys.INVALID, m2p.pfn(given));
+    machine.control().destroyDomain(other.domid());
+    assertEquals(MachineToPhys.INVALID, m2p.pfn(kept));
+    scan();
+  }
+
+  @Test
   void aMapperThatDiesLetsGo() {
     long data = mfn(other, 9);
     long before = frames.references(data);

@@ -12,8 +12,12 @@ import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.service.IoClaim;
+import dev.domus.kernel.service.IoHandler;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -243,5 +247,43 @@ class PrivilegedInstructionTest {
     assertEquals(HANDLER + Vector.DB, s.rip);
     assertEquals(CODE + 1, stack(2));
     assertEquals(DebugRegisters.BS, s.dr[6] & DebugRegisters.BS);
+  }
+
+  @Test
+  void aPortIsADevicesForWhoHasTheRightToIt() {
+    List<String> log = new ArrayList<>();
+    IoClaim claim =
+        machine
+            .hypervisor()
+            .ioClaims(0)
+            .claimPorts(
+                0x70, // where the clock's index register is for everybody else
+                8,
+                new IoHandler() {
+                  @Override
+                  public long load(long offset, int size) {
+                    log.add("in %d %d".formatted(offset, size));
+                    return 0x12345678;
+                  }
+
+                  @Override
+                  public void store(long offset, int size, long value) {
+                    log.add("out %d %d %x".formatted(offset, size, value));
+                  }
+                });
+    set(CpuState.RAX, 0x5A);
+    privileged(0xE6, 0x70); // out 0x70, al
+    assertEquals(0x5A, privileged(0xE4, 0x70).gpr[CpuState.RAX] & 0xFF);
+    assertEquals(List.of(), log);
+    machine.control().permitIoPorts(vcpu.domain().domid(), 0x70, 4, true);
+    assertEquals(0x78, privileged(0xE4, 0x70).gpr[CpuState.RAX] & 0xFF);
+    assertEquals(0x12345678, privileged(0xE5, 0x70).gpr[CpuState.RAX]); // in eax, 0x70
+    set(CpuState.RAX, 0xABCD);
+    privileged(0x66, 0xE7, 0x72); // out 0x72, ax
+    privileged(0xE5, 0x72); // in eax, 0x72: beyond the right
+    assertEquals(0xFFFF_FFFFL, vcpu.state().gpr[CpuState.RAX]);
+    assertEquals(List.of("in 0 1", "in 0 4", "out 2 2 abcd"), log);
+    claim.close();
+    assertEquals(0x5A, privileged(0xE4, 0x70).gpr[CpuState.RAX] & 0xFF);
   }
 }

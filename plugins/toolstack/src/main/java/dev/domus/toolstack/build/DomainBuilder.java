@@ -68,7 +68,8 @@ public final class DomainBuilder {
       writeP2m(layout, memory);
       StartInfo.Rings rings = makeRings(domid, layout, memory);
       long sharedInfo = control.domain(domid).map(DomainInfo::sharedInfoMfn).orElseThrow();
-      StartInfo startInfo = new StartInfo(layout, sharedInfo, rings, ramdiskBytes, commandLine);
+      StartInfo startInfo =
+          new StartInfo(layout, sharedInfo, rings, ramdiskBytes, commandLine, spec.privileged());
       memory.write(
           layout.startInfo() << PageRange.PAGE_SHIFT, MemorySegment.ofArray(startInfo.contents()));
       new InitialTables(layout, memory).write();

@@ -15,9 +15,15 @@ import java.nio.charset.StandardCharsets;
  * @param rings the rings to domain 0's services
  * @param ramdiskBytes exact length of the ramdisk, 0 for none
  * @param commandLine the guest's command line; checked by {@link #requireFits}
+ * @param privileged whether the guest is to know that it may control others
  */
 record StartInfo(
-    GuestLayout layout, long sharedInfoMfn, Rings rings, long ramdiskBytes, String commandLine) {
+    GuestLayout layout,
+    long sharedInfoMfn,
+    Rings rings,
+    long ramdiskBytes,
+    String commandLine,
+    boolean privileged) {
   /**
    * The two rings that every guest has.
    *
@@ -58,8 +64,9 @@ record StartInfo(
           MOD_START,
           layout.ramdiskMapped() ? layout.va(layout.ramdisk().first()) : layout.ramdisk().first());
       page.putLong(MOD_LEN, ramdiskBytes);
-      page.putInt(FLAGS, layout.ramdiskMapped() ? 0 : SIF_MOD_START_PFN);
     }
+    boolean byFrameNumber = ramdiskBytes != 0 && !layout.ramdiskMapped();
+    page.putInt(FLAGS, (byFrameNumber ? SIF_MOD_START_PFN : 0) | (privileged ? SIF_PRIVILEGED : 0));
     page.put(CMD_LINE, commandLine.getBytes(StandardCharsets.UTF_8));
     layout
         .p2mFrames()

@@ -130,6 +130,12 @@ final class RunCommand implements Callable<Integer> {
   private int cap;
 
   @Option(
+      names = "--privileged",
+      description =
+          "Let it act on the machine and on other domains as domain 0 may: domctl, sysctl, foreign mappings.")
+  private boolean privileged;
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "0",
@@ -172,7 +178,8 @@ final class RunCommand implements Callable<Integer> {
               engineName,
               MachineParts.POOL,
               weight,
-              cap);
+              cap,
+              privileged);
       MachineSpec spec =
           new MachineSpec(
               MachineParts.memoryFor(memory.bytes()), pcpus, MachineParts.POOL, schedulerName);

@@ -78,7 +78,8 @@ final class GuestPair implements AutoCloseable {
                 place.engine,
                 place.pool,
                 role.weight,
-                0));
+                0,
+                false));
     guests.add(guest);
     consoles.add(guest.attach(new LineConsole(line -> heard(index, line))));
   }

@@ -20,6 +20,7 @@ import java.util.UUID;
  * @param pool the cpupool they run in
  * @param weight scheduling weight
  * @param cap cap in percent of one pCPU, 0 for none
+ * @param privileged whether it may act on other domains and on the machine
  */
 public record GuestConfig(
     String name,
@@ -32,9 +33,10 @@ public record GuestConfig(
     String engine,
     String pool,
     int weight,
-    int cap) {
+    int cap,
+    boolean privileged) {
   /** As the hypervisor wants it. */
   DomainSpec spec() {
-    return new DomainSpec(uuid, pages, vcpus, engine, pool, weight, cap, false);
+    return new DomainSpec(uuid, pages, vcpus, engine, pool, weight, cap, privileged);
   }
 }

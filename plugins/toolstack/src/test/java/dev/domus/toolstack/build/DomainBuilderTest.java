@@ -127,6 +127,14 @@ class DomainBuilderTest {
   }
 
   @Test
+  void aPrivilegedGuestIsTold() throws BadInputException {
+    DomainSpec spec = new DomainSpec(new UUID(1, 2), PAGES, 1, "jvm", "Pool-0", 256, 0, true);
+    new DomainBuilder(control, 0).build(linuxLike().read(), Optional.of(ramdisk()), "", spec);
+    long info = (control.start.startInfo() - LINUX_BASE) >>> 12;
+    assertEquals(1 | 8, control.u64(info, 48), "privileged; the ramdisk by frame number");
+  }
+
+  @Test
   void anUnmappedRamdiskAndListAreHandedOverByFrameNumber() throws BadInputException {
     KernelImage image = linuxLike().read();
     build(image, Optional.of(ramdisk()));

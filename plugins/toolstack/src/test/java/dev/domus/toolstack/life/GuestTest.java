@@ -115,7 +115,8 @@ class GuestTest {
             "jvm",
             "Pool-0",
             256,
-            0));
+            0,
+            false));
   }
 
   @Test

@@ -115,7 +115,8 @@ class StoreNodesTest {
             "jvm",
             "Pool-0",
             256,
-            0);
+            0,
+            false);
     nodes = new StoreNodes(store, 5, config);
   }
 
