@@ -35,12 +35,12 @@ class ForeignRacesTest {
   @Test
   void aDomainIsDestroyedWhileAnotherMapsItsFramesAndChangesItsTables() throws Exception {
     TestVcpu v = privileged.vcpus[0];
-    assertEquals(0, privileged.mmu.newBasePointer(v, privileged.tree(VA, 0)));
+    assertEquals(0, privileged.newBasePointer(v, privileged.tree(VA, 0)));
     try (ExecutorService threads = Executors.newFixedThreadPool(2)) {
       for (int round = 0; round < ROUNDS; round++) {
         TestDomain target = m.domain(TARGET, PAGES);
         long l4 = target.tree(VA, 0);
-        assertEquals(0, target.mmu.newBasePointer(target.vcpus[0], l4));
+        assertEquals(0, target.newBasePointer(target.vcpus[0], l4));
         long l1 = target.table(l4, VA, 1);
         List<Long> pages = new ArrayList<>();
         for (int i = 0; i < PAGES - 4; i++) {
@@ -58,7 +58,7 @@ class ForeignRacesTest {
         m.domains.remove(target);
         scanner.scan();
         for (int i = 0; i < 8; i++) {
-          assertEquals(0, privileged.mmu.entries().updateMapping(v, VA + (i << 12), 0, PRIVILEGED));
+          assertEquals(0, privileged.updateMapping(v, VA + (i << 12), 0, PRIVILEGED));
         }
         scanner.scan();
         assertFalse(m.machine.isOwner(TARGET), "the dead domain's id is free again");
@@ -79,7 +79,7 @@ class ForeignRacesTest {
       long page = pages.get(random.nextInt(pages.size()));
       long flags = Pte.P | Pte.U | (random.nextBoolean() ? Pte.W : 0);
       long entry = random.nextInt(4) == 0 ? 0 : Pte.of(page, flags);
-      if (privileged.mmu.entries().updateMapping(v, va, entry, TARGET) == 0) {
+      if (privileged.updateMapping(v, va, entry, TARGET) == 0) {
         mapped++;
       }
       v.observe(va);
@@ -93,16 +93,18 @@ class ForeignRacesTest {
       long page = pages.get(random.nextInt(pages.size()));
       int index = random.nextInt(8) + 16;
       switch (random.nextInt(6)) {
-        case 0 -> target.mmu.pin(FrameTable.L1, page);
-        case 1 -> target.mmu.unpin(page);
+        case 0 -> target.pin(target.vcpus[1], FrameTable.L1, page);
+        case 1 -> target.unpin(target.vcpus[1], page);
         case 2 -> target.mmu.giveBackUnused(page);
         case 3 -> target.mmu.entries().clearPage(page);
         case 4 -> target.mmu.allocate(0);
         default ->
-            target
-                .mmu
-                .entries()
-                .update((l1 << 12) + 8L * index, Pte.of(page, Pte.P | Pte.U), TARGET, false);
+            target.updateAt(
+                target.vcpus[1],
+                (l1 << 12) + 8L * index,
+                Pte.of(page, Pte.P | Pte.U),
+                TARGET,
+                false);
       }
     }
   }

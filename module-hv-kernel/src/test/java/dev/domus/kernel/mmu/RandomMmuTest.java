@@ -362,8 +362,7 @@ class RandomMmuTest {
         case MAP_FOREIGN -> mapForeign();
         case MAP_INTO_OTHER -> {
           long mine = any(m.domains.get(PRIVILEGED - 1));
-          boolean done =
-              mmu.entries().updateMapping(v, va(v), Pte.of(mine, flags(1)), PRIVILEGED) == 0;
+          boolean done = d.updateMapping(v, va(v), Pte.of(mine, flags(1)), PRIVILEGED) == 0;
           if (done) {
             scanner.grant(d.domid, mine);
           }
@@ -386,7 +385,7 @@ class RandomMmuTest {
           long cache = random.nextLong() & (Pte.PCD | Pte.PWT | Pte.PS);
           long entry = Pte.of(IO_START + random.nextInt(10), flags(1) | cache);
           int owner = random.nextBoolean() ? Domid.IO : d.domid;
-          yield mmu.entries().updateMapping(v, va(v), entry, owner) == 0 && (entry & Pte.P) != 0;
+          yield d.updateMapping(v, va(v), entry, owner) == 0 && (entry & Pte.P) != 0;
         }
       };
     }
@@ -402,11 +401,8 @@ class RandomMmuTest {
       long entry = mfn << 12 & Pte.ADDRESS_MASK | flags(1);
       boolean done =
           random.nextBoolean()
-              ? mapper.mmu.entries().updateMapping(v, va(v), entry, owner) == 0
-              : mapper
-                      .mmu
-                      .entries()
-                      .update((withRole(mapper, 1) << 12) + 8L * index(1), entry, owner, false)
+              ? mapper.updateMapping(v, va(v), entry, owner) == 0
+              : mapper.updateAt((withRole(mapper, 1) << 12) + 8L * index(1), entry, owner, false)
                   >= 0;
       return done && (entry & Pte.P) != 0;
     }
