@@ -7,6 +7,8 @@ import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.IoClaim;
+import dev.domus.kernel.service.IoHandler;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
 import dev.domus.memory.CodeFrames;
@@ -157,6 +159,21 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   public EventPort bindVirq(int virq, Runnable handler) {
     domainException = handler;
     return new FakePort(new Guest(0), handler);
+  }
+
+  @Override
+  public long ioMemoryStart() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public IoClaim claimIoMemory(long firstFrame, long frames, IoHandler handler) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
+    throw new UnsupportedOperationException();
   }
 
   @Override
