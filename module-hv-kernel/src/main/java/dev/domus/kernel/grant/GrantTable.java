@@ -267,7 +267,7 @@ public final class GrantTable {
     unpin(ref, writable);
   }
 
-  private ActiveGrant activeGrant(int ref) {
+  ActiveGrant activeGrant(int ref) {
     AtomicReferenceArray<ActiveGrant> chunk = active.get(ref / CHUNK);
     if (chunk == null) {
       active.compareAndSet(ref / CHUNK, null, new AtomicReferenceArray<>(CHUNK));

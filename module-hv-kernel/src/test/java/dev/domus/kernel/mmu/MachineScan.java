@@ -29,6 +29,15 @@ public final class MachineScan {
               scanner.holders.add(new InvariantScanner.Holder(mfn, writable));
             }
           });
+      for (int i = 0; i < domain.vcpus(); i++) {
+        if (domain.vcpu(i).vcpuInfoRegistered()) {
+          long page = domain.vcpu(i).vcpuInfo() >>> 12;
+          scanner.holders.add(new InvariantScanner.Holder(page, true));
+        }
+      }
+      if (domain.spec().privileged()) {
+        scanner.privileged(domain.domid());
+      }
     }
     scanner.scan();
   }
