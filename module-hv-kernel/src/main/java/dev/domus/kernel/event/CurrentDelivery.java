@@ -3,6 +3,8 @@ package dev.domus.kernel.event;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 
+import java.util.function.LongConsumer;
+
 /**
  * The ABI by which a domain's ports reach it at present, and the change to another.
  *
@@ -39,6 +41,13 @@ final class CurrentDelivery {
   }
 
   // ---- on the way of every event
+
+  /** Names each of the guest's frames that is held, as often as it is held. */
+  void forEachFrame(LongConsumer taker) {
+    if (current instanceof FifoDelivery fifo) {
+      fifo.forEachFrame(taker);
+    }
+  }
 
   /** Makes a port pending, by the ABI that is in force when it is done. */
   void setPending(Port port) {

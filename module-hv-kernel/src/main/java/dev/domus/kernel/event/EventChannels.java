@@ -15,6 +15,7 @@ import dev.domus.kernel.abi.Virq;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongConsumer;
 
 /**
  * The event channels of one domain: a table of ports, each free, waiting for a remote domain to
@@ -535,6 +536,11 @@ public final class EventChannels {
   /** Says whether a domain may look at and change these ports. */
   boolean controlledBy(int callerDomid) {
     return callerDomid == domid() || domains.mayControl(callerDomid, domid());
+  }
+
+  /** Names each of the guest's frames that is held, as often as it is held; for tests. */
+  void forEachFrame(LongConsumer taker) {
+    delivery.forEachFrame(taker);
   }
 
   private static int virqIndex(int virq, int vcpu) {

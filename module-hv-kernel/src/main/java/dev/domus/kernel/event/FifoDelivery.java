@@ -16,6 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.function.LongConsumer;
 
 /**
  * Delivery by the FIFO ABI (xen-pv-abi.md, 10.2): a word an event in pages of the guest's, and
@@ -165,12 +166,17 @@ final class FifoDelivery implements PortDelivery {
 
   /** Gives the guest's pages back. Nobody delivers any more. */
   void release() {
+    forEachFrame(frames::putWritable);
+  }
+
+  /** Names each of the guest's frames that is held, as often as it is held. */
+  void forEachFrame(LongConsumer taker) {
     for (int i = 0; i < pageCount; i++) {
-      frames.putWritable(pages.get(i) >>> 12);
+      taker.accept(pages.get(i) >>> 12);
     }
     for (int vcpu = 0; vcpu < controlBlocks.length(); vcpu++) {
       if (controlBlocks.get(vcpu) != NONE) {
-        frames.putWritable(controlBlocks.get(vcpu) >>> 12);
+        taker.accept(controlBlocks.get(vcpu) >>> 12);
       }
     }
   }

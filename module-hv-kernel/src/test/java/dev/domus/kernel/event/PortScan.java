@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.LongConsumer;
 
 /**
  * What holds between the ports of all domains while nobody runs: a channel has two ends that name
@@ -39,6 +40,11 @@ public final class PortScan {
         }
       }
     }
+  }
+
+  /** Names every frame of a domain's that delivery of its events holds, as often as it is held. */
+  public static void heldFrames(EventChannels domain, LongConsumer taker) {
+    domain.forEachFrame(taker);
   }
 
   private static void interdomain(

@@ -33,7 +33,8 @@ import java.util.SplittableRandom;
 final class Fuzzer implements AutoCloseable {
   private static final int DOMAINS = 4, VCPUS = 2;
   private static final long MEMORY = 8L << 20; // little enough to run out of
-  private static final int CALLS_BETWEEN_SCANS = 4096, CALLS_A_LIFE = 3000;
+  private static final int SYSCALL_LENGTH = 2;
+  private static final int CALLS_A_LIFE = 3000;
 
   private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1, MEMORY);
   private final Domain[] domains = new Domain[DOMAINS];
@@ -42,11 +43,14 @@ final class Fuzzer implements AutoCloseable {
   private final long[] answers = new long[HypercallNumber.LIMIT];
   private final long[] succeeded = new long[HypercallNumber.LIMIT];
   private final long freeAtStart;
+  private final int scanEvery;
   private long calls;
   private Vcpu lastCaller;
   private int lastNumber;
 
-  Fuzzer() {
+  /** Makes a machine and its domains, to be scanned after every so many calls. */
+  Fuzzer(int scanEvery) {
+    this.scanEvery = scanEvery;
     freeAtStart = machine.hypervisor().machineFrames().allocator().freeFrames();
     for (int i = 0; i < DOMAINS; i++) {
       build(i);
@@ -100,8 +104,8 @@ final class Fuzzer implements AutoCloseable {
         if (v.kernelTable() < 0) {
           v = domains[i].vcpu(0);
         }
-        call(v, generator);
-        if (done % CALLS_BETWEEN_SCANS == CALLS_BETWEEN_SCANS - 1) {
+        call(v, generator, random);
+        if (done % scanEvery == scanEvery - 1) {
           scan();
         }
       }
@@ -127,12 +131,17 @@ final class Fuzzer implements AutoCloseable {
             gpr[CpuState.R10]);
   }
 
-  private void call(Vcpu v, CallGenerator generator) {
+  private void call(Vcpu v, CallGenerator generator, SplittableRandom random) {
     v.enterKernel();
     generator.next(v);
     lastCaller = v;
     lastNumber = (int) v.state().gpr[CpuState.RAX];
+    long called = v.state().rip;
     machine.hypervisor().hypercalls().dispatch(v);
+    while (v.state().rip == called - SYSCALL_LENGTH && random.nextInt(16) != 0) { // preempted
+      v.state().rip = called;
+      machine.hypervisor().hypercalls().dispatch(v);
+    }
     calls++;
     if (lastNumber >= 0 && lastNumber < answers.length) {
       answers[lastNumber]++;
@@ -156,11 +165,16 @@ final class Fuzzer implements AutoCloseable {
   }
 
   private void scan() {
-    scan(machine, VCPUS);
+    scan(machine, domids, VCPUS);
   }
 
   /** Throws an AssertionError unless memory, grants and ports fit together. No vCPU may run. */
-  static void scan(TinyMachine machine, int vcpus) {
+  static void scan(TinyMachine machine, int[] domids, int vcpus) {
+    for (int domid : domids) {
+      if (machine.hypervisor().dying(domid) != null) { // half taken apart by a domctl
+        machine.hypervisor().destroyDomain(domid);
+      }
+    }
     MachineScan.scan(machine.hypervisor());
     GrantScan.scan(machine.hypervisor());
     List<EventChannels> ports = new ArrayList<>();

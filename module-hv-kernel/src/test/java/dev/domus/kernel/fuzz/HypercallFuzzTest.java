@@ -14,7 +14,8 @@ import org.junit.jupiter.api.Timeout;
 /**
  * Random and spoiled hypercalls from several domains, with scans of memory, grants and ports in
  * between. A run begins with the seeds 0, 1, 2 …, so it does the same each time as far as it gets;
- * the system property domus.fuzzSeed begins elsewhere.
+ * the system property domus.fuzzSeed begins elsewhere, and domus.fuzzScan says after how many calls
+ * to scan: 1 finds the call at fault.
  */
 final class HypercallFuzzTest {
   private static final int CALLS_A_SEED = 100_000;
@@ -63,7 +64,7 @@ final class HypercallFuzzTest {
     long cpuStarted = threads.getCurrentThreadCpuTime();
     long started = System.nanoTime();
     long end = started + TimeUnit.SECONDS.toNanos(seconds);
-    try (Fuzzer fuzzer = new Fuzzer()) {
+    try (Fuzzer fuzzer = new Fuzzer(Integer.getInteger("domus.fuzzScan", 4096))) {
       for (long seed = Long.getLong("domus.fuzzSeed", 0); System.nanoTime() < end; seed++) {
         fuzzer.run(seed, CALLS_A_SEED);
       }

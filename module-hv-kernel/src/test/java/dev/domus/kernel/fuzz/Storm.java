@@ -75,7 +75,7 @@ final class Storm implements AutoCloseable {
     for (Domain domain : domains) {
       domain.pause();
     }
-    Fuzzer.scan(machine, VCPUS);
+    Fuzzer.scan(machine, domids, VCPUS);
     for (int i = 0; i < DOMAINS; i++) {
       boolean gone = machine.hypervisor().domain(domids[i]) == null;
       if (gone || !domains[i].mayRun() || age[i]++ >= ROUNDS_A_LIFE) {

@@ -2,6 +2,7 @@ package dev.domus.kernel.mmu;
 
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.event.PortScan;
 import dev.domus.kernel.grant.MappedGrants;
 import java.util.List;
 
@@ -35,6 +36,9 @@ public final class MachineScan {
           scanner.holders.add(new InvariantScanner.Holder(page, true));
         }
       }
+      PortScan.heldFrames(
+          domain.events(),
+          mfn -> scanner.holders.add(new InvariantScanner.Holder(mfn, true)));
       if (domain.spec().privileged()) {
         scanner.privileged(domain.domid());
       }
