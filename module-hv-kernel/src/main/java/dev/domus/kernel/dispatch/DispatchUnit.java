@@ -197,6 +197,7 @@ public final class DispatchUnit implements SchedUnit {
     } while (!PAUSES.compareAndSet(this, before, before - 1));
     if (before == 1) {
       markDirty();
+      tellWaiters(); // it may be back on a pCPU before they have seen it off
     }
   }
 
@@ -368,7 +369,8 @@ public final class DispatchUnit implements SchedUnit {
   }
 
   /**
-   * After {@link #pause}: returns when the unit is off its pCPU. Waits for no scheduler.
+   * After {@link #pause}: returns when the unit is off its pCPU, or somebody else has taken the
+   * pause back. Waits for no scheduler.
    *
    * @throws IllegalStateException on the pCPU thread that runs this very unit
    */
@@ -380,7 +382,7 @@ public final class DispatchUnit implements SchedUnit {
     boolean interrupted = false;
     synchronized (this) {
       waiters++;
-      while (on != null) {
+      while (on != null && (pauses != 0 || removing)) {
         try {
           wait();
         } catch (InterruptedException e) {
@@ -397,6 +399,10 @@ public final class DispatchUnit implements SchedUnit {
   /** By its pCPU thread, with the seat's lock, after the last touch of the runner. */
   void offCpu() {
     on = null;
+    tellWaiters();
+  }
+
+  private void tellWaiters() {
     if (waiters != 0) {
       synchronized (this) {
         notifyAll();

@@ -37,8 +37,7 @@ public final class MachineScan {
         }
       }
       PortScan.heldFrames(
-          domain.events(),
-          mfn -> scanner.holders.add(new InvariantScanner.Holder(mfn, true)));
+          domain.events(), mfn -> scanner.holders.add(new InvariantScanner.Holder(mfn, true)));
       if (domain.spec().privileged()) {
         scanner.privileged(domain.domid());
       }
