@@ -45,6 +45,11 @@ public record DomainInfo(
       WATCHDOG = 4,
       SOFT_RESET = 5;
 
+  /** Says whether a number is a shutdown reason. */
+  public static boolean isReason(int reason) {
+    return reason >= POWEROFF && reason <= SOFT_RESET;
+  }
+
   /** What a domain is doing. */
   public enum State {
     /** Being built, or paused by the toolstack. */

@@ -59,6 +59,10 @@ public final class Domain implements EventTarget {
   private volatile boolean alive = true;
   private volatile boolean dying;
   private volatile int shutdownReason = -1;
+
+  /** What SCHEDOP_shutdown_code said, or −1. Under {@link #lifeLock}. */
+  private int presetReason = -1;
+
   private volatile int weight, cap;
   private volatile String crashReport;
   private volatile UUID handle;
@@ -330,8 +334,25 @@ public final class Domain implements EventTarget {
   }
 
   /**
-   * Shuts the domain down: no vCPU runs again, and domain 0 is told. The first reason counts. Any
-   * thread; does not wait for the vCPUs.
+   * SCHEDOP_shutdown_code: says beforehand why the domain will shut down, whatever is said then.
+   * The first reason counts. Any thread.
+   *
+   * @param reason of {@link DomainInfo}; others count as a crash
+   */
+  public void presetShutdownReason(int reason) {
+    lifeLock.lock();
+    try {
+      if (presetReason < 0) {
+        presetReason = DomainInfo.isReason(reason) ? reason : DomainInfo.CRASH;
+      }
+    } finally {
+      lifeLock.unlock();
+    }
+  }
+
+  /**
+   * Shuts the domain down: no vCPU runs again, and domain 0 is told. The first reason counts, one
+   * that was preset before all. Any thread; does not wait for the vCPUs.
    */
   public void shutdown(int reason) {
     lifeLock.lock();
@@ -339,7 +360,7 @@ public final class Domain implements EventTarget {
       if (shutdownReason >= 0 || dying) {
         return;
       }
-      shutdownReason = reason;
+      shutdownReason = presetReason >= 0 ? presetReason : reason;
       alive = false;
     } finally {
       lifeLock.unlock();

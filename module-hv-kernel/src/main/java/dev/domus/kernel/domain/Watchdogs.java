@@ -25,12 +25,12 @@ public final class Watchdogs {
   /**
    * Sets a watchdog.
    *
-   * @param id 0 for a new one, otherwise the one to rearm or stop
-   * @param seconds until it fires, 0 to stop it
+   * @param id 0 for a new one, otherwise the one to rearm or stop; unsigned
+   * @param seconds until it fires, 0 to stop it; unsigned
    * @return the new one's id, 0, or a negated error number
    */
   public synchronized int set(int id, int seconds) {
-    if (id < 0 || id > COUNT || seconds < 0) {
+    if (Integer.compareUnsigned(id, COUNT) > 0) {
       return -Errno.EINVAL;
     }
     if (id == 0) {
@@ -59,7 +59,7 @@ public final class Watchdogs {
 
   private void arm(int index, int seconds) {
     inUse[index] = true;
-    queue.arm(timers[index], System.nanoTime() + seconds * 1_000_000_000L);
+    queue.arm(timers[index], System.nanoTime() + Integer.toUnsignedLong(seconds) * 1_000_000_000L);
   }
 
   synchronized void close() {

@@ -51,7 +51,10 @@ final class SchedOp implements Hypercall {
       case SHUTDOWN -> shutdown(v, v.guest().getInt(arg));
       case POLL -> poll(v, arg);
       case REMOTE_SHUTDOWN -> remoteShutdown(v, arg);
-      case SHUTDOWN_CODE -> 0;
+      case SHUTDOWN_CODE -> {
+        v.domain().presetShutdownReason(v.guest().getInt(arg));
+        yield 0;
+      }
       case WATCHDOG -> v.domain().watchdogs().set(v.guest().getInt(arg), v.guest().getInt(arg + 4));
       case PIN_OVERRIDE -> -Errno.EPERM;
       default -> -Errno.ENOSYS;
@@ -82,7 +85,7 @@ final class SchedOp implements Hypercall {
   }
 
   private static long shutdown(Vcpu v, int reason) {
-    if (reason < 0 || reason > DomainInfo.SOFT_RESET || reason == DomainInfo.CRASH) {
+    if (!DomainInfo.isReason(reason) || reason == DomainInfo.CRASH) {
       v.domain()
           .crash(v, "the guest asked for shutdown with reason " + reason + " (3 is crash)", null);
     } else {

@@ -6,6 +6,7 @@ import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.trap.VmAssist;
+import java.lang.invoke.VarHandle;
 
 /**
  * A vCPU's runstate as its guest sees it (xen-pv-abi.md, 3.5): on request, and in an area that the
@@ -26,8 +27,11 @@ public final class Runstate {
 
   private final Vcpu vcpu;
   private final RunstateInfo info = new RunstateInfo();
-  private long area;
-  private boolean stale;
+
+  /** Address in the vCPU's kernel address space, or 0. Set by whichever vCPU registers it. */
+  private volatile long area;
+
+  private volatile boolean stale;
 
   /** Makes the record of a vCPU that has registered no area. */
   public Runstate(Vcpu vcpu) {
@@ -40,7 +44,10 @@ public final class Runstate {
     write(caller.guest(), va, false, System.nanoTime(), caller.runstate().info);
   }
 
-  /** VCPUOP_register_runstate_memory_area. */
+  /**
+   * VCPUOP_register_runstate_memory_area: written now, by the address space of who registers it,
+   * and from then on by the vCPU's own.
+   */
   public long register(Vcpu caller, long va) {
     if (va != 0 && !GuestAccess.addressOk(va, SIZE)) {
       return -Errno.EFAULT;
@@ -49,8 +56,18 @@ public final class Runstate {
     stale = true;
     if (caller == vcpu) {
       enteredKernel();
+    } else if (va != 0) {
+      writeNow(caller, va);
     }
     return 0;
+  }
+
+  private void writeNow(Vcpu caller, long va) {
+    try {
+      copyTo(caller, va);
+    } catch (GuestFault notMapped) {
+      // The area need not be there yet.
+    }
   }
 
   /** The vCPU has been given a pCPU, or gives it up; called on that pCPU's thread. */
@@ -63,16 +80,17 @@ public final class Runstate {
 
   /** The guest's kernel address space is in force: the area can be written. */
   public void enteredKernel() {
-    if (!stale || area == 0) {
+    long va = area;
+    if (!stale || va == 0) {
       return;
     }
     stale = false;
     try {
-      vcpu.guest().requireWritable(area, SIZE);
+      vcpu.guest().requireWritable(va, SIZE);
       vcpu.unit().runstate(info);
       write(
           vcpu.guest(),
-          area,
+          va,
           vcpu.domain().assist(VmAssist.RUNSTATE_UPDATE_FLAG),
           info.sinceNanos(),
           info);
@@ -95,6 +113,7 @@ public final class Runstate {
     long entered = clock.toSystemNanos(info.sinceNanos());
     if (flagged) {
       guest.putLong(va + 8, entered | UPDATE_IN_PROGRESS);
+      VarHandle.storeStoreFence();
     }
     guest.putInt(va, info.state());
     if (!flagged) {
@@ -104,6 +123,7 @@ public final class Runstate {
       guest.putLong(va + 16 + 8L * i, info.nanosIn(i, until));
     }
     if (flagged) {
+      VarHandle.storeStoreFence();
       guest.putLong(va + 8, entered);
     }
   }

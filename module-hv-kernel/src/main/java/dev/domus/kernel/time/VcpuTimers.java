@@ -11,18 +11,24 @@ import dev.domus.kernel.domain.Vcpu;
  * guest stops it, only ticks while the vCPU runs, as on Xen; the run loop looks at it when it looks
  * at the clock.
  *
- * <p>All methods but the actions are called by the vCPU's own thread.
+ * <p>All methods but the actions and {@link #setPeriod} are called by the vCPU's own thread.
  */
 public final class VcpuTimers {
   private static final int VIRQ_TIMER = 0;
   private static final long DEFAULT_PERIOD_NANOS = 10_000_000;
 
+  /**
+   * A century and some. Times are compared by their difference, which must not overflow: a guest's
+   * timer would come before everybody else's in the queue, or keep theirs back.
+   */
+  private static final long FURTHEST_NANOS = 1L << 62;
+
   private final Vcpu vcpu;
   private final TimerQueue queue;
   private final TimerQueue.Timer singleShot;
   private final TimerQueue.Timer pollTimeout;
-  private long periodNanos = DEFAULT_PERIOD_NANOS;
-  private long nextTick;
+  private volatile long periodNanos = DEFAULT_PERIOD_NANOS;
+  private volatile long nextTick;
 
   /** Makes the timers of a vCPU, disarmed, with the periodic timer at its default. */
   public VcpuTimers(Vcpu vcpu, TimerQueue queue) {
@@ -42,7 +48,7 @@ public final class VcpuTimers {
    * @param systemNanos absolute system time
    */
   public void armSingleShot(long systemNanos) {
-    queue.arm(singleShot, vcpu.domain().hypervisor().clock().toHostNanos(systemNanos));
+    queue.arm(singleShot, hostNanos(systemNanos));
   }
 
   /** Disarms the single-shot timer. */
@@ -52,7 +58,7 @@ public final class VcpuTimers {
 
   /** Wakes the vCPU from a poll at an absolute system time. */
   public void armPollTimeout(long systemNanos) {
-    queue.arm(pollTimeout, vcpu.domain().hypervisor().clock().toHostNanos(systemNanos));
+    queue.arm(pollTimeout, hostNanos(systemNanos));
   }
 
   /** Disarms the poll timeout. */
@@ -60,10 +66,18 @@ public final class VcpuTimers {
     queue.disarm(pollTimeout);
   }
 
-  /** Sets the period of the periodic timer, or stops it with 0. */
+  /** The past is the past and the future is the future, however far the guest says. */
+  private long hostNanos(long systemNanos) {
+    return vcpu.domain()
+        .hypervisor()
+        .clock()
+        .toHostNanos(Math.clamp(systemNanos, 0, FURTHEST_NANOS));
+  }
+
+  /** Sets the period of the periodic timer, or stops it with 0. Any thread. */
   public void setPeriod(long nanos) {
+    nextTick = System.nanoTime() + Math.min(nanos, FURTHEST_NANOS);
     periodNanos = nanos;
-    nextTick = System.nanoTime() + nanos;
   }
 
   /** The vCPU begins a slice. */
@@ -75,8 +89,9 @@ public final class VcpuTimers {
 
   /** Ticks if the period has passed. */
   public void poll(long hostNanos) {
-    if (periodNanos != 0 && hostNanos - nextTick >= 0) {
-      nextTick = hostNanos + periodNanos;
+    long period = periodNanos;
+    if (period != 0 && hostNanos - nextTick >= 0) {
+      nextTick = hostNanos + Math.min(period, FURTHEST_NANOS);
       expire();
     }
   }
