@@ -39,6 +39,14 @@ class GuestKernelsTest {
   }
 
   @Test
+  void thousandsOfFifoEventsComeInOrder() throws Exception {
+    try (DomusProcess domus = DomusProcess.start("run", "--kernel", DomusProcess.guest("events"))) {
+      assertEquals(0, domus.await(150), domus::transcript);
+      assertTrue(domus.out().contains(" passed, 0 failed"), domus::transcript);
+    }
+  }
+
+  @Test
   void aFixedPieceOfWorkComesToTheResultThatItHasOnXen() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start(
