@@ -73,7 +73,7 @@ class MemoryModelTest {
           "death and rebuild");
 
   @Property(
-      tries = 120,
+      tries = 400,
       seed = "1",
       shrinking = ShrinkingMode.BOUNDED,
       edgeCases = EdgeCasesMode.NONE)
