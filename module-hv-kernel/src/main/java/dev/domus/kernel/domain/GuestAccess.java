@@ -107,6 +107,35 @@ public final class GuestAccess {
     }
   }
 
+  /**
+   * Copies as many records as lie in the first one's page, at least that one.
+   *
+   * @param recordWords 64-bit words in a record
+   * @param most how many records at most, at least 1
+   * @return how many were copied
+   */
+  public int readWords(long va, long[] target, int recordWords, int most) {
+    int size = 8 * recordWords;
+    int count = Math.min(most, chunk(va, Integer.MAX_VALUE) / size);
+    if (count == 0) {
+      for (int i = 0; i < recordWords; i++) {
+        target[i] = getLong(va + 8L * i);
+      }
+      return 1;
+    }
+    check(va, (long) count * size);
+    vcpu.beginAccess();
+    try {
+      long ma = translate(va, 0);
+      for (int i = 0; i < count * recordWords; i++) {
+        target[i] = memory.get(LONG, ma + 8L * i);
+      }
+    } finally {
+      vcpu.endAccess();
+    }
+    return count;
+  }
+
   /** Copies to the guest, wholly or not at all. */
   public void write(long va, MemorySegment source, long offset, int length) {
     requireWritable(va, length);

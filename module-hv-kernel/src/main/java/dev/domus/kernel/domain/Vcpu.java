@@ -90,7 +90,12 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final TrapState traps = new TrapState();
   private final PolledPorts polledPorts = new PolledPorts();
   private final Continuation continuation = new Continuation();
+
+  /** How many words of requests a hypercall reads at once. */
+  public static final int REQUEST_WORDS = 256;
+
   private final TableWork tableWork = new TableWork(this::mustPreempt);
+  private final long[] requestWords = new long[REQUEST_WORDS];
   private final VcpuTimers timers;
   private final Runstate runstate;
   private final VcpuEngine engine;
@@ -287,6 +292,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** How far its hypercalls have got with page tables. */
   public TableWork tableWork() {
     return tableWork;
+  }
+
+  /** Where the present hypercall keeps its copy of requests; {@value #REQUEST_WORDS} words. */
+  public long[] requestWords() {
+    return requestWords;
   }
 
   /** Ends the slice after the present hypercall; called by the vCPU's own thread. */

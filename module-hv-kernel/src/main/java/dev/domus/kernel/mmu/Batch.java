@@ -31,19 +31,31 @@ final class Batch {
 
   private Batch() {}
 
-  /** One request of a batch. */
+  /** What is done to the requests of a batch. */
   @FunctionalInterface
-  interface Request {
+  interface Requests {
     /**
-     * Carries one request out.
+     * Carries out one request or some of those that follow each other. All but the last of these
+     * have been done, and have left nothing to do.
      *
-     * @param at its address in guest memory
+     * @param at address of the first in guest memory
+     * @param left how many there are, at least 1
      * @param tables the domain whose page tables are meant
      * @param target id of the domain whose frames are meant
-     * @return 0, {@link EntryUpdates#FLUSH_DUE}, {@link TableWork#RESTART} or a negated error
-     *     number
+     * @return by {@link #outcome}
      */
-    int carryOut(Vcpu v, long at, Mmu tables, int target);
+    long carryOut(Vcpu v, long at, long left, Mmu tables, int target);
+  }
+
+  /**
+   * What became of some requests.
+   *
+   * @param attempted how many were attempted, at least 1
+   * @param result of the last of them: 0, {@link EntryUpdates#FLUSH_DUE}, {@link TableWork#RESTART}
+   *     or a negated error number
+   */
+  static long outcome(int attempted, int result) {
+    return (long) attempted << 32 | result & 0xFFFF_FFFFL;
   }
 
   /**
@@ -61,7 +73,7 @@ final class Batch {
       Mmu tables,
       int target,
       boolean eachIsLong,
-      Request request) {
+      Requests requests) {
     long total = count & 0x7FFF_FFFFL;
     if (!GuestRange.isOk(array, total * size)) { // all of it, before any effect (XSA-212)
       return -Errno.EFAULT;
@@ -82,13 +94,18 @@ final class Batch {
     int error = 0;
     long i = 0;
     try {
+      long looked = 0;
       for (; i < total && error >= 0; i++) {
         boolean look = i > 0 && (eachIsLong || error == EntryUpdates.FLUSH_DUE);
-        look |= (i & (PREEMPTION_CHECK - 1)) == PREEMPTION_CHECK - 1;
-        if (look && v.mustPreempt()) {
-          return preempt(v, array + i * size, total - i, done, before + i);
+        if (look || i - looked >= PREEMPTION_CHECK) {
+          looked = i;
+          if (v.mustPreempt()) {
+            return preempt(v, array + i * size, total - i, done, before + i);
+          }
         }
-        error = request.carryOut(v, array + i * size, tables, target);
+        long outcome = requests.carryOut(v, array + i * size, total - i, tables, target);
+        i += (outcome >>> 32) - 1;
+        error = (int) outcome;
         flushDue |= error == EntryUpdates.FLUSH_DUE;
         if (error == TableWork.RESTART) {
           return preempt(v, array + i * size, total - i, done, before + i);

@@ -27,7 +27,7 @@ final class EntryUpdates {
   static final int GNTST_GENERAL_ERROR = -1;
 
   private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
-  private static final long NO_PLACE = -1, NO_SOURCE = -1;
+  private static final long NO_PLACE = -1, NO_SOURCE = -1, NO_TABLE = -1;
 
   private final Mmu mmu;
   private final int domid;
@@ -115,15 +115,99 @@ final class EntryUpdates {
     do {
       mmu.lock();
       try {
-        if (mmu.isDying() || !frames.get(mfn, domid)) {
+        if (mmu.isDying()) {
           return -EINVAL;
         }
-        result = updateFrame(mfn, ma, entry, targetOwner, preserveAd, work);
-        machine.put(mfn);
+        result = updateAnywhere(mfn, ma, entry, targetOwner, preserveAd, work);
       } finally {
         mmu.unlock();
       }
     } while (mmu.goesOn(result, work));
+    return result;
+  }
+
+  /**
+   * Carries out mmu_update requests that follow each other, as {@link #update} would each, under
+   * one hold of the lock, until one is no entry update, fails, or leaves something to do. A table
+   * of leaves that one has found in use is not looked at again for the next: it cannot cease to be
+   * one, or the domain's, while the lock and a reference are held.
+   *
+   * @param words pointer and value of each request, the first an entry update
+   * @param count how many
+   * @return what {@link Batch#outcome} makes of it
+   */
+  long updateRun(long[] words, int count, int targetOwner, TableWork work) {
+    int done = 0;
+    int result = 0;
+    mmu.lock();
+    try {
+      if (mmu.isDying()) {
+        return Batch.outcome(1, -EINVAL);
+      }
+      long table = NO_TABLE;
+      while (done < count) {
+        long ptr = words[2 * done];
+        long mfn = ptr >>> MachineMemory.FRAME_SHIFT;
+        int command = (int) ptr & 7;
+        if (done > 0 && !MmuUpdate.isEntryUpdate(command)) {
+          break;
+        }
+        boolean preserveAd = MmuUpdate.preservesAd(command);
+        long entry = words[2 * done + 1];
+        done++;
+        if (mfn != table) {
+          putTable(table);
+          table = getLeafTable(mfn);
+        }
+        result =
+            table == NO_TABLE
+                ? updateAnywhere(mfn, ptr & ~7L, entry, targetOwner, preserveAd, work)
+                : types.replace(mfn, 1, indexOf(ptr), entry, targetOwner, preserveAd, work);
+        if (result != 0 || work.isUnfinished()) {
+          break;
+        }
+      }
+      putTable(table);
+    } finally {
+      mmu.unlock();
+    }
+    if (result == TableWork.RESTART && mmu.goesOn(result, work)) {
+      // For others who wanted the lock: they have had it, and the caller asks again at once.
+      return done > 1 ? Batch.outcome(done - 1, 0) : again(words, targetOwner, work);
+    }
+    return Batch.outcome(done, result);
+  }
+
+  private long again(long[] words, int targetOwner, TableWork work) {
+    boolean preserveAd = MmuUpdate.preservesAd((int) words[0] & 7);
+    return Batch.outcome(1, update(words[0] & ~7L, words[1], targetOwner, preserveAd, work));
+  }
+
+  /** A table of leaves in use of the domain's, with a reference, or {@link #NO_TABLE}. */
+  private long getLeafTable(long mfn) {
+    if (!frames.get(mfn, domid)) {
+      return NO_TABLE;
+    }
+    if (!frames.isInUseAs(mfn, FrameTable.L1)) {
+      machine.put(mfn);
+      return NO_TABLE;
+    }
+    return mfn;
+  }
+
+  private void putTable(long table) {
+    if (table != NO_TABLE) {
+      machine.put(table);
+    }
+  }
+
+  private int updateAnywhere(
+      long mfn, long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
+    if (!frames.get(mfn, domid)) {
+      return -EINVAL;
+    }
+    int result = updateFrame(mfn, ma, entry, targetOwner, preserveAd, work);
+    machine.put(mfn);
     return result;
   }
 

@@ -16,7 +16,9 @@ import dev.domus.memory.paging.Pte;
  *   RDI array   RSI count   RDX u32 *done or 0   R10 owner of the frames mapped | (owner of the tables + 1) &lt;&lt; 16
  * </pre>
  *
- * <p>Requests are carried out in order until one fails; {@code done} says how many were.
+ * <p>Requests are carried out in order until one fails; {@code done} says how many were. Up to
+ * {@value #CHUNK} of those that lie in one page are read at once, which makes each its own copy
+ * too, and carried out under one hold of the lock ({@link EntryUpdates#updateRun}).
  */
 public final class MmuUpdate implements Hypercall {
   private static final Subops SUBOPS =
@@ -27,6 +29,11 @@ public final class MmuUpdate implements Hypercall {
           .done(3, "pt_update_no_translate");
 
   private static final int REQUEST_SIZE = 16;
+  private static final int WORDS = REQUEST_SIZE / 8;
+
+  /** How many requests are read at once, at most; see {@link Vcpu#requestWords}. */
+  static final int CHUNK = Vcpu.REQUEST_WORDS / WORDS;
+
   private static final int NORMAL = 0, MACHPHYS = 1, PRESERVE_AD = 2, NO_TRANSLATE = 3;
 
   /** Makes the table entry. */
@@ -52,12 +59,28 @@ public final class MmuUpdate implements Hypercall {
     return tables == null
         ? -Errno.ESRCH
         : Batch.run(
-            v, requests, count, done, REQUEST_SIZE, tables, target, false, MmuUpdate::request);
+            v, requests, count, done, REQUEST_SIZE, tables, target, false, MmuUpdate::requests);
   }
 
-  private static int request(Vcpu v, long request, Mmu tables, int target) {
-    long ptr = v.guest().getLong(request);
-    long val = v.guest().getLong(request + 8);
+  private static long requests(Vcpu v, long at, long left, Mmu tables, int target) {
+    long[] words = v.requestWords();
+    int count = v.guest().readWords(at, words, WORDS, (int) Math.min(left, CHUNK));
+    return isEntryUpdate((int) words[0] & 7) && target != Domid.IO
+        ? tables.entries().updateRun(words, count, target, v.tableWork())
+        : Batch.outcome(1, request(v, words[0], words[1], tables, target));
+  }
+
+  /** Whether a command stores an entry, and not something else. */
+  static boolean isEntryUpdate(int command) {
+    return command == NORMAL || command == PRESERVE_AD || command == NO_TRANSLATE;
+  }
+
+  /** Whether a command leaves the accessed and dirty bits of the old entry. */
+  static boolean preservesAd(int command) {
+    return command == PRESERVE_AD;
+  }
+
+  private static int request(Vcpu v, long ptr, long val, Mmu tables, int target) {
     int command = (int) ptr & 7;
     return switch (command) {
       case NORMAL, PRESERVE_AD, NO_TRANSLATE ->

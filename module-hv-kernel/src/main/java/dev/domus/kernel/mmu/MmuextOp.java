@@ -87,7 +87,11 @@ public final class MmuextOp implements Hypercall {
             MmuextOp::request);
   }
 
-  private static int request(Vcpu v, long request, Mmu tables, int target) {
+  private static long request(Vcpu v, long request, long left, Mmu tables, int target) {
+    return Batch.outcome(1, carryOut(v, request, tables));
+  }
+
+  private static int carryOut(Vcpu v, long request, Mmu tables) {
     int command = v.guest().getInt(request);
     long arg1 = v.guest().getLong(request + 8);
     long arg2 = v.guest().getLong(request + 16);
