@@ -128,9 +128,9 @@ final class EntryUpdates {
 
   /**
    * Carries out mmu_update requests that follow each other, as {@link #update} would each, under
-   * one hold of the lock, until one is no entry update, fails, or leaves something to do. A table
-   * of leaves that one has found in use is not looked at again for the next: it cannot cease to be
-   * one, or the domain's, while the lock and a reference are held.
+   * one hold of the lock, until one is no update of a leaf, fails, or leaves something to do. A
+   * table of leaves that one has found in use is not looked at again for the next: it cannot cease
+   * to be one, or the domain's, while the lock and a reference are held.
    *
    * @param words pointer and value of each request, the first an entry update
    * @param count how many
@@ -163,7 +163,9 @@ final class EntryUpdates {
             table == NO_TABLE
                 ? updateAnywhere(mfn, ptr & ~7L, entry, targetOwner, preserveAd, work)
                 : types.replace(mfn, 1, indexOf(ptr), entry, targetOwner, preserveAd, work);
-        if (result != 0 || work.isUnfinished()) {
+        // Whatever else was stored to may be where the next requests are: they are to be read
+        // again.
+        if (result != 0 || work.isUnfinished() || table == NO_TABLE) {
           break;
         }
       }
