@@ -27,8 +27,10 @@ import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.io.IoRights;
 import dev.domus.kernel.io.IoSpace;
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.mmu.FrameTransfers;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.memory.CodeFrames;
@@ -357,14 +359,17 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The machine as grants see it; the frames of a grant table come from its domain's MMU. */
   private final class GrantView implements GrantMachine {
     private final Mmu mmu;
+    private final TransferableFrames transfers;
 
     GrantView(Mmu mmu) {
       this.mmu = mmu;
+      transfers = mmu == null ? null : new FrameTransfers(mmu);
     }
 
     @Override
     public Optional<GrantTable> grants(int domid) {
-      return Optional.ofNullable(domains.get(domid)).map(Domain::grants);
+      Domain domain = domains.get(domid);
+      return domain == null ? Optional.empty() : domain.grants().found();
     }
 
     @Override
@@ -385,6 +390,16 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     @Override
     public FrameReferences frameReferences() {
       return machineFrames;
+    }
+
+    @Override
+    public TransferableFrames frames() {
+      return transfers;
+    }
+
+    @Override
+    public boolean isSpecialMapped(long mfn) {
+      return mmu.isSpecialMapped(mfn);
     }
 
     @Override

@@ -65,7 +65,11 @@ public final class GrantOpLayout {
   public static final int SETUP_DOM = 0, SETUP_FRAMES = 4, SETUP_STATUS = 8, SETUP_LIST = 16;
 
   /** Size of transfer, and offset in it. */
-  public static final int TRANSFER_SIZE = 24, TRANSFER_STATUS = 16;
+  public static final int TRANSFER_SIZE = 24,
+      TRANSFER_MFN = 0,
+      TRANSFER_DOMID = 8,
+      TRANSFER_REF = 12,
+      TRANSFER_STATUS = 16;
 
   /** Size of copy, and offset in it. */
   public static final int COPY_SIZE = 40,
@@ -85,8 +89,12 @@ public final class GrantOpLayout {
   /** Offset in query_size. */
   public static final int QUERY_DOM = 0, QUERY_FRAMES = 4, QUERY_MAX_FRAMES = 8, QUERY_STATUS = 12;
 
-  /** Offset in get_status_frames. */
-  public static final int STATUS_FRAMES_STATUS = 6;
+  /** Size of get_status_frames, and offset in it. */
+  public static final int STATUS_FRAMES_SIZE = 16,
+      STATUS_FRAMES_FRAMES = 0,
+      STATUS_FRAMES_DOM = 4,
+      STATUS_FRAMES_STATUS = 6,
+      STATUS_FRAMES_LIST = 8;
 
   /** Offset in get_version. */
   public static final int VERSION_DOM = 0, VERSION_VERSION = 4;

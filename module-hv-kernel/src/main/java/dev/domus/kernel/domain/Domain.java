@@ -95,7 +95,7 @@ public final class Domain implements EventTarget {
     cap = spec.cap();
     watchdogs = new Watchdogs(this, hypervisor.timerQueue());
     events = new EventChannels(this, hypervisor);
-    grants = new GrantTable(domid, hypervisor.grantMachine(mmu));
+    grants = new GrantTable(domid, spec.vcpus(), hypervisor.grantMachine(mmu));
     vcpus = new Vcpu[spec.vcpus()];
     for (int i = 0; i < vcpus.length; i++) {
       vcpus[i] = new Vcpu(this, i, engine);

@@ -1,6 +1,7 @@
 package dev.domus.kernel.grant;
 
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.memory.CodeFrames;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -28,12 +29,18 @@ public interface GrantMachine {
   /** References on granted frames. */
   FrameReferences frameReferences();
 
+  /** The domain's own frames, to be given away and received. */
+  TransferableFrames frames();
+
   /**
    * Allocates a zeroed frame that the hypervisor owns and the domain may map for writing.
    *
    * @return the frame, or −1 if memory ran out
    */
   long allocateSpecial(int domid);
+
+  /** Says whether anybody maps a frame of {@link #allocateSpecial} at this moment. */
+  boolean isSpecialMapped(long mfn);
 
   /**
    * Gives back a frame of {@link #allocateSpecial}. It is freed when no page table maps it any

@@ -1,7 +1,7 @@
 package dev.domus.kernel.grant;
 
 import dev.domus.kernel.abi.GrantStatus;
-import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.mmu.AddressSpaces;
 import dev.domus.kernel.mmu.GrantEntries;
 import dev.domus.memory.paging.Pte;
 import java.util.Optional;
@@ -14,17 +14,20 @@ import java.util.Optional;
  *
  * <p>Each part holds a pin on the grant and a reference on the frame. The pin is this class's to
  * give back. The reference of a host part travels with the page-table entry: it is the entry's once
- * {@link GrantEntries#install} has succeeded, and comes back when {@link GrantEntries#remove} has.
- * So a guest that overwrites the entry by ordinary means gives up the reference but not the pin,
- * its handle can be unmapped no more, and nothing is put twice (XSA-224). At the end of the domain
- * the same rule serves: pins go here, references with the page tables.
+ * {@link GrantEntries#installGrant} has succeeded, and comes back when {@link
+ * GrantEntries#removeGrant} has. So a guest that overwrites the entry by ordinary means gives up
+ * the reference but not the pin, its handle can be unmapped no more, and nothing is put twice
+ * (XSA-224). At the end of the domain the same rule serves: pins go here, references with the page
+ * tables.
  *
  * <h2>Order</h2>
  *
  * <p>Mapping pins, references, writes the entry, then makes the handle live; whatever fails undoes
  * what went before. Unmapping claims the handle, so that no other vCPU can, checks all arguments,
- * removes the entry and flushes, and only then gives frame and pin back. No lock is held while page
- * tables are changed.
+ * and removes the entry. What that frees is given back only after the domain's translations have
+ * been flushed, which takes as long as all its vCPUs need to notice: so a vCPU collects what it
+ * unmaps in {@link PendingUnmaps} and flushes once for many. No lock is held while page tables are
+ * changed.
  */
 public final class GrantMappings {
   /** Flag of map_grant_ref. */
@@ -38,11 +41,17 @@ public final class GrantMappings {
 
   private final int domid;
   private final GrantMachine machine;
-  private final MapTrack track = new MapTrack();
+  private final MapTrack track;
+  private final PendingUnmaps[] pending;
 
-  GrantMappings(int domid, GrantMachine machine) {
+  GrantMappings(int domid, int vcpus, GrantMachine machine) {
     this.domid = domid;
     this.machine = machine;
+    track = new MapTrack(vcpus);
+    pending = new PendingUnmaps[vcpus];
+    for (int i = 0; i < vcpus; i++) {
+      pending[i] = new PendingUnmaps(i, track);
+    }
   }
 
   /**
@@ -54,7 +63,8 @@ public final class GrantMappings {
    * @param flags of the ABI
    * @return the handle, or a negative grant status
    */
-  int map(Vcpu v, GrantEntries slots, long hostAddress, int flags, int ref, int granterDomid) {
+  int map(
+      AddressSpaces v, GrantEntries slots, long hostAddress, int flags, int ref, int granterDomid) {
     boolean host = (flags & HOST_MAP) != 0;
     boolean device = (flags & DEVICE_MAP) != 0;
     boolean writable = (flags & READONLY) == 0;
@@ -66,25 +76,26 @@ public final class GrantMappings {
       return GrantStatus.BAD_DOMAIN;
     }
     GrantTable granter = found.get();
-    int handle = track.allocate();
+    int handle = track.allocate(v.id());
     if (handle < 0) {
       return GrantStatus.NO_SPACE;
     }
-    int status = device ? granter.acquire(ref, domid, writable) : GrantStatus.OKAY;
-    if (status == GrantStatus.OKAY && host) {
-      status = mapHost(v, slots, hostAddress, flags, ref, granter);
-      if (status != GrantStatus.OKAY && device) {
-        granter.release(ref, granter.pinnedFrame(ref), writable);
+    long mfn = device ? granter.acquire(ref, domid, writable) : 0;
+    if (mfn >= 0 && host) {
+      long deviceMfn = mfn;
+      mfn = mapHost(v, slots, hostAddress, flags, ref, granter);
+      if (mfn < 0 && device) {
+        granter.release(ref, deviceMfn, writable);
       }
     }
-    if (status != GrantStatus.OKAY) {
-      track.release(handle);
-      return status;
+    if (mfn < 0) {
+      track.release(v.id(), handle);
+      return (int) mfn;
     }
     Mapping mapping = track.find(handle);
     mapping.granter = granter;
     mapping.ref = ref;
-    mapping.mfn = granter.pinnedFrame(ref);
+    mapping.mfn = mfn;
     mapping.publish(
         (host ? Mapping.HOST : 0)
             | (device ? Mapping.DEVICE : 0)
@@ -93,23 +104,28 @@ public final class GrantMappings {
     return handle;
   }
 
-  private int mapHost(
-      Vcpu v, GrantEntries slots, long hostAddress, int flags, int ref, GrantTable granter) {
+  private long mapHost(
+      AddressSpaces v,
+      GrantEntries slots,
+      long hostAddress,
+      int flags,
+      int ref,
+      GrantTable granter) {
     boolean writable = (flags & READONLY) == 0;
-    int status = granter.acquire(ref, domid, writable);
-    if (status != GrantStatus.OKAY) {
-      return status;
+    long mfn = granter.acquire(ref, domid, writable);
+    if (mfn < 0) {
+      return mfn;
     }
-    long mfn = granter.pinnedFrame(ref);
     long bits = Pte.P | Pte.A | Pte.D | Pte.NX;
     bits |= writable ? Pte.W : 0;
     bits |= (flags & APPLICATION_MAP) != 0 ? Pte.U : 0;
     bits |= (long) (flags >>> GUEST_AVAIL_SHIFT) << PTE_AVAIL_SHIFT & Pte.AVAIL;
-    status = slots.install(v, hostAddress, Pte.of(mfn, bits), (flags & CONTAINS_PTE) != 0);
+    int status = slots.installGrant(v, hostAddress, Pte.of(mfn, bits), (flags & CONTAINS_PTE) != 0);
     if (status != GrantStatus.OKAY) {
       granter.release(ref, mfn, writable);
+      return status;
     }
-    return status;
+    return mfn;
   }
 
   /** What is mapped, for tests: who holds references. */
@@ -123,11 +139,13 @@ public final class GrantMappings {
   }
 
   /**
-   * Unmaps the parts of a mapping that the addresses name; 0 names none.
+   * Unmaps the parts of a mapping that the addresses name; 0 names none. The caller owes {@link
+   * #finishUnmaps} before the hypercall returns, and before {@link PendingUnmaps#ROOM} are
+   * unmapped.
    *
    * @return a grant status
    */
-  int unmap(Vcpu v, GrantEntries slots, long hostAddress, long deviceAddress, int handle) {
+  int unmap(AddressSpaces v, GrantEntries slots, long hostAddress, long deviceAddress, int handle) {
     Mapping mapping = track.find(handle);
     int state = mapping == null ? 0 : mapping.claim();
     if (state == 0) {
@@ -143,19 +161,20 @@ public final class GrantMappings {
     if (status == GrantStatus.OKAY && hostAddress != 0 && (state & Mapping.HOST) != 0) {
       done |= Mapping.HOST;
       boolean containsPte = (state & Mapping.CONTAINS_PTE) != 0;
-      status = slots.remove(v, hostAddress, mapping.mfn, writable, containsPte);
+      status = slots.removeGrant(v, hostAddress, mapping.mfn, writable, containsPte);
     }
-    finish(mapping, handle, state, status == GrantStatus.OKAY ? done : 0);
+    pending[v.id()].add(mapping, handle, state, status == GrantStatus.OKAY ? done : 0);
     return status;
   }
 
   /**
    * Unmaps the host part of a mapping and puts in its place the entry found at another address,
-   * which is cleared.
+   * which is cleared. The caller owes {@link #finishUnmaps} as after {@link #unmap}.
    *
    * @return a grant status
    */
-  int unmapAndReplace(Vcpu v, GrantEntries slots, long hostAddress, long newAddress, int handle) {
+  int unmapAndReplace(
+      AddressSpaces v, GrantEntries slots, long hostAddress, long newAddress, int handle) {
     Mapping mapping = track.find(handle);
     int state = mapping == null ? 0 : mapping.claim();
     if (state == 0) {
@@ -163,30 +182,15 @@ public final class GrantMappings {
     }
     int status = GrantStatus.GENERAL_ERROR;
     if ((state & (Mapping.HOST | Mapping.CONTAINS_PTE)) == Mapping.HOST && hostAddress != 0) {
-      status = slots.replace(v, hostAddress, newAddress, mapping.mfn, mapping.writable(state));
+      status = slots.replaceGrant(v, hostAddress, newAddress, mapping.mfn, mapping.writable(state));
     }
-    finish(mapping, handle, state, status == GrantStatus.OKAY ? Mapping.HOST : 0);
+    pending[v.id()].add(mapping, handle, state, status == GrantStatus.OKAY ? Mapping.HOST : 0);
     return status;
   }
 
-  /**
-   * Gives the parts of a claimed mapping back that were unmapped, and the handle with the last of
-   * them.
-   */
-  private void finish(Mapping mapping, int handle, int state, int done) {
-    boolean writable = mapping.writable(state);
-    for (int part = Mapping.HOST; part <= Mapping.DEVICE; part <<= 1) {
-      if ((done & part) != 0) {
-        mapping.granter.release(mapping.ref, mapping.mfn, writable);
-      }
-    }
-    int left = state & ~done;
-    if ((left & (Mapping.HOST | Mapping.DEVICE)) != 0) {
-      mapping.publish(left);
-    } else {
-      mapping.publish(0);
-      track.release(handle);
-    }
+  /** Flushes the domain's translations if need be and gives back what a vCPU has unmapped. */
+  void finishUnmaps(AddressSpaces v, GrantEntries slots) {
+    pending[v.id()].finish(slots);
   }
 
   /**

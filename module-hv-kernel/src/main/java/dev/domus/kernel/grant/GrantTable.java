@@ -19,10 +19,10 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * is a <em>pin</em>, for reading or for writing. The first pin reads domid, permission and frame
  * out of the guest's entry and keeps them in an {@link ActiveGrant}: from then on the guest can
  * write what it likes into the entry without changing or ending what is in use. Flags are claimed
- * by compare-and-set against the very word that was checked. A first writable pin on a grant that
- * is pinned for reading claims again, since only then write permission matters. The flag
- * <em>writing</em> is cleared with the last writable pin, <em>reading</em> with the last of all; a
- * guest that sees them clear may use its frame for something else.
+ * against the very word that was checked. A first writable pin on a grant that is pinned for
+ * reading claims again, since only then write permission matters. The flag <em>writing</em> is
+ * cleared with the last writable pin, <em>reading</em> with the last of all; a guest that sees them
+ * clear may use its frame for something else.
  *
  * <h2>References</h2>
  *
@@ -33,8 +33,14 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * <h2>Threads and locks</h2>
  *
  * <p>Each active grant has its own monitor, held for one pin or unpin; two are taken by {@link
- * #swap} only, the lower reference first. Growing the table takes this object's monitor, outside
- * the others. Nothing else is locked inside them.
+ * #swap} only, the lower reference first. Growing the table and changing its version take this
+ * object's monitor. Nothing else is locked inside an active grant's.
+ *
+ * <p>A change of version, and the end, must have the entries to themselves without pins taking a
+ * lock for that. They raise a flag, and then pass through the monitor of every active grant there
+ * is: who is inside has come before, who comes later sees the flag in there, leaves, and waits at
+ * this object's monitor. An active grant that is made meanwhile is published before the flag is
+ * read and the flag is raised before they are walked, so one of the two sees the other.
  *
  * <h2>Death</h2>
  *
@@ -51,23 +57,36 @@ public final class GrantTable {
   private final int domid;
   private final GrantMachine machine;
   private final FrameReferences references;
-  private final SharedEntries entries;
 
   /** Active grants by reference, in chunks that are made when first needed. */
   private final AtomicReferenceArray<AtomicReferenceArray<ActiveGrant>> active =
       new AtomicReferenceArray<>(MAX_FRAMES);
 
   private final GrantMappings mappings;
+  private final GrantCall[] calls;
   private final Optional<GrantTable> itself = Optional.of(this);
+
+  /** What the guest writes; another object in another version. */
+  private volatile SharedEntries entries;
+
+  private volatile boolean changing;
   private volatile boolean dying;
 
-  /** Makes a table without frames; the first is allocated when somebody asks for it. */
-  public GrantTable(int domid, GrantMachine machine) {
+  /**
+   * Makes a table without frames; the first is allocated when somebody asks for it.
+   *
+   * @param vcpus how many vCPUs the domain has
+   */
+  public GrantTable(int domid, int vcpus, GrantMachine machine) {
     this.domid = domid;
     this.machine = machine;
     references = machine.frameReferences();
-    entries = new SharedEntries(machine.memory());
-    mappings = new GrantMappings(domid, machine);
+    entries = new SharedEntriesV1(machine.memory(), new long[0]);
+    mappings = new GrantMappings(domid, vcpus, machine);
+    calls = new GrantCall[vcpus];
+    for (int i = 0; i < vcpus; i++) {
+      calls[i] = new GrantCall(this);
+    }
   }
 
   /** The id of the domain that grants. */
@@ -75,9 +94,19 @@ public final class GrantTable {
     return domid;
   }
 
+  /** This table, as one that was found. */
+  public Optional<GrantTable> found() {
+    return itself;
+  }
+
   /** What the domain has mapped of others' grants, if it is a guest. */
   GrantMappings mappings() {
     return mappings;
+  }
+
+  /** What a vCPU of the domain makes its operations with. */
+  GrantCall call(int vcpu) {
+    return calls[vcpu];
   }
 
   GrantMachine machine() {
@@ -97,7 +126,7 @@ public final class GrantTable {
   // ---- the table ----
 
   /**
-   * Makes the table at least so many frames long.
+   * Makes the table at least so many frames long, and its statuses with it.
    *
    * @return false if that is more than {@link #MAX_FRAMES}, or memory ran out, or the domain is
    *     going
@@ -107,6 +136,14 @@ public final class GrantTable {
       return false;
     }
     while (entries.frames() < frames) {
+      if (entries instanceof SharedEntriesV2 v2
+          && v2.statusFrames().length < SharedEntriesV2.statusFramesFor(v2.frames() + 1)) {
+        long statuses = machine.allocateSpecial(domid);
+        if (statuses < 0) {
+          return false;
+        }
+        v2.addStatusFrame(statuses);
+      }
       long mfn = machine.allocateSpecial(domid);
       if (mfn < 0) {
         return false;
@@ -126,6 +163,11 @@ public final class GrantTable {
     return entries.frame(index);
   }
 
+  /** The frames that hold the statuses of version 2; none in version 1. Not to be changed. */
+  long[] statusFrames() {
+    return entries instanceof SharedEntriesV2 v2 ? v2.statusFrames() : new long[0];
+  }
+
   /**
    * Enters a grant on the domain's behalf, as the toolstack does for the rings before the guest
    * runs.
@@ -140,97 +182,246 @@ public final class GrantTable {
     if (!entries.has(ref)) {
       return -Errno.EINVAL;
     }
-    entries.permit(ref, grantee, mfn);
+    entries.permit(ref, GrantEntryLayout.PERMIT_ACCESS | grantee << 16, mfn, 0);
     return 0;
   }
 
   /** Exchanges two entries; returns a grant status. */
   int swap(int refA, int refB) {
-    if (!entries.has(refA) || !entries.has(refB)) {
-      return GrantStatus.BAD_GNTREF;
-    }
-    if (refA == refB) {
-      return GrantStatus.OKAY;
-    }
-    ActiveGrant first = activeGrant(Math.min(refA, refB));
-    ActiveGrant second = activeGrant(Math.max(refA, refB));
-    synchronized (first) {
-      synchronized (second) {
-        if (dying || first.inUse() || second.inUse()) {
-          return GrantStatus.EAGAIN;
-        }
-        entries.swap(refA, refB);
+    while (true) {
+      if (!entries.has(refA) || !entries.has(refB)) {
+        return GrantStatus.BAD_GNTREF;
+      }
+      if (refA == refB) {
         return GrantStatus.OKAY;
       }
+      ActiveGrant first = activeGrant(Math.min(refA, refB));
+      ActiveGrant second = activeGrant(Math.max(refA, refB));
+      synchronized (first) {
+        synchronized (second) {
+          if (dying || first.inUse() || second.inUse()) {
+            return GrantStatus.EAGAIN;
+          }
+          if (!changing) {
+            entries.swap(refA, refB);
+            return GrantStatus.OKAY;
+          }
+        }
+      }
+      awaitChange();
     }
+  }
+
+  // ---- versions ----
+
+  /** The version of the table's entries, 1 or 2. */
+  int version() {
+    return entries.version();
+  }
+
+  /**
+   * Changes the version. The first entries survive, those of the toolstack; the others are cleared.
+   *
+   * @param version 1 or 2
+   * @return 0; −EBUSY if another entry is in use or a status frame is mapped; −ERANGE if a
+   *     surviving entry cannot be said in the new version; −ENOMEM
+   */
+  synchronized int changeVersion(int version) {
+    if (version == entries.version()) {
+      return 0;
+    }
+    if (dying) {
+      return -Errno.EBUSY;
+    }
+    changing = true;
+    try {
+      if (passThroughAll()) {
+        return -Errno.EBUSY;
+      }
+      return switch (entries) {
+        case SharedEntriesV1 v1 -> toVersion2(v1);
+        case SharedEntriesV2 v2 -> toVersion1(v2);
+      };
+    } finally {
+      changing = false;
+    }
+  }
+
+  private int toVersion2(SharedEntriesV1 old) {
+    long[] statuses = new long[SharedEntriesV2.statusFramesFor(old.frames())];
+    for (int i = 0; i < statuses.length; i++) {
+      statuses[i] = machine.allocateSpecial(domid);
+      if (statuses[i] < 0) {
+        while (--i >= 0) {
+          machine.freeSpecial(statuses[i]);
+        }
+        return -Errno.ENOMEM;
+      }
+    }
+    replace(old, new SharedEntriesV2(machine.memory(), old.allFrames(), statuses));
+    return 0;
+  }
+
+  private int toVersion1(SharedEntriesV2 old) {
+    for (int ref = 0; ref < survivors(old); ref++) {
+      int header = old.header(ref);
+      int type = header & GrantEntryLayout.TYPE_MASK;
+      boolean part =
+          type == GrantEntryLayout.PERMIT_ACCESS && (header & GrantEntryLayout.SUB_PAGE) != 0;
+      if (part || type == GrantEntryLayout.TRANSITIVE || old.granted(ref) >>> Integer.SIZE != 0) {
+        return -Errno.ERANGE;
+      }
+    }
+    for (long mfn : old.statusFrames()) {
+      if (machine.isSpecialMapped(mfn)) { // XSA-255
+        return -Errno.EBUSY;
+      }
+    }
+    replace(old, new SharedEntriesV1(machine.memory(), old.allFrames()));
+    for (long mfn : old.statusFrames()) {
+      machine.freeSpecial(mfn);
+    }
+    return 0;
+  }
+
+  /** Writes the survivors as the new version says them, and clears all else. */
+  private void replace(SharedEntries old, SharedEntries fresh) {
+    int count = survivors(old);
+    int[] headers = new int[count];
+    long[] mfns = new long[count];
+    for (int ref = 0; ref < count; ref++) {
+      int header = old.header(ref);
+      boolean permits = (header & GrantEntryLayout.TYPE_MASK) == GrantEntryLayout.PERMIT_ACCESS;
+      headers[ref] = permits ? header & ~SharedEntries.useFlags(true) : header;
+      mfns[ref] = old.granted(ref);
+    }
+    for (int i = 0; i < old.frames(); i++) {
+      machine.memory().asSlice(old.frame(i) << 12, ActiveGrant.WHOLE).fill((byte) 0);
+      machine.codeFrames().written(old.frame(i));
+    }
+    for (int ref = 0; ref < count; ref++) {
+      fresh.permit(ref, headers[ref], mfns[ref], activeGrant(ref).useFlags());
+    }
+    entries = fresh;
+  }
+
+  private static int survivors(SharedEntries all) {
+    return Math.min(all.entries(), GrantEntryLayout.RESERVED);
+  }
+
+  private void awaitChange() {
+    synchronized (this) {
+      // Whoever changes all entries has this monitor from before the flag is up until it is down.
+    }
+  }
+
+  /**
+   * Passes through every active grant's monitor; says whether one is in use that does not survive a
+   * change of version.
+   */
+  private boolean passThroughAll() {
+    boolean busy = false;
+    for (int i = 0; i < active.length(); i++) {
+      AtomicReferenceArray<ActiveGrant> chunk = active.get(i);
+      for (int j = 0; chunk != null && j < CHUNK; j++) {
+        ActiveGrant grant = chunk.get(j);
+        if (grant != null) {
+          synchronized (grant) {
+            boolean survives = i == 0 && j < GrantEntryLayout.RESERVED && !grant.receiving;
+            busy |= grant.inUse() && !survives;
+          }
+        }
+      }
+    }
+    return busy;
   }
 
   // ---- pins ----
 
   /**
-   * Begins a use of a grant. On success {@link #pinnedFrame} is the frame, which the caller has yet
-   * to reference.
+   * Begins a use of a grant.
    *
-   * @return a grant status
+   * @return the frame, which the caller has yet to reference, or a negative grant status; of a
+   *     grant that passes another on, what {@link #active} says counts in place of the frame
    */
-  int pin(int ref, int grantee, boolean writable) {
-    if (!entries.has(ref)) {
-      return GrantStatus.BAD_GNTREF;
-    }
-    ActiveGrant grant = activeGrant(ref);
-    synchronized (grant) {
-      if (dying) {
-        return GrantStatus.BAD_DOMAIN;
+  long pin(int ref, int grantee, boolean writable, Use use) {
+    while (true) {
+      if (!entries.has(ref)) {
+        return GrantStatus.BAD_GNTREF;
       }
-      boolean first = !grant.inUse();
-      if (!first && grant.grantee != grantee) {
-        return GrantStatus.GENERAL_ERROR;
-      }
-      if (first || writable && grant.writers == 0) {
-        int status = entries.claim(ref, grantee, writable);
-        if (status != GrantStatus.OKAY) {
-          return status;
+      ActiveGrant grant = activeGrant(ref);
+      synchronized (grant) {
+        if (dying) {
+          return GrantStatus.BAD_DOMAIN;
+        }
+        if (!changing) {
+          return pinInside(ref, grant, grantee, writable, use);
         }
       }
-      if (first) {
-        grant.grantee = grantee;
-        grant.mfn = entries.granted(ref);
-      }
-      if (writable) {
-        grant.writers++;
-      } else {
-        grant.readers++;
-      }
-      return GrantStatus.OKAY;
+      awaitChange();
     }
+  }
+
+  private long pinInside(int ref, ActiveGrant grant, int grantee, boolean writable, Use use) {
+    boolean first = !grant.inUse();
+    if (!first && !suits(grant, grantee, use)) {
+      return GrantStatus.GENERAL_ERROR;
+    }
+    if (first || writable && grant.writers == 0) {
+      int status = entries.claim(ref, grant, grantee, writable, use);
+      if (status != GrantStatus.OKAY) {
+        return status;
+      }
+      grant.grantee = grantee;
+    }
+    if (writable) {
+      grant.writers++;
+    } else {
+      grant.readers++;
+    }
+    return grant.mfn;
+  }
+
+  private static boolean suits(ActiveGrant grant, int grantee, Use use) {
+    return grant.grantee == grantee
+        && !grant.receiving
+        && switch (use) {
+          case MAP -> !grant.part;
+          case COPY -> true;
+          case ORIGIN -> !grant.isTransitive();
+        };
   }
 
   /** Ends one use of a grant. */
   void unpin(int ref, boolean writable) {
     ActiveGrant grant = activeGrant(ref);
-    synchronized (grant) {
-      int clear = 0;
-      if (writable) {
-        grant.writers--;
-        clear = grant.writers == 0 ? GrantEntryLayout.WRITING : 0;
-      } else {
-        grant.readers--;
+    while (true) {
+      synchronized (grant) {
+        if (dying || !changing) {
+          unpinInside(ref, grant, writable);
+          return;
+        }
       }
-      if (!grant.inUse()) {
-        clear |= GrantEntryLayout.READING;
-      }
-      if (clear != 0 && !dying) {
-        entries.clear(ref, clear);
-      }
+      awaitChange();
     }
   }
 
-  /** The frame of a grant that the caller has pinned. */
-  long pinnedFrame(int ref) {
-    ActiveGrant grant = activeGrant(ref);
-    synchronized (grant) {
-      return grant.mfn;
+  private void unpinInside(int ref, ActiveGrant grant, boolean writable) {
+    int before = grant.useFlags();
+    if (writable) {
+      grant.writers--;
+    } else {
+      grant.readers--;
     }
+    int clear = before & ~grant.useFlags();
+    if (clear != 0 && !dying) {
+      entries.clear(ref, clear);
+    }
+  }
+
+  /** What a grant that the caller has pinned named when its use began. */
+  ActiveGrant active(int ref) {
+    return activeGrant(ref);
   }
 
   /** Takes a reference on a granted frame: it must be the granting domain's own. */
@@ -248,17 +439,17 @@ public final class GrantTable {
   }
 
   /**
-   * Pins a grant and references its frame.
+   * Pins a grant for mapping and references its frame.
    *
-   * @return a grant status
+   * @return the frame, or a negative grant status
    */
-  int acquire(int ref, int grantee, boolean writable) {
-    int status = pin(ref, grantee, writable);
-    if (status == GrantStatus.OKAY && !getFrame(pinnedFrame(ref), writable)) {
+  long acquire(int ref, int grantee, boolean writable) {
+    long mfn = pin(ref, grantee, writable, Use.MAP);
+    if (mfn >= 0 && !getFrame(mfn, writable)) {
       unpin(ref, writable);
       return GrantStatus.BAD_PAGE;
     }
-    return status;
+    return mfn;
   }
 
   /** Takes {@link #acquire} back. */
@@ -281,6 +472,44 @@ public final class GrantTable {
     return grant;
   }
 
+  // ---- transfer, the receiving side ----
+
+  /**
+   * Commits an entry that accepts a frame of a domain's to receiving one.
+   *
+   * @return a grant status
+   */
+  int beginReceiving(int ref, int senderDomid) {
+    while (true) {
+      if (!entries.has(ref)) {
+        return GrantStatus.GENERAL_ERROR;
+      }
+      ActiveGrant grant = activeGrant(ref);
+      synchronized (grant) {
+        if (dying || grant.inUse()) {
+          return GrantStatus.GENERAL_ERROR;
+        }
+        if (!changing) {
+          int status = entries.commitTransfer(ref, senderDomid);
+          grant.receiving = status == GrantStatus.OKAY;
+          return status;
+        }
+      }
+      awaitChange();
+    }
+  }
+
+  /** Says which frame has come, or that the domain is no more to receive it. */
+  void endReceiving(int ref, long mfn) {
+    ActiveGrant grant = activeGrant(ref);
+    synchronized (grant) { // nobody changes the version of a table that is receiving
+      if (!dying) {
+        entries.completeTransfer(ref, mfn);
+      }
+      grant.receiving = false;
+    }
+  }
+
   // ---- death ----
 
   /**
@@ -292,24 +521,12 @@ public final class GrantTable {
     mappings.teardown();
     synchronized (this) {
       dying = true;
-      for (int chunk = 0; chunk < active.length(); chunk++) {
-        if (active.get(chunk) != null) {
-          awaitInside(active.get(chunk));
-        }
+      passThroughAll();
+      for (long mfn : statusFrames()) {
+        machine.freeSpecial(mfn);
       }
       for (long mfn : entries.removeAll()) {
         machine.freeSpecial(mfn);
-      }
-    }
-  }
-
-  private static void awaitInside(AtomicReferenceArray<ActiveGrant> chunk) {
-    for (int i = 0; i < chunk.length(); i++) {
-      ActiveGrant grant = chunk.get(i);
-      if (grant != null) {
-        synchronized (grant) {
-          // Whoever comes after this sees that the domain is dying.
-        }
       }
     }
   }

@@ -9,6 +9,8 @@ import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.mmu.GrantEntries;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /**
@@ -19,9 +21,10 @@ import java.util.Optional;
  *
  * <p>The whole array has to lie where a guest may point to before the first element is looked at
  * (XSA-212), and each stretch of {@link #STRETCH} elements has to be writable before anything in it
- * is done, so that nothing is mapped whose handle could not be told. Between two stretches a vCPU
- * whose slice is over is preempted: the arguments are made to describe the rest, and it makes the
- * call again when it next runs (xen-pv-abi.md, 4.1).
+ * is done, so that nothing is mapped whose handle could not be told. After each stretch what it
+ * unmapped is flushed and given back; then a vCPU whose slice is over is preempted: the arguments
+ * are made to describe the rest, and it makes the call again when it next runs (xen-pv-abi.md,
+ * 4.1).
  */
 public final class GrantTableOp implements Hypercall {
   private static final Subops SUBOPS =
@@ -30,32 +33,24 @@ public final class GrantTableOp implements Hypercall {
           .done(UNMAP_GRANT_REF, "unmap_grant_ref")
           .done(SETUP_TABLE, "setup_table")
           .absent(DUMP_TABLE, "dump_table", "Xen dumps to its own console; nothing asks for it")
-          .refused(TRANSFER, "transfer", "every element gets GNTST_general_error")
+          .done(TRANSFER, "transfer")
           .done(COPY, "copy")
           .done(QUERY_SIZE, "query_size")
           .done(UNMAP_AND_REPLACE, "unmap_and_replace")
           .done(SET_VERSION, "set_version")
-          .refused(GET_STATUS_FRAMES, "get_status_frames", "grant tables are version 1")
+          .done(GET_STATUS_FRAMES, "get_status_frames")
           .done(GET_VERSION, "get_version")
           .done(SWAP_GRANT_REF, "swap_grant_ref")
           .done(CACHE_FLUSH, "cache_flush");
 
   /** Elements between two chances to be preempted: some ten microseconds. */
-  private static final int STRETCH = 64;
+  private static final int STRETCH = PendingUnmaps.ROOM;
 
   private static final int FRAME_BYTES = 4096;
   private static final int CACHE_CLEAN = 1, CACHE_INVALIDATE = 2, CACHE_SOURCE_IS_REF = 1 << 31;
 
-  private final GrantEntries slots;
-
-  /**
-   * Makes the hypercall.
-   *
-   * @param slots changes the page-table entries of mappings
-   */
-  public GrantTableOp(GrantEntries slots) {
-    this.slots = slots;
-  }
+  /** Makes the table entry. */
+  public GrantTableOp() {}
 
   @Override
   public Subops subops() {
@@ -91,16 +86,13 @@ public final class GrantTableOp implements Hypercall {
     if (!GuestAccess.addressOk(array, (long) count * size)) {
       return -Errno.EFAULT;
     }
-    for (int i = 0; i < count; i++) {
-      long at = array + (long) i * size;
-      if (i % STRETCH == 0) {
-        if (i != 0 && v.mustPreempt()) {
-          v.continuation().leave(command, at, count - i);
-          return CONTINUE;
-        }
-        v.guest().requireWritable(at, (long) Math.min(STRETCH, count - i) * size);
+    for (int done = 0; done < count; done += STRETCH) {
+      long at = array + (long) done * size;
+      if (done != 0 && v.mustPreempt()) {
+        v.continuation().leave(command, at, count - done);
+        return CONTINUE;
       }
-      int error = element(v, command, at);
+      int error = stretch(v, command, at, Math.min(STRETCH, count - done), size);
       if (error != 0) {
         return -error;
       }
@@ -108,83 +100,118 @@ public final class GrantTableOp implements Hypercall {
     return 0;
   }
 
+  private int stretch(Vcpu v, int command, long first, int count, int size) {
+    v.guest().requireWritable(first, (long) count * size);
+    GrantTable table = v.domain().grants();
+    MemorySegment arguments = table.call(v.id()).arguments();
+    try {
+      for (long at = first; at < first + (long) count * size; at += size) {
+        v.guest().read(at, arguments, 0, size);
+        int error = element(v, table, command, arguments, at);
+        if (error != 0) {
+          return error;
+        }
+      }
+    } finally {
+      table.mappings().finishUnmaps(v, v.domain().mmu().grantEntries());
+    }
+    return 0;
+  }
+
   /**
    * Carries one element out and stores its status; returns an error number that ends the batch, or
    * 0.
+   *
+   * @param a the element, as it was copied
+   * @param at where it is
    */
-  private int element(Vcpu v, int command, long at) {
+  private static int element(Vcpu v, GrantTable table, int command, MemorySegment a, long at) {
     switch (command) {
-      case MAP_GRANT_REF -> map(v, at);
-      case UNMAP_GRANT_REF -> unmap(v, at);
-      case TRANSFER -> v.guest().putShort(at + TRANSFER_STATUS, GrantStatus.GENERAL_ERROR);
-      case COPY -> copy(v, at);
-      case UNMAP_AND_REPLACE -> unmapAndReplace(v, at);
-      case SWAP_GRANT_REF -> swap(v, at);
+      case MAP_GRANT_REF -> map(v, table.mappings(), a, at);
+      case UNMAP_GRANT_REF -> unmap(v, table.mappings(), a, at);
+      case TRANSFER -> transfer(v, table, a, at);
+      case COPY -> copy(v, table, a, at);
+      case UNMAP_AND_REPLACE -> unmapAndReplace(v, table.mappings(), a, at);
+      case SWAP_GRANT_REF -> swap(v, table, a, at);
       case CACHE_FLUSH -> {
-        return cacheFlush(v.guest(), at);
+        return cacheFlush(a);
       }
       default -> throw new AssertionError("command=" + command);
     }
     return 0;
   }
 
-  private void map(Vcpu v, long at) {
-    GuestAccess guest = v.guest();
-    GrantMappings mappings = v.domain().grants().mappings();
+  private static void map(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
     int handle =
         mappings.map(
             v,
-            slots,
-            guest.getLong(at + MAP_HOST),
-            guest.getInt(at + MAP_FLAGS),
-            guest.getInt(at + MAP_REF),
-            guest.getShort(at + MAP_DOM));
+            v.domain().mmu().grantEntries(),
+            getLong(a, MAP_HOST),
+            getInt(a, MAP_FLAGS),
+            getInt(a, MAP_REF),
+            getShort(a, MAP_DOM));
     if (handle >= 0) {
-      guest.putInt(at + MAP_HANDLE, handle);
-      guest.putLong(at + MAP_DEVICE, mappings.deviceAddress(handle));
+      v.guest().putInt(at + MAP_HANDLE, handle);
+      v.guest().putLong(at + MAP_DEVICE, mappings.deviceAddress(handle));
     }
-    guest.putShort(at + MAP_STATUS, Math.min(handle, GrantStatus.OKAY));
+    v.guest().putShort(at + MAP_STATUS, Math.min(handle, GrantStatus.OKAY));
   }
 
-  private void unmap(Vcpu v, long at) {
-    GuestAccess guest = v.guest();
-    long hostAddress = guest.getLong(at + UNMAP_HOST);
-    long deviceAddress = guest.getLong(at + UNMAP_DEVICE);
-    int handle = guest.getInt(at + UNMAP_HANDLE);
-    int status = v.domain().grants().mappings().unmap(v, slots, hostAddress, deviceAddress, handle);
-    guest.putShort(at + UNMAP_STATUS, status);
+  private static void unmap(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
+    GrantEntries slots = v.domain().mmu().grantEntries();
+    long hostAddress = getLong(a, UNMAP_HOST);
+    long deviceAddress = getLong(a, UNMAP_DEVICE);
+    int status = mappings.unmap(v, slots, hostAddress, deviceAddress, getInt(a, UNMAP_HANDLE));
+    v.guest().putShort(at + UNMAP_STATUS, status);
   }
 
-  private static void copy(Vcpu v, long at) {
-    GuestAccess guest = v.guest();
+  private static void transfer(Vcpu v, GrantTable table, MemorySegment a, long at) {
     int status =
-        GrantCopy.copy(
-            v.domain().grants(),
-            guest.getLong(at + COPY_SOURCE),
-            guest.getShort(at + COPY_SOURCE_DOM),
-            guest.getShort(at + COPY_SOURCE_OFFSET),
-            guest.getLong(at + COPY_DEST),
-            guest.getShort(at + COPY_DEST_DOM),
-            guest.getShort(at + COPY_DEST_OFFSET),
-            guest.getShort(at + COPY_LENGTH),
-            guest.getShort(at + COPY_FLAGS));
-    guest.putShort(at + COPY_STATUS, status);
+        GrantTransfer.transfer(
+            table, getLong(a, TRANSFER_MFN), getShort(a, TRANSFER_DOMID), getInt(a, TRANSFER_REF));
+    v.guest().putShort(at + TRANSFER_STATUS, status);
   }
 
-  private void unmapAndReplace(Vcpu v, long at) {
-    GuestAccess guest = v.guest();
-    long hostAddress = guest.getLong(at + UNMAP_HOST);
-    long newAddress = guest.getLong(at + UNMAP_NEW);
-    int handle = guest.getInt(at + UNMAP_HANDLE);
-    GrantMappings mappings = v.domain().grants().mappings();
+  private static void copy(Vcpu v, GrantTable table, MemorySegment a, long at) {
+    int status =
+        table
+            .call(v.id())
+            .copy()
+            .copy(
+                getLong(a, COPY_SOURCE),
+                getShort(a, COPY_SOURCE_DOM),
+                getShort(a, COPY_SOURCE_OFFSET),
+                getLong(a, COPY_DEST),
+                getShort(a, COPY_DEST_DOM),
+                getShort(a, COPY_DEST_OFFSET),
+                getShort(a, COPY_LENGTH),
+                getShort(a, COPY_FLAGS));
+    v.guest().putShort(at + COPY_STATUS, status);
+  }
+
+  private static void unmapAndReplace(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
+    GrantEntries slots = v.domain().mmu().grantEntries();
+    long hostAddress = getLong(a, UNMAP_HOST);
+    long newAddress = getLong(a, UNMAP_NEW);
+    int handle = getInt(a, UNMAP_HANDLE);
     int status = mappings.unmapAndReplace(v, slots, hostAddress, newAddress, handle);
-    guest.putShort(at + UNMAP_STATUS, status);
+    v.guest().putShort(at + UNMAP_STATUS, status);
   }
 
-  private static void swap(Vcpu v, long at) {
-    GuestAccess guest = v.guest();
-    int status = v.domain().grants().swap(guest.getInt(at + SWAP_A), guest.getInt(at + SWAP_B));
-    guest.putShort(at + SWAP_STATUS, status);
+  private static void swap(Vcpu v, GrantTable table, MemorySegment a, long at) {
+    v.guest().putShort(at + SWAP_STATUS, table.swap(getInt(a, SWAP_A), getInt(a, SWAP_B)));
+  }
+
+  private static long getLong(MemorySegment a, int offset) {
+    return a.get(ValueLayout.JAVA_LONG, offset);
+  }
+
+  private static int getInt(MemorySegment a, int offset) {
+    return a.get(ValueLayout.JAVA_INT, offset);
+  }
+
+  private static int getShort(MemorySegment a, int offset) {
+    return a.get(ValueLayout.JAVA_SHORT, offset) & 0xFFFF;
   }
 
   // ---- operations on one structure, in the order of the ABI ----
@@ -231,21 +258,35 @@ public final class GrantTableOp implements Hypercall {
     return 0;
   }
 
+  /** Whatever the answer is, the guest finds the version that now holds. */
   private static long setVersion(Vcpu v, long at) {
     int version = v.guest().getInt(at);
-    if (version != 1 && version != 2) {
-      return -Errno.EINVAL;
-    }
-    if (version == 2) {
-      return -Errno.ENOSYS;
-    }
-    v.guest().putInt(at, 1);
-    return 0;
+    v.guest().requireWritable(at, Integer.BYTES);
+    GrantTable table = v.domain().grants();
+    int error = version == 1 || version == 2 ? table.changeVersion(version) : -Errno.EINVAL;
+    v.guest().putInt(at, table.version());
+    return error;
   }
 
-  /** Version 1 has no status frames. */
   private static long getStatusFrames(Vcpu v, long at) {
-    v.guest().putShort(at + STATUS_FRAMES_STATUS, GrantStatus.GENERAL_ERROR);
+    GuestAccess guest = v.guest();
+    Optional<GrantTable> target = v.domain().grants().other(guest.getShort(at + STATUS_FRAMES_DOM));
+    int wanted = guest.getInt(at + STATUS_FRAMES_FRAMES);
+    long list = guest.getLong(at + STATUS_FRAMES_LIST);
+    guest.requireWritable(at + STATUS_FRAMES_STATUS, Short.BYTES);
+    int status = access(v, target);
+    if (status == GrantStatus.OKAY) {
+      long[] frames = target.get().statusFrames();
+      if (Integer.compareUnsigned(wanted, frames.length) > 0) {
+        status = GrantStatus.GENERAL_ERROR;
+      } else {
+        guest.requireWritable(list, (long) wanted * Long.BYTES);
+        for (int i = 0; i < wanted; i++) {
+          guest.putLong(list + (long) i * Long.BYTES, frames[i]);
+        }
+      }
+    }
+    guest.putShort(at + STATUS_FRAMES_STATUS, status);
     return 0;
   }
 
@@ -257,7 +298,7 @@ public final class GrantTableOp implements Hypercall {
     if (!target.get().controlledBy(v.domain().grants().domid())) {
       return -Errno.EPERM;
     }
-    v.guest().putInt(at + VERSION_VERSION, 1);
+    v.guest().putInt(at + VERSION_VERSION, target.get().version());
     return 0;
   }
 
@@ -265,12 +306,14 @@ public final class GrantTableOp implements Hypercall {
    * A domain without devices has no cache to keep coherent: well-formed requests are refused, those
    * for nothing succeed.
    */
-  private static int cacheFlush(GuestAccess guest, long at) {
-    int offset = guest.getShort(at + FLUSH_OFFSET);
-    int length = guest.getShort(at + FLUSH_LENGTH);
-    int op = guest.getInt(at + FLUSH_OP);
+  private static int cacheFlush(MemorySegment a) {
+    int offset = getShort(a, FLUSH_OFFSET);
+    int length = getShort(a, FLUSH_LENGTH);
+    int op = getInt(a, FLUSH_OP);
     int known = CACHE_CLEAN | CACHE_INVALIDATE;
-    if (offset + length > FRAME_BYTES || (op & ~(known | CACHE_SOURCE_IS_REF)) != 0) {
+    if (offset >= FRAME_BYTES
+        || offset + length > FRAME_BYTES
+        || (op & ~(known | CACHE_SOURCE_IS_REF)) != 0) {
       return Errno.EINVAL;
     }
     return length != 0 && (op & known) != 0 ? Errno.EPERM : 0;

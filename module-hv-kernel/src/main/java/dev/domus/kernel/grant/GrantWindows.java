@@ -34,11 +34,11 @@ public final class GrantWindows implements AutoCloseable {
       return new Refused(GrantStatus.BAD_DOMAIN);
     }
     GrantTable granter = found.get();
-    int status = granter.acquire(ref, domid, writable);
-    if (status != GrantStatus.OKAY) {
-      return new Refused(status);
+    long mfn = granter.acquire(ref, domid, writable);
+    if (mfn < 0) {
+      return new Refused((int) mfn);
     }
-    Mapped mapping = new Mapped(granter, ref, granter.pinnedFrame(ref), writable);
+    Mapped mapping = new Mapped(granter, ref, mfn, writable);
     mapped.add(mapping);
     return mapping;
   }

@@ -27,6 +27,10 @@ final class Mapping {
   GrantTable granter;
   int ref;
   long mfn;
+
+  /** While the handle is free: the next free one plus one, or 0. Belongs to {@link MapTrack}. */
+  int nextFree;
+
   private volatile int state;
 
   /** Makes the mapping live. */

@@ -1,6 +1,12 @@
 package dev.domus.kernel.grant;
 
-import dev.domus.kernel.abi.GrantEntryLayout;
+import static dev.domus.kernel.abi.GrantEntryLayout.ACCEPT_TRANSFER;
+import static dev.domus.kernel.abi.GrantEntryLayout.COMMITTED;
+import static dev.domus.kernel.abi.GrantEntryLayout.COMPLETED;
+import static dev.domus.kernel.abi.GrantEntryLayout.FLAGS_AND_DOMID;
+import static dev.domus.kernel.abi.GrantEntryLayout.READING;
+import static dev.domus.kernel.abi.GrantEntryLayout.WRITING;
+
 import dev.domus.kernel.abi.GrantStatus;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -8,111 +14,136 @@ import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 
 /**
- * The frames of a version 1 grant table, which the guest maps and writes while the hypervisor reads
- * them. The guest may change an entry between any two accesses, so each of its words is read once
- * for each decision, and changed by compare-and-set against what was decided upon.
+ * The frames of a grant table, which the guest maps and writes while the hypervisor reads them. The
+ * guest may change an entry between any two accesses, so each of its words is read once for each
+ * decision, and changed by compare-and-set against what was decided upon.
  *
- * <p>Lock-free but for {@link #add}. The caller sees to it that frames are not freed under an
- * access.
+ * <p>Every version begins an entry with one 32-bit word of flags and domid. Lock-free but for
+ * {@link #add}; claims and clears of one entry are the caller's to serialise. The caller also sees
+ * to it that frames are not freed under an access.
  */
-final class SharedEntries {
+abstract sealed class SharedEntries permits SharedEntriesV1, SharedEntriesV2 {
   /** Most frames of a table, as on Xen. */
   static final int MAX_FRAMES = 64;
 
-  private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
+  static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
+  static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
 
   /** How often a guest may change an entry under our hands before the attempt is given up. */
-  private static final int MAX_RETRIES = 5;
+  static final int MAX_RETRIES = 5;
 
-  private final MemorySegment memory;
+  final MemorySegment memory;
+  private final int version;
+  private final int perFrame;
+  private final int entryShift;
 
   /** Frame numbers; replaced when one is added. */
-  private volatile long[] frames = {};
+  private volatile long[] frames;
 
-  SharedEntries(MemorySegment memory) {
+  SharedEntries(
+      MemorySegment memory, int version, int perFrame, int entryShift, long[] firstFrames) {
     this.memory = memory;
+    this.version = version;
+    this.perFrame = perFrame;
+    this.entryShift = entryShift;
+    frames = firstFrames;
+  }
+
+  final int version() {
+    return version;
+  }
+
+  /** Number of entries. */
+  final int entries() {
+    return frames.length * perFrame;
+  }
+
+  /** Says whether the table has an entry of that number. */
+  final boolean has(int ref) {
+    return Integer.compareUnsigned(ref, entries()) < 0;
   }
 
   /** Number of frames. */
-  int frames() {
+  final int frames() {
     return frames.length;
   }
 
   /** The machine frame of a part of the table. */
-  long frame(int index) {
+  final long frame(int index) {
     return frames[index];
   }
 
-  /** Says whether the table has an entry of that number. */
-  boolean has(int ref) {
-    return Integer.compareUnsigned(ref, frames.length * GrantEntryLayout.PER_FRAME) < 0;
+  /** All frames, which are not changed. */
+  final long[] allFrames() {
+    return frames;
   }
 
   /** Lengthens the table by a frame. One caller at a time. */
-  void add(long mfn) {
+  final void add(long mfn) {
     long[] longer = Arrays.copyOf(frames, frames.length + 1);
     longer[frames.length] = mfn;
     frames = longer;
   }
 
   /** Forgets the frames and returns them. */
-  long[] removeAll() {
+  final long[] removeAll() {
     long[] all = frames;
     frames = new long[0];
     return all;
   }
 
-  /** Writes an entry that permits access. */
-  void permit(int ref, int domid, long mfn) {
-    long at = address(ref);
-    INT.setVolatile(memory, at + GrantEntryLayout.FRAME, (int) mfn);
-    INT.setVolatile(
-        memory,
-        at + GrantEntryLayout.FLAGS_AND_DOMID,
-        GrantEntryLayout.PERMIT_ACCESS | domid << 16);
+  final long address(int ref) {
+    return (frames[ref / perFrame] << 12) + ((long) (ref % perFrame) << entryShift);
   }
 
-  /** Marks an entry as in use by a domain, if it permits that; returns a grant status. */
-  int claim(int ref, int grantee, boolean writable) {
-    long at = address(ref) + GrantEntryLayout.FLAGS_AND_DOMID;
-    int use =
-        writable ? GrantEntryLayout.READING | GrantEntryLayout.WRITING : GrantEntryLayout.READING;
-    for (int attempt = 0; attempt < MAX_RETRIES; attempt++) {
-      int word = (int) INT.getVolatile(memory, at);
-      if ((word & (GrantEntryLayout.TYPE_MASK | GrantEntryLayout.SUB_PAGE))
-              != GrantEntryLayout.PERMIT_ACCESS
-          || word >>> 16 != grantee
-          || writable && (word & GrantEntryLayout.READONLY) != 0) {
-        return GrantStatus.GENERAL_ERROR;
-      }
-      if (INT.compareAndSet(memory, at, word, word | use)) {
-        return GrantStatus.OKAY;
-      }
-    }
-    return GrantStatus.GENERAL_ERROR;
+  final int header(int ref) {
+    return (int) INT.getVolatile(memory, address(ref) + FLAGS_AND_DOMID);
   }
 
-  /** The frame number in an entry. The guest chose it: anything that 32 bits hold. */
-  long granted(int ref) {
-    return (int) INT.getVolatile(memory, address(ref) + GrantEntryLayout.FRAME) & 0xFFFF_FFFFL;
-  }
+  /** Clears an entry. */
+  abstract void clearEntry(int ref);
 
-  /** Clears flags of an entry. */
-  void clear(int ref, int flags) {
-    INT.getAndBitwiseAnd(memory, address(ref) + GrantEntryLayout.FLAGS_AND_DOMID, ~flags);
-  }
+  /** Writes an entry that permits a domain to use a frame, and says how it is used already. */
+  abstract void permit(int ref, int flagsAndDomid, long mfn, int useFlags);
+
+  /**
+   * Marks an entry as in use by a domain, if it permits that.
+   *
+   * @param grant what the hypervisor knows of the entry, locked; told what the entry names if it is
+   *     not in use yet
+   * @return a grant status
+   */
+  abstract int claim(int ref, ActiveGrant grant, int grantee, boolean writable, Use use);
+
+  /** Clears flags of use of an entry. */
+  abstract void clear(int ref, int useFlags);
+
+  /** The frame number in an entry that grants one. The guest chose it: any value at all. */
+  abstract long granted(int ref);
+
+  abstract void setGranted(int ref, long mfn);
 
   /** Exchanges two entries that are not in use. */
-  void swap(int a, int b) {
-    long atA = address(a);
-    long atB = address(b);
-    long entry = memory.get(ValueLayout.JAVA_LONG, atA);
-    memory.set(ValueLayout.JAVA_LONG, atA, memory.get(ValueLayout.JAVA_LONG, atB));
-    memory.set(ValueLayout.JAVA_LONG, atB, entry);
+  abstract void swap(int a, int b);
+
+  static int useFlags(boolean writable) {
+    return writable ? READING | WRITING : READING;
   }
 
-  private long address(int ref) {
-    return (frames[ref / GrantEntryLayout.PER_FRAME] << 12)
-        + (long) (ref % GrantEntryLayout.PER_FRAME) * GrantEntryLayout.SIZE;
+  // ---- transfer, which is the same in both versions ----
+
+  /** Tells the guest that a frame of a domain's is coming, if the entry accepts that. */
+  final int commitTransfer(int ref, int senderDomid) {
+    long at = address(ref) + FLAGS_AND_DOMID;
+    int accepting = ACCEPT_TRANSFER | senderDomid << 16;
+    return INT.compareAndSet(memory, at, accepting, accepting | COMMITTED)
+        ? GrantStatus.OKAY
+        : GrantStatus.GENERAL_ERROR;
+  }
+
+  /** Tells the guest which frame has come. */
+  final void completeTransfer(int ref, long mfn) {
+    setGranted(ref, mfn);
+    INT.getAndBitwiseOr(memory, address(ref) + FLAGS_AND_DOMID, COMPLETED);
   }
 }

@@ -15,7 +15,6 @@ import dev.domus.kernel.domctl.SysctlOp;
 import dev.domus.kernel.event.EventChannelOp;
 import dev.domus.kernel.grant.GrantTableOp;
 import dev.domus.kernel.memory.MemoryOp;
-import dev.domus.kernel.mmu.GrantPtes;
 import dev.domus.kernel.mmu.MmuUpdate;
 import dev.domus.kernel.mmu.MmuextOp;
 import dev.domus.kernel.mmu.SetGdt;
@@ -60,7 +59,7 @@ public final class HypercallTable {
     table[HypercallNumber.SET_TIMER_OP] = VcpuOp::setTimerOp;
     table[HypercallNumber.XEN_VERSION] = new XenVersion();
     table[HypercallNumber.CONSOLE_IO] = new ConsoleIo();
-    table[HypercallNumber.GRANT_TABLE_OP] = new GrantTableOp(new GrantPtes());
+    table[HypercallNumber.GRANT_TABLE_OP] = new GrantTableOp();
     table[HypercallNumber.VM_ASSIST] = described(Registers::vmAssist, Registers.VM_ASSIST);
     table[HypercallNumber.UPDATE_VA_MAPPING_OTHERDOMAIN] = UpdateVaMapping.otherDomainsFrames();
     table[HypercallNumber.IRET] = new Iret();

@@ -16,7 +16,7 @@ import java.lang.invoke.VarHandle;
  *
  * <p>Each method takes the MMU lock; arguments may be any value at all.
  */
-final class EntryUpdates {
+final class EntryUpdates implements GrantEntries {
   /**
    * Result of {@link #update}: done, and the domain's TLBs have to be flushed before the guest runs
    * on.
@@ -265,8 +265,8 @@ final class EntryUpdates {
 
   // ---- entries that map granted frames ----
 
-  /** See {@link GrantEntries#install}. */
-  int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte) {
+  @Override
+  public int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte) {
     mmu.lock();
     try {
       long place = grantPlace(v, hostAddress, containsPte);
@@ -282,8 +282,8 @@ final class EntryUpdates {
     }
   }
 
-  /** See {@link GrantEntries#remove}. */
-  int removeGrant(
+  @Override
+  public int removeGrant(
       AddressSpaces v, long hostAddress, long mfn, boolean writable, boolean containsPte) {
     mmu.lock();
     try {
@@ -292,15 +292,16 @@ final class EntryUpdates {
         return GNTST_GENERAL_ERROR;
       }
       types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), 0);
-      mmu.flushTlb();
       return 0;
     } finally {
       mmu.unlock();
     }
   }
 
-  /** See {@link GrantEntries#replace}. The entry moves with its references (XSA-234). */
-  int replaceGrant(AddressSpaces v, long hostAddress, long newAddress, long mfn, boolean writable) {
+  /** The entry moves with its references (XSA-234). */
+  @Override
+  public int replaceGrant(
+      AddressSpaces v, long hostAddress, long newAddress, long mfn, boolean writable) {
     mmu.lock();
     try {
       long place = grantPlace(v, hostAddress, false);
@@ -313,11 +314,15 @@ final class EntryUpdates {
       }
       long moved = types.swapLeaf(source >>> MachineMemory.FRAME_SHIFT, indexOf(source), 0);
       types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), moved);
-      mmu.flushTlb();
       return 0;
     } finally {
       mmu.unlock();
     }
+  }
+
+  @Override
+  public void flush() {
+    mmu.flushTlb();
   }
 
   /**

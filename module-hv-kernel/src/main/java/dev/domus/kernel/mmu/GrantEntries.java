@@ -1,11 +1,14 @@
 package dev.domus.kernel.mmu;
 
-import dev.domus.kernel.domain.Vcpu;
-
 /**
- * Page-table entries that map granted frames (xen-pv-abi.md, 12.3). The caller owns the references
- * on the granted frame; these calls check and change the entry only, and drop what the entry
- * referred to before.
+ * A domain's page-table entries that map granted frames (xen-pv-abi.md, 12.3). These calls check
+ * and change the entry only, and drop what the entry referred to before.
+ *
+ * <p>References travel with the entry: those that the grant package took on the granted frame
+ * belong to the entry once {@link #installGrant} has succeeded, and are the grant package's again
+ * once {@link #removeGrant} or {@link #replaceGrant} has. If the guest overwrites such an entry by
+ * ordinary means, the references are put there and then; {@code removeGrant} does not find the
+ * entry any more, so nothing is put twice (XSA-224).
  */
 public interface GrantEntries {
   /**
@@ -17,21 +20,26 @@ public interface GrantEntries {
    * @param containsPte how to read {@code hostAddress}
    * @return 0 or a negative GNTST status
    */
-  int install(Vcpu v, long hostAddress, long entry, boolean containsPte);
+  int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte);
 
   /**
-   * Clears an entry if it maps the given frame with the given right; the TLB is flushed before this
-   * returns.
+   * Clears an entry if it maps the given frame with the given right. The caller owes {@link #flush}
+   * before it puts its references.
    *
    * @return 0 or a negative GNTST status
    */
-  int remove(Vcpu v, long hostAddress, long mfn, boolean writable, boolean containsPte);
+  int removeGrant(
+      AddressSpaces v, long hostAddress, long mfn, boolean writable, boolean containsPte);
 
   /**
    * Moves the present entry found at {@code newAddress} into the slot at {@code hostAddress}, which
-   * must map {@code mfn} (GNTTABOP_unmap_and_replace).
+   * must map {@code mfn} (GNTTABOP_unmap_and_replace). The caller owes {@link #flush} as after
+   * {@link #removeGrant}.
    *
    * @return 0 or a negative GNTST status
    */
-  int replace(Vcpu v, long hostAddress, long newAddress, long mfn, boolean writable);
+  int replaceGrant(AddressSpaces v, long hostAddress, long newAddress, long mfn, boolean writable);
+
+  /** Makes the domain forget all translations; returns when none from before can be used. */
+  void flush();
 }

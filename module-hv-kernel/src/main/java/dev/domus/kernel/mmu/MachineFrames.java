@@ -232,7 +232,8 @@ public final class MachineFrames implements FrameReferences {
     owner.frameFreed(special);
   }
 
-  private void flushUnlessDone(Mmu owner, long mfn) {
+  /** Flushes the owner's TLBs if one of them could still translate to a frame. */
+  void flushUnlessDone(Mmu owner, long mfn) {
     if (!owner.tlb().flushedSince(frames.tlbStamp(mfn))) {
       owner.tlb().flush();
     }

@@ -128,6 +128,11 @@ public final class Mmu {
     return entries;
   }
 
+  /** The domain's page-table entries, as grants are mapped and unmapped. */
+  public GrantEntries grantEntries() {
+    return entries;
+  }
+
   TableTypes types() {
     return types;
   }
@@ -189,11 +194,9 @@ public final class Mmu {
     long count = 1L << order;
     lock.lock(); // a frame that came while the domain is taken apart would be missed
     try {
-      if (dying || pages.get() + count > maxPages) {
+      if (!reserve(count)) {
         return MachineFrames.NONE;
       }
-      pages.addAndGet(count);
-      owned.addAndGet(count);
       long mfn = machine.allocate(this, order);
       if (mfn == MachineFrames.NONE) {
         pages.addAndGet(-count);
@@ -203,6 +206,25 @@ public final class Mmu {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Counts frames in that are about to come, if the domain may have them; under the MMU lock. */
+  boolean reserve(long count) {
+    if (dying || pages.get() + count > maxPages) {
+      return false;
+    }
+    pages.addAndGet(count);
+    owned.addAndGet(count);
+    return true;
+  }
+
+  /** Counts frames that are still the domain's into its limit, or out of it. */
+  void countPages(long count) {
+    pages.addAndGet(count);
+  }
+
+  boolean isDying() {
+    return dying;
   }
 
   /** Makes one of the domain's frames known as a guest frame. */
@@ -300,7 +322,7 @@ public final class Mmu {
   }
 
   /** A frame that was given up is no guest frame, even while somebody still has it mapped. */
-  private void forgetPfn(long mfn) {
+  void forgetPfn(long mfn) {
     long pfn = machine.m2p().pfn(mfn);
     machine.m2p().clear(mfn);
     if (p2m.mfn(pfn) == mfn) {
@@ -328,6 +350,11 @@ public final class Mmu {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Says whether anybody but the hypervisor refers to a special frame at this moment. */
+  public boolean isSpecialMapped(long mfn) {
+    return frames.references(mfn) > 1;
   }
 
   /**

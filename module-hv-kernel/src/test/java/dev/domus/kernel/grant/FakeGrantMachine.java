@@ -2,6 +2,7 @@ package dev.domus.kernel.grant;
 
 import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
@@ -23,7 +24,7 @@ public final class FakeGrantMachine implements GrantMachine, FrameReferences, Au
   final Map<Integer, GrantTable> tables = new ConcurrentHashMap<>();
 
   public GrantTable domain(int domid) {
-    GrantTable grants = new GrantTable(domid, this);
+    GrantTable grants = new GrantTable(domid, 2, this);
     tables.put(domid, grants);
     return grants;
   }
@@ -50,7 +51,33 @@ public final class FakeGrantMachine implements GrantMachine, FrameReferences, Au
     memory.segment().set(ValueLayout.JAVA_SHORT, entry(granter, ref), (short) flags);
   }
 
-  private static long entry(GrantTable granter, int ref) {
+  /** Writes an entry of version 2 as the granting guest would. */
+  void grantV2(GrantTable granter, int ref, int flags, int domid, int part, long frame) {
+    long at = entryV2(granter, ref);
+    memory.segment().set(ValueLayout.JAVA_LONG, at + GrantEntryLayout.FRAME_V2, frame);
+    memory.segment().set(ValueLayout.JAVA_INT, at + GrantEntryLayout.PART_OFFSET, part);
+    memory.segment().set(ValueLayout.JAVA_INT, at, flags | domid << 16);
+  }
+
+  int headerV2(GrantTable granter, int ref) {
+    return memory.segment().get(ValueLayout.JAVA_INT, entryV2(granter, ref));
+  }
+
+  int status(GrantTable granter, int ref) {
+    return memory.segment().get(ValueLayout.JAVA_SHORT, statusAt(granter, ref));
+  }
+
+  static long statusAt(GrantTable granter, int ref) {
+    return (granter.statusFrames()[ref / GrantEntryLayout.STATUSES_PER_FRAME] << 12)
+        + (long) ref % GrantEntryLayout.STATUSES_PER_FRAME * GrantEntryLayout.STATUS_SIZE;
+  }
+
+  static long entryV2(GrantTable granter, int ref) {
+    return (granter.frame(ref / GrantEntryLayout.PER_FRAME_V2) << 12)
+        + (long) ref % GrantEntryLayout.PER_FRAME_V2 * GrantEntryLayout.SIZE_V2;
+  }
+
+  static long entry(GrantTable granter, int ref) {
     return (granter.frame(ref / GrantEntryLayout.PER_FRAME) << 12)
         + (long) ref % GrantEntryLayout.PER_FRAME * GrantEntryLayout.SIZE;
   }
@@ -78,6 +105,16 @@ public final class FakeGrantMachine implements GrantMachine, FrameReferences, Au
   @Override
   public FrameReferences frameReferences() {
     return this;
+  }
+
+  @Override
+  public TransferableFrames frames() {
+    throw new UnsupportedOperationException("there are no memory limits here");
+  }
+
+  @Override
+  public boolean isSpecialMapped(long mfn) {
+    return table.references(mfn) > 1;
   }
 
   @Override

@@ -26,6 +26,7 @@ class GrantCopyTest {
   private final FakeGrantMachine machine = new FakeGrantMachine();
   private final GrantTable remote = machine.domain(1);
   private final GrantTable caller = machine.domain(2);
+  private final GrantCopy copy = caller.call(0).copy();
   private final long granted = machine.ram(1);
   private final long own = machine.ram(2);
 
@@ -43,11 +44,11 @@ class GrantCopyTest {
   }
 
   private int out(int offset, int length) {
-    return GrantCopy.copy(caller, own, Domid.SELF, 0, REF, 1, offset, length, DESTINATION_IS_REF);
+    return copy.copy(own, Domid.SELF, 0, REF, 1, offset, length, DESTINATION_IS_REF);
   }
 
   private int in(int ref, int domid, int length) {
-    return GrantCopy.copy(caller, ref, domid, 0, own, Domid.SELF, 0, length, SOURCE_IS_REF);
+    return copy.copy(ref, domid, 0, own, Domid.SELF, 0, length, SOURCE_IS_REF);
   }
 
   private void assertUnused() {
@@ -83,12 +84,12 @@ class GrantCopyTest {
     machine.grant(remote, REF + 1, PERMIT_ACCESS | READONLY, 2, second);
     fill(second, 3);
     int both = SOURCE_IS_REF | DESTINATION_IS_REF;
-    assertEquals(OKAY, GrantCopy.copy(caller, REF + 1, 1, 0, REF, 1, 0, 10, both));
+    assertEquals(OKAY, copy.copy(REF + 1, 1, 0, REF, 1, 0, 10, both));
     assertEquals(3, get(granted, 9));
-    assertEquals(GENERAL_ERROR, GrantCopy.copy(caller, REF, 1, 0, REF + 1, 1, 0, 10, both));
+    assertEquals(GENERAL_ERROR, copy.copy(REF, 1, 0, REF + 1, 1, 0, 10, both));
     fill(own, 4);
     long other = machine.ram(2);
-    assertEquals(OKAY, GrantCopy.copy(caller, own, Domid.SELF, 0, other, Domid.SELF, 4000, 96, 0));
+    assertEquals(OKAY, copy.copy(own, Domid.SELF, 0, other, Domid.SELF, 4000, 96, 0));
     assertEquals(4, get(other, 4095));
     assertUnused();
   }
@@ -103,17 +104,14 @@ class GrantCopyTest {
     assertEquals(BAD_DOMAIN, in(REF, 77, 10));
     assertEquals(BAD_GNTREF, in(5000, 1, 10));
     assertEquals(GENERAL_ERROR, in(REF + 1, 1, 10));
-    assertEquals(
-        PERMISSION_DENIED, GrantCopy.copy(caller, granted, 1, 0, own, Domid.SELF, 0, 10, 0));
+    assertEquals(PERMISSION_DENIED, copy.copy(granted, 1, 0, own, Domid.SELF, 0, 10, 0));
     assertEquals(
         PERMISSION_DENIED,
-        GrantCopy.copy(caller, own, 2, 0, own, Domid.SELF, 0, 10, 0),
+        copy.copy(own, 2, 0, own, Domid.SELF, 0, 10, 0),
         "frames are DOMID_SELF's, not one's own id's");
     for (long stranger : new long[] {granted, 0, -1, FakeGrantMachine.FRAMES, 1L << 60}) {
-      assertEquals(
-          BAD_PAGE, GrantCopy.copy(caller, stranger, Domid.SELF, 0, own, Domid.SELF, 0, 10, 0));
-      assertEquals(
-          BAD_PAGE, GrantCopy.copy(caller, own, Domid.SELF, 0, stranger, Domid.SELF, 0, 10, 0));
+      assertEquals(BAD_PAGE, copy.copy(stranger, Domid.SELF, 0, own, Domid.SELF, 0, 10, 0));
+      assertEquals(BAD_PAGE, copy.copy(own, Domid.SELF, 0, stranger, Domid.SELF, 0, 10, 0));
     }
     assertEquals(0, get(granted, 0));
     assertUnused();

