@@ -413,12 +413,17 @@ ASSERT_OFFSET(struct vcpu_guest_context, trap_ctxt, 720);
 ASSERT_OFFSET(struct vcpu_guest_context, ctrlreg, 4984);
 ASSERT_OFFSET(struct vcpu_guest_context, fs_base, 5144);
 
-/* ---- 12: grants, version 1 ------------------------------------------------------------------------------------- */
+/* ---- 12: grants ------------------------------------------------------------------------------------------------ */
 
 #define GTF_PERMIT_ACCESS 1
+#define GTF_ACCEPT_TRANSFER 2
+#define GTF_TRANSITIVE 3
 #define GTF_READONLY 4
 #define GTF_READING 8
 #define GTF_WRITING 16
+#define GTF_SUB_PAGE 256
+#define GTF_TRANSFER_COMMITTED 4
+#define GTF_TRANSFER_COMPLETED 8
 
 #define GRANT_RESERVED_ENTRIES 8 /* for the toolstack: 0 is the console's page, 1 xenstore's */
 
@@ -429,6 +434,20 @@ struct grant_entry {
 };
 ASSERT_SIZE(struct grant_entry, 8);
 
+/* Version 2; a u16 of status for each stands in frames of its own. */
+struct grant_entry_v2 {
+    u16 flags;
+    u16 domid;
+    union {
+        struct {
+            u16 offset, length;
+        } part;
+        u16 origin_domid;
+    };
+    u64 frame; /* or the reference that is passed on */
+};
+ASSERT_SIZE(struct grant_entry_v2, 16);
+
 enum {
     GNTTABOP_MAP_GRANT_REF = 0,
     GNTTABOP_UNMAP_GRANT_REF = 1,
@@ -438,6 +457,8 @@ enum {
     GNTTABOP_QUERY_SIZE = 6,
     GNTTABOP_UNMAP_AND_REPLACE = 7,
     GNTTABOP_SET_VERSION = 8,
+    GNTTABOP_GET_STATUS_FRAMES = 9,
+    GNTTABOP_GET_VERSION = 10,
     GNTTABOP_SWAP_GRANT_REF = 11,
     GNTTABOP_CACHE_FLUSH = 12,
 };
@@ -453,6 +474,7 @@ enum {
 #define GNTST_BAD_GNTREF (-3)
 #define GNTST_BAD_HANDLE (-4)
 #define GNTST_PERMISSION_DENIED (-8)
+#define GNTST_BAD_PAGE (-9)
 #define GNTST_BAD_COPY_ARG (-10)
 
 struct gnttab_map_grant_ref {
@@ -505,6 +527,24 @@ struct gnttab_copy {
 };
 ASSERT_SIZE(struct gnttab_copy, 40);
 ASSERT_OFFSET(struct gnttab_copy, status, 36);
+
+struct gnttab_transfer {
+    u64 mfn;
+    u16 domid;
+    u16 pad0;
+    u32 ref;
+    s16 status; /* out */
+    u16 pad1[3];
+};
+ASSERT_SIZE(struct gnttab_transfer, 24);
+
+struct gnttab_get_status_frames {
+    u32 nr_frames;
+    u16 dom;
+    s16 status; /* out */
+    u64 *frame_list;
+};
+ASSERT_SIZE(struct gnttab_get_status_frames, 16);
 
 /* ---- 13: memory ------------------------------------------------------------------------------------------------ */
 

@@ -223,10 +223,6 @@ public final class Mmu {
     pages.addAndGet(count);
   }
 
-  boolean isDying() {
-    return dying;
-  }
-
   /** Makes one of the domain's frames known as a guest frame. */
   public void setPfn(long mfn, long pfn) {
     machine.m2p().set(mfn, pfn);
