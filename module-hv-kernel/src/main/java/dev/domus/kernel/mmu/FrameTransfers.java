@@ -1,5 +1,7 @@
 package dev.domus.kernel.mmu;
 
+import dev.domus.memory.FrameTable;
+
 /** The transfers of frames into and out of one domain. Thread-safe. */
 public final class FrameTransfers implements TransferableFrames {
   private final Mmu mmu;
@@ -17,8 +19,15 @@ public final class FrameTransfers implements TransferableFrames {
       return false;
     }
     machine.flushUnlessDone(mmu, mfn);
+    forgetUse(mfn);
     mmu.countPages(-1);
     return true;
+  }
+
+  /** What a frame was good for with one domain it has to be checked for with another (XSA-214). */
+  private void forgetUse(long mfn) {
+    machine.table().takeType(mfn, FrameTable.WRITABLE);
+    machine.table().putType(mfn);
   }
 
   @Override

@@ -29,6 +29,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -236,6 +237,87 @@ class GrantMappingsTest {
     assertEquals(12345, map(VA, DEVICE_MAP | GrantMappings.READONLY));
     mapper.teardown();
     assertUnused();
+  }
+
+  @Test
+  void aGuestThatMapsOnOneVcpuAndUnmapsOnAnotherHasNoMoreHandlesThanItMapped() {
+    permit(0);
+    AddressSpaces second = new StillVcpu(1);
+    for (int round = 0; round < 1_000; round++) {
+      int handle = map(VA, HOST_MAP);
+      int other = map(VA + 8, HOST_MAP);
+      assertEquals(OKAY, unmap(second, VA, 0, handle));
+      assertEquals(OKAY, unmap(second, VA + 8, 0, other));
+    }
+    assertEquals(2, mappings.track().limit());
+    assertUnused();
+  }
+
+  @Test
+  void vcpusNeverGetTheSameHandle() throws Exception {
+    MapTrack track = new MapTrack(2);
+    AtomicIntegerArray holders = new AtomicIntegerArray(64);
+    CompletableFuture<?>[] vcpus = new CompletableFuture<?>[2];
+    for (int i = 0; i < vcpus.length; i++) {
+      int vcpu = i;
+      vcpus[i] =
+          CompletableFuture.runAsync(
+              () -> {
+                Random random = new Random(vcpu);
+                int[] held = new int[16];
+                for (int step = 0; step < 200_000; step++) {
+                  int at = random.nextInt(held.length);
+                  if (held[at] == 0) {
+                    int handle = track.allocate(vcpu);
+                    assertEquals(1, holders.incrementAndGet(handle));
+                    held[at] = handle + 1;
+                  } else {
+                    holders.decrementAndGet(held[at] - 1);
+                    track.release(random.nextInt(2), held[at] - 1);
+                    held[at] = 0;
+                  }
+                }
+              },
+              task -> Thread.ofPlatform().daemon().start(task));
+    }
+    CompletableFuture.allOf(vcpus).get(60, TimeUnit.SECONDS);
+    assertTrue(track.limit() <= 32, "handles=" + track.limit());
+  }
+
+  @Test
+  void whatIsUnmappedIsGivenBackAfterOneFlushForAll() {
+    permit(0);
+    int[] handles = new int[PendingUnmaps.ROOM];
+    for (int i = 0; i < handles.length; i++) {
+      handles[i] = map(VA + 8L * i, HOST_MAP);
+    }
+    slots.whenFlushed =
+        () -> {
+          assertEquals(1 + handles.length, machine.table.references(mfn));
+          assertEquals(PERMIT_ACCESS | READING | WRITING, machine.flags(granter, REF));
+          assertEquals(BAD_HANDLE, mappings.unmap(FIRST, slots, VA, 0, handles[0]), "on its way");
+        };
+    for (int i = 0; i < handles.length; i++) {
+      assertEquals(OKAY, mappings.unmap(FIRST, slots, VA + 8L * i, 0, handles[i]));
+    }
+    mappings.finishUnmaps(FIRST, slots);
+    assertEquals(1, slots.flushes.get());
+    assertUnused();
+    mappings.finishUnmaps(FIRST, slots);
+    assertEquals(1, slots.flushes.get(), "there is nothing to flush");
+  }
+
+  @Test
+  void bothPartsMayBeUnmappedInOneCall() {
+    permit(0);
+    int handle = map(VA, HOST_MAP | DEVICE_MAP);
+    assertEquals(OKAY, mappings.unmap(FIRST, slots, VA, 0, handle));
+    assertEquals(OKAY, mappings.unmap(FIRST, slots, 0, mfn << 12, handle));
+    assertEquals(BAD_HANDLE, mappings.unmap(FIRST, slots, VA, mfn << 12, handle));
+    assertEquals(3, machine.table.references(mfn));
+    mappings.finishUnmaps(FIRST, slots);
+    assertUnused();
+    assertEquals(handle, map(VA, HOST_MAP));
   }
 
   @Test

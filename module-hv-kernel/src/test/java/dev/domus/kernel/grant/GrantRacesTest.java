@@ -3,7 +3,9 @@ package dev.domus.kernel.grant;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.abi.GrantOpLayout;
+import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
@@ -11,6 +13,8 @@ import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.FrameTable;
+import java.lang.foreign.ValueLayout;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -125,6 +129,126 @@ class GrantRacesTest {
       over.set(true);
       backend.get(60, TimeUnit.SECONDS);
       assertEquals(free, allocator.freeFrames(), "round " + round);
+    }
+  }
+
+  /** Two domains map each other's frames; both die, in either order and at once. */
+  @Test
+  void twoDomainsThatMapEachOthersFramesDieTogether() throws Exception {
+    long free = allocator.freeFrames();
+    for (int round = 0; round < ROUNDS; round++) {
+      Domain first = start();
+      final ScriptedVcpu firstGuest = lastVcpu();
+      Domain second = start();
+      final ScriptedVcpu secondGuest = lastVcpu();
+      machine.control().seedGrant(first.domid(), REF, second.domid(), GRANTED_PFN);
+      machine.control().seedGrant(second.domid(), REF, first.domid(), GRANTED_PFN);
+      AtomicBoolean over = new AtomicBoolean();
+      CompletableFuture<Integer> one =
+          CompletableFuture.supplyAsync(
+              () -> use(first, firstGuest, second.domid(), over), NEW_THREAD);
+      CompletableFuture<Integer> two =
+          CompletableFuture.supplyAsync(
+              () -> use(second, secondGuest, first.domid(), over), NEW_THREAD);
+      pause();
+      CompletableFuture<Void> death =
+          CompletableFuture.runAsync(
+              () -> machine.control().destroyDomain(first.domid()), NEW_THREAD);
+      machine.control().destroyDomain(second.domid());
+      death.get(60, TimeUnit.SECONDS);
+      over.set(true);
+      assertEquals(free, allocator.freeFrames(), "round " + round);
+      one.cancel(true);
+      two.cancel(true);
+    }
+  }
+
+  /**
+   * A frame is given to a third domain while a second maps and copies it by a grant: it changes its
+   * owner when nobody has it in use, and never is reached by the old grant afterwards.
+   */
+  @Test
+  void aFrameIsTransferredWhileOthersMapIt() throws Exception {
+    Domain mapper = start();
+    ScriptedVcpu guest = lastVcpu();
+    FrameTable frames = machine.hypervisor().machineFrames().table();
+    int given = 0;
+    int refused = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+      Domain sender = startGranter(mapper.domid());
+      final ScriptedVcpu senderGuest = lastVcpu();
+      Domain receiver = start();
+      long gift = machine.control().mfn(sender.domid(), GRANTED_PFN);
+      long spare = machine.control().mfn(receiver.domid(), GRANTED_PFN);
+      lastVcpu().hypercall(HypercallNumber.UPDATE_VA_MAPPING, GRANTED_PFN << 12, 0, 0);
+      assertTrue(receiver.mmu().giveBackUnused(spare));
+      senderGuest.hypercall(HypercallNumber.UPDATE_VA_MAPPING, GRANTED_PFN << 12, 0, 0);
+      receiver.grants().grow(1);
+      machine
+          .hypervisor()
+          .memory()
+          .set(
+              ValueLayout.JAVA_INT,
+              (receiver.grants().frame(0) << 12) + 8 * REF,
+              GrantEntryLayout.ACCEPT_TRANSFER | sender.domid() << 16);
+      AtomicBoolean over = new AtomicBoolean();
+      CompletableFuture<Integer> user =
+          CompletableFuture.supplyAsync(() -> use(mapper, guest, sender.domid(), over), NEW_THREAD);
+      int status;
+      do {
+        status = GrantTransfer.transfer(sender.grants(), gift, receiver.domid(), REF);
+        refused += status == GrantStatus.BAD_PAGE ? 1 : 0;
+      } while (status == GrantStatus.BAD_PAGE);
+      assertEquals(GrantStatus.OKAY, status);
+      given++;
+      assertEquals(receiver.domid(), frames.owner(gift));
+      assertEquals(1, frames.references(gift), "nobody has it mapped");
+      over.set(true);
+      user.get(60, TimeUnit.SECONDS);
+      assertEquals(1, frames.references(gift));
+      assertEquals(0, frames.typeCount(gift));
+      machine.control().destroyDomain(sender.domid());
+      machine.control().destroyDomain(receiver.domid());
+    }
+    assertEquals(ROUNDS, given, "refused=" + refused);
+  }
+
+  /** A receiver that dies before, while and after a frame comes: the frame is never lost. */
+  @Test
+  void aReceiverDiesWhileAFrameComes() throws Exception {
+    Domain sender = start();
+    ScriptedVcpu guest = lastVcpu();
+    long gift = machine.control().mfn(sender.domid(), GRANTED_PFN);
+    guest.hypercall(HypercallNumber.UPDATE_VA_MAPPING, GRANTED_PFN << 12, 0, 0);
+    for (int round = 0; round < ROUNDS && gift >= 0; round++) {
+      long free = allocator.freeFrames();
+      Domain receiver = start();
+      int domid = receiver.domid();
+      receiver.grants().grow(1);
+      long spare = machine.control().mfn(domid, GRANTED_PFN);
+      lastVcpu().hypercall(HypercallNumber.UPDATE_VA_MAPPING, GRANTED_PFN << 12, 0, 0);
+      assertTrue(receiver.mmu().giveBackUnused(spare));
+      machine
+          .hypervisor()
+          .memory()
+          .set(
+              ValueLayout.JAVA_INT,
+              (receiver.grants().frame(0) << 12) + 8 * REF,
+              GrantEntryLayout.ACCEPT_TRANSFER | sender.domid() << 16);
+      CompletableFuture<Void> death =
+          CompletableFuture.runAsync(() -> machine.control().destroyDomain(domid), NEW_THREAD);
+      if (random.nextBoolean()) {
+        LockSupport.parkNanos(random.nextInt(300_000));
+      }
+      int status = GrantTransfer.transfer(sender.grants(), gift, domid, REF);
+      death.get(60, TimeUnit.SECONDS);
+      int arrived = status == GrantStatus.OKAY ? 1 : 0;
+      assertEquals(free + arrived, allocator.freeFrames(), "status=" + status);
+      if (arrived == 1) {
+        assertEquals(TinyMachine.GUEST_PAGES - 1, sender.mmu().pages());
+        gift = sender.mmu().allocate(0);
+      }
+      assertEquals(TinyMachine.GUEST_PAGES, sender.mmu().pages());
     }
   }
 

@@ -200,6 +200,18 @@ class GrantTransferTest {
   }
 
   @Test
+  void aFrameForgetsWhatItWasUsedAs() { // XSA-214
+    assertEquals(FrameTable.MUST_VALIDATE, frames.takeType(gift, FrameTable.SEGDESC));
+    frames.validated(gift);
+    assertEquals(FrameTable.LAST, frames.putType(gift));
+    assertEquals(FrameTable.SEGDESC, frames.type(gift));
+    accept(sender.domid());
+    assertEquals(GrantStatus.OKAY, transfer());
+    assertEquals(FrameTable.MUST_VALIDATE, frames.takeType(gift, FrameTable.SEGDESC));
+    frames.validationFailed(gift);
+  }
+
+  @Test
   void aDomainMayGiveToItself() {
     memory.putLong(TABLE + 8 * REF, ACCEPTING | (long) receiver.domid() << 16);
     long own = machine.control().mfn(receiver.domid(), ARRIVED >>> 12);

@@ -16,7 +16,10 @@ import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.III_Result;
 import org.openjdk.jcstress.infra.results.II_Result;
 
-/** Flags of grant entries, which the guest may change at any time, and grant handles. */
+/**
+ * Flags of grant entries of both versions, which the guest may change at any time, and grant
+ * handles.
+ */
 public final class GrantStress {
   private static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
   private static final int REF = 9, GRANTEE = 2;
@@ -26,12 +29,16 @@ public final class GrantStress {
   /** A table with one entry that permits domain 2, in a frame of its own. */
   private static final class Table {
     final MemorySegment memory = MemorySegment.ofArray(new long[512]);
-    final SharedEntries entries = new SharedEntries(memory);
+    final SharedEntries entries = new SharedEntriesV1(memory, new long[] {0});
+    final ActiveGrant grant = new ActiveGrant();
     private final long flags = REF * GrantEntryLayout.SIZE;
 
     Table() {
-      entries.add(0);
-      entries.permit(REF, GRANTEE, 5);
+      entries.permit(REF, GrantEntryLayout.PERMIT_ACCESS | GRANTEE << 16, 5, 0);
+    }
+
+    int claim() {
+      return entries.claim(REF, grant, GRANTEE, true, Use.MAP);
     }
 
     int flags() {
@@ -64,13 +71,50 @@ public final class GrantStress {
     /** Maps. */
     @Actor
     public void claim(II_Result r) {
-      r.r1 = bit(table.entries.claim(REF, GRANTEE, true) == GrantStatus.OKAY);
+      r.r1 = bit(table.claim() == GrantStatus.OKAY);
     }
 
     /** Ends. */
     @Actor
     public void end(II_Result r) {
       r.r2 = bit(table.endAccess());
+    }
+  }
+
+  /** The same in version 2, where the guest clears the flags and then looks at the status. */
+  @JCStressTest
+  @Outcome(
+      id = {"1, 0", "0, 1"},
+      expect = ACCEPTABLE,
+      desc = "whoever came first")
+  @Outcome(id = "0, 0", expect = ACCEPTABLE, desc = "a mark that is taken back; the guest looks again")
+  @Outcome(id = "1, 1", expect = FORBIDDEN, desc = "mapped, and the guest believes it is not")
+  @State
+  public static class ClaimAgainstEndV2 {
+    private static final long STATUSES = 4096;
+
+    private final MemorySegment memory = MemorySegment.ofArray(new long[1024]);
+    private final SharedEntries entries =
+        new SharedEntriesV2(memory, new long[] {0}, new long[] {STATUSES >>> 12});
+    private final ActiveGrant grant = new ActiveGrant();
+
+    /** Permits. */
+    public ClaimAgainstEndV2() {
+      entries.permit(REF, GrantEntryLayout.PERMIT_ACCESS | GRANTEE << 16, 5, 0);
+    }
+
+    /** Maps. */
+    @Actor
+    public void claim(II_Result r) {
+      r.r1 = bit(entries.claim(REF, grant, GRANTEE, true, Use.MAP) == GrantStatus.OKAY);
+    }
+
+    /** Ends. */
+    @Actor
+    public void end(II_Result r) {
+      INT.setVolatile(memory, (long) REF * GrantEntryLayout.SIZE_V2, 0);
+      int use = (int) INT.getVolatile(memory, STATUSES + REF / 2 * 4L) >>> ((REF & 1) << 4);
+      r.r2 = bit((use & GrantEntryLayout.READING) == 0);
     }
   }
 
@@ -89,7 +133,7 @@ public final class GrantStress {
     /** Maps. */
     @Actor
     public void claim(II_Result r) {
-      r.r1 = bit(table.entries.claim(REF, GRANTEE, true) == GrantStatus.OKAY);
+      r.r1 = bit(table.claim() == GrantStatus.OKAY);
     }
 
     /** Takes away. */
@@ -111,7 +155,7 @@ public final class GrantStress {
 
     /** In use for writing. */
     public ClearAgainstGuest() {
-      table.entries.claim(REF, GRANTEE, true);
+      table.claim();
     }
 
     /** The last writer has gone. */
@@ -180,23 +224,23 @@ public final class GrantStress {
   @Outcome(expect = FORBIDDEN, desc = "one handle for two mappings")
   @State
   public static class HandleTwice {
-    private final MapTrack track = new MapTrack();
+    private final MapTrack track = new MapTrack(2);
 
     /** Handle 0 has been used before. */
     public HandleTwice() {
-      track.release(track.allocate());
+      track.release(0, track.allocate(0));
     }
 
     /** One. */
     @Actor
     public void one(III_Result r) {
-      r.r1 = track.allocate();
+      r.r1 = track.allocate(0);
     }
 
     /** The other. */
     @Actor
     public void other(III_Result r) {
-      r.r2 = track.allocate();
+      r.r2 = track.allocate(1);
     }
 
     /** Both are there. */
