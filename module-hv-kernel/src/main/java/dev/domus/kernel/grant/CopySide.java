@@ -68,13 +68,13 @@ final class CopySide {
     }
     granter = table;
     ref = named;
-    ActiveGrant grant = table.active(named);
+    ActiveGrant grant = table.activeGrant(named);
     if (grant.isTransitive()) {
       int status = pinOrigin(grant.originDomid, grant.originRef);
       if (status != GrantStatus.OKAY) {
         return status;
       }
-      grant = origin.active(originRef);
+      grant = origin.activeGrant(originRef);
     }
     boolean inside = offset >= grant.offset && offset + length <= grant.offset + grant.length;
     return inside ? GrantStatus.OKAY : GrantStatus.GENERAL_ERROR;

@@ -342,7 +342,7 @@ public final class GrantTable {
    * Begins a use of a grant.
    *
    * @return the frame, which the caller has yet to reference, or a negative grant status; of a
-   *     grant that passes another on, what {@link #active} says counts in place of the frame
+   *     grant that passes another on, what {@link #activeGrant} says counts in place of the frame
    */
   long pin(int ref, int grantee, boolean writable, Use use) {
     while (true) {
@@ -417,11 +417,6 @@ public final class GrantTable {
     if (clear != 0 && !dying) {
       entries.clear(ref, clear);
     }
-  }
-
-  /** What a grant that the caller has pinned named when its use began. */
-  ActiveGrant active(int ref) {
-    return activeGrant(ref);
   }
 
   /** Takes a reference on a granted frame: it must be the granting domain's own. */

@@ -39,7 +39,6 @@ public final class FrameTransfers implements TransferableFrames {
   @Override
   public void departed(long mfn) {
     mmu.forgetPfn(mfn);
-    machine.m2p().clear(mfn);
     mmu.frameFreed(true); // the page itself was counted out when it was detached
   }
 

@@ -31,7 +31,7 @@ public final class GrantScan {
             Grant grant = new Grant(mapping.granter, mapping.ref);
             tables.add(mapping.granter);
             assertEquals(
-                mapping.mfn, mapping.granter.pinnedFrame(mapping.ref), "frame of " + grant.ref);
+                mapping.mfn, mapping.granter.activeGrant(mapping.ref).mfn, "frame of " + grant.ref);
             int parts = Integer.bitCount(state & (Mapping.HOST | Mapping.DEVICE));
             uses.computeIfAbsent(grant, g -> new int[2])[mapping.writable(state) ? 1 : 0] += parts;
           });
