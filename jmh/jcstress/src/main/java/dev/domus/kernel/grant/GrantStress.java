@@ -87,7 +87,10 @@ public final class GrantStress {
       id = {"1, 0", "0, 1"},
       expect = ACCEPTABLE,
       desc = "whoever came first")
-  @Outcome(id = "0, 0", expect = ACCEPTABLE, desc = "a mark that is taken back; the guest looks again")
+  @Outcome(
+      id = "0, 0",
+      expect = ACCEPTABLE,
+      desc = "a mark that is taken back; the guest looks again")
   @Outcome(id = "1, 1", expect = FORBIDDEN, desc = "mapped, and the guest believes it is not")
   @State
   public static class ClaimAgainstEndV2 {
