@@ -44,6 +44,7 @@ final class BenchGuests implements AutoCloseable {
 
   private static final int FIRST_ORDINARY = 5, HALF = 512;
   private static final long TABLE = Pte.P | Pte.W | Pte.U | Pte.A | Pte.D;
+  private static final long AFTER_SYSCALL = 2;
   private static final String ENGINE = "none", POOL = "pool0";
 
   private final HypercallTable hypercalls = new HypercallTable();
@@ -116,14 +117,22 @@ final class BenchGuests implements AutoCloseable {
       return control.mapForeign(domid, pfn, pages, true);
     }
 
-    /** Makes a hypercall as the guest does. */
+    /** Maps one of the guest's pages, which may be a page table, for reading. */
+    Window mapReadOnly(int pfn) {
+      return control.mapForeign(domid, pfn, 1, false);
+    }
+
+    /** Makes a hypercall as the guest does, again as long as it is to be continued. */
     long call(int number, long a1, long a2, long a3, long a4) {
       gpr[CpuState.RAX] = number;
       gpr[CpuState.RDI] = a1;
       gpr[CpuState.RSI] = a2;
       gpr[CpuState.RDX] = a3;
       gpr[CpuState.R10] = a4;
-      hypercalls.dispatch(vcpu);
+      do {
+        vcpu.state().rip = AFTER_SYSCALL;
+        hypercalls.dispatch(vcpu);
+      } while (vcpu.state().rip != AFTER_SYSCALL);
       return gpr[CpuState.RAX];
     }
 

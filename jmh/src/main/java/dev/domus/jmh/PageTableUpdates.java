@@ -119,7 +119,7 @@ public class PageTableUpdates {
   @TearDown
   public void check() {
     update(1, BATCH);
-    try (Window table = guest.map(BenchGuests.UPPER_L1, 1)) {
+    try (Window table = guest.mapReadOnly(BenchGuests.UPPER_L1)) {
       for (int i = 0; i < BATCH; i++) {
         if (Pte.mfn(table.getLong(8L * (FIRST_INDEX + i))) != guest.mfn(FIRST_PFN + BATCH + i)) {
           throw new IllegalStateException("entry not updated: index=" + (FIRST_INDEX + i));
