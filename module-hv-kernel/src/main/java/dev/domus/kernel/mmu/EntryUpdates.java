@@ -12,7 +12,7 @@ import java.lang.invoke.VarHandle;
 /**
  * Changes to single page-table entries, descriptors and pages of one domain: where the entry is,
  * whether its frame is the domain's, and what it is in use as. The rules for the entry itself are
- * {@link TableTypes}'.
+ * {@link TableTypes}' and {@link TableEntries}'.
  *
  * <p>Each method takes the MMU lock; arguments may be any value at all.
  */
@@ -35,10 +35,12 @@ final class EntryUpdates implements GrantEntries {
   private final FrameTable frames;
   private final MemorySegment memory;
   private final TableTypes types;
+  private final TableEntries entries;
 
   EntryUpdates(Mmu mmu, TableTypes types) {
     this.mmu = mmu;
     this.types = types;
+    entries = new TableEntries(mmu, types);
     domid = mmu.domid();
     machine = mmu.machine();
     frames = machine.table();
@@ -92,7 +94,7 @@ final class EntryUpdates implements GrantEntries {
     }
     int error =
         frames.isInUseAs(table, FrameTable.L1)
-            ? types.replace(table, 1, indexOf(place), entry, targetOwner, false, work)
+            ? entries.replace(table, 1, indexOf(place), entry, targetOwner, false, work)
             : -EINVAL; // reached through a linear entry: a leaf of that view is an entry of a
     // higher table
     machine.put(table);
@@ -162,7 +164,7 @@ final class EntryUpdates implements GrantEntries {
         result =
             table == NO_TABLE
                 ? updateAnywhere(mfn, ptr & ~7L, entry, targetOwner, preserveAd, work)
-                : types.replace(mfn, 1, indexOf(ptr), entry, targetOwner, preserveAd, work);
+                : entries.replace(mfn, 1, indexOf(ptr), entry, targetOwner, preserveAd, work);
         // Whatever else was stored to may be where the next requests are: they are to be read
         // again.
         if (result != 0 || work.isUnfinished() || table == NO_TABLE) {
@@ -217,7 +219,7 @@ final class EntryUpdates implements GrantEntries {
       long mfn, long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
     int level = frames.type(mfn);
     if (level >= FrameTable.L1 && level <= FrameTable.L4 && frames.isInUseAs(mfn, level)) {
-      int error = types.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd, work);
+      int error = entries.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd, work);
       // Above the leaves there are paging-structure caches, and linear views of what was below
       // (XSA-286).
       return error == 0 && level > 1 ? FLUSH_DUE : error;
@@ -241,7 +243,7 @@ final class EntryUpdates implements GrantEntries {
    *
    * @param table a frame on which the caller holds a general reference
    * @param old what the guest has read
-   * @return 0, {@link TableTypes#CHANGED}, {@link TableWork#RESTART} or a negated error number
+   * @return 0, {@link TableEntries#CHANGED}, {@link TableWork#RESTART} or a negated error number
    */
   int compareAndUpdateLeaf(long table, int index, long old, long entry, TableWork work) {
     int result;
@@ -250,7 +252,7 @@ final class EntryUpdates implements GrantEntries {
       try {
         result =
             frames.isInUseAs(table, FrameTable.L1)
-                ? types.compareAndReplaceLeaf(table, index, old, entry, work)
+                ? entries.compareAndReplaceLeaf(table, index, old, entry, work)
                 : -EINVAL;
       } finally {
         mmu.unlock();
@@ -291,7 +293,7 @@ final class EntryUpdates implements GrantEntries {
       if (place == NO_PLACE || !maps(place, mfn, writable)) {
         return GNTST_GENERAL_ERROR;
       }
-      types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), 0);
+      entries.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), 0);
       return 0;
     } finally {
       mmu.unlock();
@@ -312,8 +314,8 @@ final class EntryUpdates implements GrantEntries {
           || !maps(place, mfn, writable)) {
         return GNTST_GENERAL_ERROR;
       }
-      long moved = types.swapLeaf(source >>> MachineMemory.FRAME_SHIFT, indexOf(source), 0);
-      types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), moved);
+      long moved = entries.swapLeaf(source >>> MachineMemory.FRAME_SHIFT, indexOf(source), 0);
+      entries.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), moved);
       return 0;
     } finally {
       mmu.unlock();
@@ -356,9 +358,9 @@ final class EntryUpdates implements GrantEntries {
   }
 
   private void swap(long place, long entry) {
-    long old = types.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), entry);
+    long old = entries.swapLeaf(place >>> MachineMemory.FRAME_SHIFT, indexOf(place), entry);
     if (EntryRules.isPresent(old)) {
-      types.stale(Pte.mfn(old));
+      entries.stale(Pte.mfn(old));
       types.putLeaf(old);
     }
   }

@@ -97,10 +97,7 @@ import java.lang.invoke.VarHandle;
 final class TableTypes {
   private static final int RESTART = TableWork.RESTART;
 
-  /** Result of {@link #compareAndReplaceLeaf}: nothing done, the entry is not what it was. */
-  static final int CHANGED = 1;
-
-  private static final VarHandle ENTRY = ValueLayout.JAVA_LONG.varHandle();
+  static final VarHandle ENTRY = ValueLayout.JAVA_LONG.varHandle();
 
   /**
    * The frame number of an entry whose address bits are all ones: not a frame even on the largest
@@ -371,7 +368,8 @@ final class TableTypes {
         : 0;
   }
 
-  private void undoOrLeave(long mfn, TableWork work) {
+  /** Undoes what has been begun of a frame that the caller holds a reference on. */
+  void undoOrLeave(long mfn, TableWork work) {
     if (undo(mfn, true, work) == RESTART) {
       work.leave(this, mfn);
     }
@@ -518,7 +516,7 @@ final class TableTypes {
   }
 
   /** Puts what an entry above the leaves held; RESTART if the table below has been parked. */
-  private int putTable(long table, int level, long target, TableWork work) {
+  int putTable(long table, int level, long target, TableWork work) {
     if (target == table) {
       return 0;
     }
@@ -539,133 +537,7 @@ final class TableTypes {
     return result;
   }
 
-  // ---- changing an entry of a table in use ----
-
-  /**
-   * Replaces one entry of a table in use, after the same checks that validation makes.
-   *
-   * @param table a table of the domain's, in use at the level; the caller holds a general reference
-   * @param entry what the guest wants to be there
-   * @param targetOwner as in {@link #getEntry}
-   * @param preserveAd whether accessed and dirty bits of the old entry are kept
-   * @return 0, {@link TableWork#RESTART} or a negated error number, and then nothing has changed;
-   *     unless it is RESTART there may be {@linkplain TableWork#isUnfinished work left}
-   */
-  int replace(
-      long table,
-      int level,
-      int index,
-      long entry,
-      int targetOwner,
-      boolean preserveAd,
-      TableWork work) {
-    if (EntryRules.isReserved(level, index)) {
-      return -EINVAL;
-    }
-    long old =
-        load(table, index); // A and D may be set meanwhile by processors; nobody else stores here
-    int error = getUnlessHeld(table, level, old, entry, targetOwner, work);
-    if (error == 0) {
-      store(table, index, stored(entry, level), preserveAd);
-      putUnlessHeld(table, level, old, entry, work);
-    }
-    return error;
-  }
-
-  /**
-   * As {@link #replace}, for a leaf that maps a frame of the domain's own, if the entry is still
-   * what the new value was made from.
-   *
-   * @param old what the guest has read
-   * @return {@link #CHANGED} if the entry is something else by now
-   */
-  int compareAndReplaceLeaf(long table, int index, long old, long entry, TableWork work) {
-    if (load(table, index) != old) {
-      return CHANGED;
-    }
-    int error = getUnlessHeld(table, 1, old, entry, domid, work);
-    if (error != 0) {
-      return error;
-    }
-    if (!ENTRY.compareAndSet(memory, at(table, index), old, stored(entry, 1))) {
-      putUnlessHeld(table, 1, entry, old, work); // a processor has just set A or D
-      return CHANGED;
-    }
-    machine.codeFrames().written(table);
-    putUnlessHeld(table, 1, old, entry, work);
-    return 0;
-  }
-
-  private static long stored(long entry, int level) {
-    return EntryRules.isPresent(entry) ? EntryRules.adjusted(entry, level) : entry;
-  }
-
-  /** Takes the references that a new entry needs and that the old one does not hold already. */
-  private int getUnlessHeld(
-      long table, int level, long old, long entry, int targetOwner, TableWork work) {
-    if (!EntryRules.isPresent(entry)) {
-      return 0;
-    }
-    if (!EntryRules.flagsAllowed(entry, level, io.hasAny())) {
-      return -EINVAL;
-    }
-    if (holdsTheSame(old, entry)) {
-      return 0;
-    }
-    int error = getEntry(table, level, entry, targetOwner, work);
-    if (error < 0 && level > 1 && frames.get(Pte.mfn(entry), domid)) {
-      undoOrLeave(Pte.mfn(entry), work); // as far as it got
-      machine.put(Pte.mfn(entry));
-    }
-    return error;
-  }
-
-  /** Puts the references that an entry held and that the one in its place does not need. */
-  private void putUnlessHeld(long table, int level, long gone, long entry, TableWork work) {
-    if (!EntryRules.isPresent(gone) || holdsTheSame(gone, entry)) {
-      return;
-    }
-    long target = Pte.mfn(gone);
-    stale(target);
-    if (level == 1) {
-      putLeaf(gone);
-    } else if (putTable(table, level, target, work) == RESTART) {
-      work.leave(this, target);
-    }
-  }
-
-  private static boolean holdsTheSame(long one, long other) {
-    return EntryRules.isPresent(one)
-        && EntryRules.isPresent(other)
-        && EntryRules.sameReference(one, other);
-  }
-
-  /**
-   * Replaces one leaf where the caller has moved the references himself: those of the new entry are
-   * there, those of the old one stay. For grant mappings, whose references belong to the grant.
-   *
-   * @return the old entry
-   */
-  long swapLeaf(long table, int index, long entry) {
-    long old = (long) ENTRY.getAndSet(memory, at(table, index), entry);
-    machine.codeFrames().written(table);
-    return old;
-  }
-
-  /**
-   * Marks what a cleared entry referred to as possibly cached, or makes sure that it is not if it
-   * is somebody else's. Nobody caches where I/O memory is (see {@link IoSpace}).
-   */
-  void stale(long mfn) {
-    if (!frames.exists(mfn)) {
-      return;
-    }
-    if (frames.owner(mfn) == domid) {
-      frames.setTlbStamp(mfn, tlb.now());
-    } else {
-      tlb.flush();
-    }
-  }
+  // ---- stale translations, and entries ----
 
   private void flushUnlessDone(long mfn) {
     if (!tlb.flushedSince(frames.tlbStamp(mfn))) {
@@ -673,25 +545,11 @@ final class TableTypes {
     }
   }
 
-  private void store(long table, int index, long entry, boolean preserveAd) {
-    if (!preserveAd) {
-      ENTRY.setVolatile(memory, at(table, index), entry);
-    } else {
-      long old = load(table, index);
-      while (!ENTRY.compareAndSet(memory, at(table, index), old, entry | old & (Pte.A | Pte.D))) {
-        old = load(table, index);
-      }
-    }
-    machine
-        .codeFrames()
-        .written(table); // a guest may execute a page that is also a table of its own
-  }
-
   long load(long table, int index) {
     return (long) ENTRY.getVolatile(memory, at(table, index));
   }
 
-  private static long at(long table, int index) {
+  static long at(long table, int index) {
     return (table << MachineMemory.FRAME_SHIFT) + 8L * index;
   }
 }

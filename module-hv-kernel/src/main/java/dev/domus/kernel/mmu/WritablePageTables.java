@@ -53,7 +53,7 @@ import java.lang.invoke.VarHandle;
  * <h2>Translations and locks</h2>
  *
  * <p>Flushing the translation of what the entry mapped is the guest's business as after mmu_update;
- * {@link TableTypes} stamps the frame. The MMU lock is held for the replacement alone and never in
+ * {@link TableEntries} stamps the frame. The MMU lock is held for the replacement alone and never in
  * guest mode. From the look-up on a general reference holds the table's frame, so a frame that
  * another vCPU gives back meanwhile is not copied from its next owner.
  *
@@ -168,7 +168,7 @@ public final class WritablePageTables {
       return trap ? Outcome.OTHER_EXCEPTION : Outcome.CONTINUE;
     }
     state.copyRegisters(before);
-    if (result != TableTypes.CHANGED && result != TableWork.RESTART) {
+    if (result != TableEntries.CHANGED && result != TableWork.RESTART) {
       return Outcome.PAGE_FAULT;
     }
     state.rflags |= CpuState.RF; // its instruction breakpoint has been reported
