@@ -62,7 +62,8 @@ final class TableEntries {
       return -EINVAL;
     }
     long old =
-        types.load(table, index); // A and D may be set meanwhile by processors; nobody else stores here
+        types.load(
+            table, index); // A and D may be set meanwhile by processors; nobody else stores here
     int error = getUnlessHeld(table, level, old, entry, targetOwner, work);
     if (error == 0) {
       store(table, index, stored(entry, level), preserveAd);
@@ -86,7 +87,8 @@ final class TableEntries {
     if (error != 0) {
       return error;
     }
-    if (!TableTypes.ENTRY.compareAndSet(memory, TableTypes.at(table, index), old, stored(entry, 1))) {
+    if (!TableTypes.ENTRY.compareAndSet(
+        memory, TableTypes.at(table, index), old, stored(entry, 1))) {
       putUnlessHeld(table, 1, entry, old, work); // a processor has just set A or D
       return CHANGED;
     }
@@ -171,7 +173,8 @@ final class TableEntries {
       TableTypes.ENTRY.setVolatile(memory, TableTypes.at(table, index), entry);
     } else {
       long old = types.load(table, index);
-      while (!TableTypes.ENTRY.compareAndSet(memory, TableTypes.at(table, index), old, entry | old & (Pte.A | Pte.D))) {
+      while (!TableTypes.ENTRY.compareAndSet(
+          memory, TableTypes.at(table, index), old, entry | old & (Pte.A | Pte.D))) {
         old = types.load(table, index);
       }
     }

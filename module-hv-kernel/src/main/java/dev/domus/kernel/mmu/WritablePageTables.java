@@ -53,8 +53,8 @@ import java.lang.invoke.VarHandle;
  * <h2>Translations and locks</h2>
  *
  * <p>Flushing the translation of what the entry mapped is the guest's business as after mmu_update;
- * {@link TableEntries} stamps the frame. The MMU lock is held for the replacement alone and never in
- * guest mode. From the look-up on a general reference holds the table's frame, so a frame that
+ * {@link TableEntries} stamps the frame. The MMU lock is held for the replacement alone and never
+ * in guest mode. From the look-up on a general reference holds the table's frame, so a frame that
  * another vCPU gives back meanwhile is not copied from its next owner.
  *
  * <p>Used by the pCPU thread that runs the vCPU, but for {@link #prepare} and {@link #close}.
