@@ -46,7 +46,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -82,7 +81,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final ConcurrentHashMap<Integer, Domain> dying = new ConcurrentHashMap<>();
   private final MachineConsole console = new MachineConsole();
   private volatile DomainControl control;
-  private final AtomicInteger nextDomid = new AtomicInteger(1);
+  private final DomainIds ids = new DomainIds(this::isInUse);
   private final AccessControl access =
       new AccessControl(new PrivilegedDomains(this::isPrivileged), this::expectForeignChanges);
   private volatile boolean foreignChanges;
@@ -222,6 +221,15 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   // ---- domains
 
+  /** The ids of domains. */
+  public DomainIds ids() {
+    return ids;
+  }
+
+  private boolean isInUse(int domid) {
+    return exists(domid) || machineFrames.isOwner(domid);
+  }
+
   /** A guest domain, or null. */
   public Domain domain(int domid) {
     return domains.get(domid);
@@ -237,13 +245,13 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /**
    * Makes a paused guest domain with a shared info page and without memory.
    *
+   * @param domid claimed of {@link #ids}
    * @return the domain, or nothing if there is no memory for its shared info page
    */
-  public Optional<Domain> createDomain(DomainSpec spec, Engine engine) {
+  public Optional<Domain> createDomain(int domid, DomainSpec spec, Engine engine) {
     if (spec.privileged()) {
       expectForeignChanges();
     }
-    int domid = nextDomid.getAndIncrement();
     Optional<Domain> made = Domain.create(this, domid, spec, engine);
     made.ifPresent(domain -> {
       initialiseSharedInfo(domain.sharedInfo(), spec.vcpus());

@@ -33,6 +33,9 @@ public enum Operation {
   /** Control a domain. Detail: domctl command. */
   DOMCTL("control", false),
 
+  /** Shut a domain down by sched_op. Detail: the reason. */
+  REMOTE_SHUTDOWN("shut down", false),
+
   /** Control or ask about the machine. Detail: sysctl command. */
   SYSCTL("control the system:", false),
 

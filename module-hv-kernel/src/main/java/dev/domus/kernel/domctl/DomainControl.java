@@ -1,5 +1,6 @@
 package dev.domus.kernel.domctl;
 
+import dev.domus.kernel.DomainIds;
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
@@ -86,6 +87,16 @@ public final class DomainControl implements Control {
 
   @Override
   public int createDomain(DomainSpec spec) {
+    return createDomain(spec, DomainIds.NONE);
+  }
+
+  /**
+   * As {@link #createDomain(DomainSpec)}, with a certain id.
+   *
+   * @param wanted 1 to {@link Domid#FIRST_RESERVED} − 1, EEXIST if it is in use; or {@link
+   *     DomainIds#NONE} for the next free one
+   */
+  int createDomain(DomainSpec spec, int wanted) {
     gate(Operation.DOMCTL, Domid.XEN, DomctlLayout.CREATE_DOMAIN);
     require(
         spec.vcpus() >= 1 && spec.vcpus() <= MAX_VCPUS, "vcpus", spec.vcpus(), "1 to " + MAX_VCPUS);
@@ -98,11 +109,30 @@ public final class DomainControl implements Control {
     Engine engine = engines.get(spec.engine());
     require(engine != null, "engine", spec.engine(), "one of " + engines.keySet());
     pool(spec.pool());
-    return hypervisor
-        .createDomain(spec, engine)
-        .orElseThrow(
-            () -> new HypercallException(Errno.ENOMEM, "no frame for the shared info page"))
-        .domid();
+    int domid = claimId(wanted);
+    try {
+      return hypervisor
+          .createDomain(domid, spec, engine)
+          .orElseThrow(
+              () -> new HypercallException(Errno.ENOMEM, "no frame for the shared info page"))
+          .domid();
+    } finally {
+      hypervisor.ids().release(domid);
+    }
+  }
+
+  private int claimId(int wanted) {
+    if (wanted == DomainIds.NONE) {
+      int next = hypervisor.ids().claimNext();
+      if (next == DomainIds.NONE) {
+        throw new HypercallException(Errno.ENOMEM, "all domain ids are in use");
+      }
+      return next;
+    }
+    if (!hypervisor.ids().claim(wanted)) {
+      throw new HypercallException(Errno.EEXIST, "domain id in use: domid=" + wanted);
+    }
+    return wanted;
   }
 
   @Override

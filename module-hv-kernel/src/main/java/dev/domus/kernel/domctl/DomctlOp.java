@@ -2,6 +2,7 @@ package dev.domus.kernel.domctl;
 
 import static dev.domus.kernel.abi.DomctlLayout.*;
 
+import dev.domus.kernel.DomainIds;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
@@ -226,11 +227,7 @@ public final class DomctlOp implements Hypercall {
 
   /** Made without memory: max_mem allows it some, and memory_op gives it. */
   private static void create(DomainControl control, int wanted, Argument a, long op) {
-    if (wanted > 0 && wanted < Domid.FIRST_RESERVED) {
-      throw new HypercallException(
-          control.hypervisor().exists(wanted) ? Errno.EEXIST : Errno.EOPNOTSUPP,
-          "ids are given out by the hypervisor: domain=" + wanted);
-    }
+    boolean certain = wanted > 0 && wanted < Domid.FIRST_RESERVED;
     refuse((a.getInt(CREATE_FLAGS) & ~FLAG_XS_DOMAIN) != 0);
     refuse(a.getInt(CREATE_IOMMU) != 0 || a.getInt(CREATE_VMTRACE) != 0);
     a.caller().guest().requireWritable(op + DOMAIN, Short.BYTES);
@@ -244,7 +241,8 @@ public final class DomctlOp implements Hypercall {
                 control.poolName(a.getInt(CREATE_POOL)),
                 UnitParams.DEFAULT.weight(),
                 UnitParams.DEFAULT.cap(),
-                false));
+                false),
+            certain ? wanted : DomainIds.NONE);
     control.hypervisor().domain(domid).mmu().setMaxPages(0);
     a.caller().guest().putShort(op + DOMAIN, domid);
   }

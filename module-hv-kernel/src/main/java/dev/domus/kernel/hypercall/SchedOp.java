@@ -1,8 +1,11 @@
 package dev.domus.kernel.hypercall;
 
+import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Runner.SliceEnd;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.PolledPorts;
 import dev.domus.kernel.domain.Vcpu;
 
@@ -126,6 +129,22 @@ final class SchedOp implements Hypercall {
 
   private static long remoteShutdown(Vcpu v, long arg) {
     int domid = v.guest().getShort(arg);
-    return v.domain().hypervisor().events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    int reason = v.guest().getInt(arg + 4);
+    Hypervisor hypervisor = v.domain().hypervisor();
+    Domain target = hypervisor.domain(domid);
+    if (target == null) { // service domains are no guest's to shut down
+      return hypervisor.events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    }
+    if (target == v.domain()) {
+      return -Errno.EPERM;
+    }
+    int refusal =
+        hypervisor
+            .access()
+            .check(Operation.REMOTE_SHUTDOWN, v.domain().domid(), domid, reason & 0xFFFF_FFFFL);
+    if (refusal == 0) {
+      target.shutdown(DomainInfo.isReason(reason) ? reason : DomainInfo.CRASH);
+    }
+    return refusal;
   }
 }

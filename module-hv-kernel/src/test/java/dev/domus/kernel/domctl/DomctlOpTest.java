@@ -7,12 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.kernel.abi.DomctlLayout;
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.engine.CpuState;
@@ -206,6 +208,60 @@ final class DomctlOpTest {
     assertNull(machine.hypervisor().domain(domid));
     assertTrue(machine.hypervisor().machineFrames().allocator().freeFrames() >= free + 16);
     assertEquals(-Errno.ESRCH, domctl(DomctlLayout.DESTROY_DOMAIN, domid));
+  }
+
+  private int getDomid() {
+    return getInt(ARG + DomctlLayout.DOMAIN) & 0xFFFF;
+  }
+
+  @Test
+  void aDomainGetsTheIdThatIsWantedIfItIsFree() {
+    clear(ARG);
+    putInt(U + DomctlLayout.CREATE_VCPUS, 1);
+    assertEquals(0, domctl(DomctlLayout.CREATE_DOMAIN, 77));
+    assertEquals(77, getDomid());
+    assertEquals(77, machine.hypervisor().domain(77).domid());
+    assertEquals(-Errno.EEXIST, domctl(DomctlLayout.CREATE_DOMAIN, 77));
+    assertEquals(-Errno.EEXIST, domctl(DomctlLayout.CREATE_DOMAIN, manager.domid()));
+    assertEquals(0, domctl(DomctlLayout.DESTROY_DOMAIN, 77));
+    assertEquals(0, domctl(DomctlLayout.CREATE_DOMAIN, 77));
+  }
+
+  @Test
+  void idsBeginAgainBeforeTheReservedOnesAndPassOverThoseInUse() {
+    int next = manager.domid() + 1;
+    clear(ARG);
+    putInt(U + DomctlLayout.CREATE_VCPUS, 1);
+    assertEquals(0, domctl(DomctlLayout.CREATE_DOMAIN, next));
+    for (int id = next + 1; id < Domid.FIRST_RESERVED; id++) { // as if others had come and gone
+      assertEquals(id, machine.hypervisor().ids().claimNext());
+      machine.hypervisor().ids().release(id);
+    }
+    assertEquals(next + 1, create(1));
+  }
+
+  @Test
+  void aDeadDomainsIdIsNotGivenOutWhileOneOfItsFramesIsMapped() {
+    int dead = machine.build(1).domid();
+    Window held = machine.control().mapForeign(dead, 8, 1, true);
+    machine.control().destroyDomain(dead);
+    clear(ARG);
+    putInt(U + DomctlLayout.CREATE_VCPUS, 1);
+    assertEquals(-Errno.EEXIST, domctl(DomctlLayout.CREATE_DOMAIN, dead));
+    held.close();
+    assertEquals(0, domctl(DomctlLayout.CREATE_DOMAIN, dead));
+  }
+
+  @Test
+  void aPrivilegedGuestShutsOthersDownButNotItself() {
+    Domain other = machine.start();
+    putLong(SCRATCH, other.domid() | (long) DomainInfo.REBOOT << 32);
+    assertEquals(0, guest.hypercall(HypercallNumber.SCHED_OP, 4, SCRATCH));
+    assertEquals(DomainInfo.REBOOT, other.shutdownReason());
+    putLong(SCRATCH, manager.domid());
+    assertEquals(-Errno.EPERM, guest.hypercall(HypercallNumber.SCHED_OP, 4, SCRATCH));
+    assertTrue(manager.mayRun());
+    assertEquals(-Errno.EFAULT, guest.hypercall(HypercallNumber.SCHED_OP, 4, 1L << 40));
   }
 
   @Test

@@ -8,6 +8,7 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Await;
 import dev.domus.kernel.dispatch.RunstateInfo;
@@ -249,6 +250,8 @@ class VcpuAndSchedOpTest {
     int other = machine.build(1).domid();
     store(other, 0);
     assertEquals(-Errno.EPERM, schedOp(REMOTE_SHUTDOWN, ARG));
+    assertEquals(1, machine.hypervisor().access().refusals(Operation.REMOTE_SHUTDOWN));
+    assertEquals(-1, machine.hypervisor().domain(other).shutdownReason());
     store(999, 0);
     assertEquals(-Errno.ESRCH, schedOp(REMOTE_SHUTDOWN, ARG));
     assertEquals(-Errno.EPERM, schedOp(PIN_OVERRIDE, ARG));
