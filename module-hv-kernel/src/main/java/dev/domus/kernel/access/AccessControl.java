@@ -67,7 +67,7 @@ public final class AccessControl {
     boolean permitted = false;
     try {
       permitted = policy.permits(operation, caller, target, detail);
-    } catch (RuntimeException broken) {
+    } catch (RuntimeException | LinkageError | StackOverflowError broken) { // a plugin's
       LOG.log(Level.WARNING, "access policy failed, which refuses: operation=" + operation, broken);
     }
     if (permitted) {

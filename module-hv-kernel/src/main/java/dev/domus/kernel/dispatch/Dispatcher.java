@@ -33,7 +33,7 @@ public final class Dispatcher implements AutoCloseable {
 
   // Guarded by this: which pCPUs are in a pool, and how many the machine has.
   private final BitSet used = new BitSet();
-  private int known;
+  private volatile int known;
   private volatile boolean closed;
 
   /** A dispatcher in real time, with the default limits. */
@@ -120,6 +120,11 @@ public final class Dispatcher implements AutoCloseable {
         .filter(pool -> Arrays.binarySearch(pool.numbers(), pcpu) >= 0)
         .findFirst()
         .orElseThrow();
+  }
+
+  /** How many pCPUs the machine has, in pools or not; they are numbered from 0. */
+  public int pcpus() {
+    return known;
   }
 
   /** The numbers of the pCPUs that are in no pool. */

@@ -10,7 +10,7 @@ final class Bitmap {
 
   private static final int MOST_BITS = 1 << 16;
 
-  /** Reads one; pCPUs that the pool does not have are left out. */
+  /** Reads one; pCPUs that the machine does not have are left out. */
   static CpuMask read(Argument a, int offset, int pcpus) {
     long bits = a.getLong(offset + DomctlLayout.BITMAP_BITS);
     int count = a.getInt(offset + DomctlLayout.BITMAP_COUNT);

@@ -406,7 +406,7 @@ public final class DomctlOp implements Hypercall {
   private static void setAffinity(Vcpu vcpu, Argument a) {
     int flags = a.getInt(AFFINITY_FLAGS);
     refuse(flags == 0 || (flags & ~(HARD | SOFT)) != 0);
-    int pcpus = vcpu.unit().pool().pcpus();
+    int pcpus = vcpu.domain().hypervisor().dispatcher().pcpus();
     UnitParams params = vcpu.unit().params();
     if ((flags & HARD) != 0) {
       params = params.withAffinity(Bitmap.read(a, AFFINITY_HARD, pcpus));
@@ -414,13 +414,17 @@ public final class DomctlOp implements Hypercall {
     if ((flags & SOFT) != 0) {
       params = params.withSoftAffinity(Bitmap.read(a, AFFINITY_SOFT, pcpus));
     }
-    vcpu.unit().params(params);
+    try {
+      vcpu.unit().params(params);
+    } catch (IllegalArgumentException noneOfThePool) {
+      refuse(true);
+    }
   }
 
   private static void getAffinity(Vcpu vcpu, Argument a) {
     int flags = a.getInt(AFFINITY_FLAGS);
     refuse(flags == 0 || (flags & ~(HARD | SOFT)) != 0);
-    int pcpus = vcpu.unit().pool().pcpus();
+    int pcpus = vcpu.domain().hypervisor().dispatcher().pcpus();
     if ((flags & HARD) != 0) {
       Bitmap.write(a, AFFINITY_HARD, vcpu.unit().params().affinity(), pcpus);
     }

@@ -19,6 +19,7 @@ import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
 import java.lang.foreign.MemorySegment;
+import java.util.BitSet;
 import java.util.List;
 
 /**
@@ -117,11 +118,7 @@ public final class SysctlOp implements Hypercall {
   }
 
   private static int pcpus(Hypervisor hypervisor) {
-    int pcpus = 0;
-    for (Pool pool : pools(hypervisor)) {
-      pcpus += pool.pcpus();
-    }
-    return pcpus;
+    return hypervisor.dispatcher().pcpus();
   }
 
   // ---- the machine
@@ -232,12 +229,25 @@ public final class SysctlOp implements Hypercall {
   private static void cpupoolOp(DomainControl control, Argument a) {
     switch (a.getInt(POOL_OP)) {
       case POOL_INFO -> poolInfo(control.hypervisor(), a);
-      case POOL_FREE_INFO -> Bitmap.write(a, POOL_CPUS, CpuMask.ALL, 0); // every pCPU has a pool
+      case POOL_FREE_INFO -> freeInfo(control.hypervisor(), a);
       case POOL_CREATE, POOL_DESTROY, POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN ->
           throw new HypercallException(
-              Errno.EOPNOTSUPP, "pools are what the machine was started with");
+              Errno.EOPNOTSUPP, "pools are not changed by hypercall");
       default -> throw new HypercallException(Errno.ENOSYS, "no such cpupool operation");
     }
+  }
+
+  /** Which pCPUs are in no pool; asked of the pools, so that no pCPU's thread waits for a lock. */
+  private static void freeInfo(Hypervisor hypervisor, Argument a) {
+    BitSet free = new BitSet();
+    free.set(0, pcpus(hypervisor));
+    for (Pool pool : pools(hypervisor)) {
+      for (int pcpu : pool.numbers()) {
+        free.clear(pcpu);
+      }
+    }
+    CpuMask mask = free.isEmpty() ? CpuMask.ALL : CpuMask.of(free.stream().toArray());
+    Bitmap.write(a, POOL_CPUS, mask, free.isEmpty() ? 0 : pcpus(hypervisor));
   }
 
   /** About the pool of that number, or if there is none the next one. */
@@ -248,15 +258,7 @@ public final class SysctlOp implements Hypercall {
       throw new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id);
     }
     Pool pool = pools.get(id);
-    int firstCpu = 0;
-    for (Pool before : pools.subList(0, id)) {
-      firstCpu += before.pcpus();
-    }
-    int[] cpus = new int[pool.pcpus()];
-    for (int i = 0; i < cpus.length; i++) {
-      cpus[i] = firstCpu + i;
-    }
-    Bitmap.write(a, POOL_CPUS, CpuMask.of(cpus), firstCpu + cpus.length);
+    Bitmap.write(a, POOL_CPUS, CpuMask.of(pool.numbers()), pcpus(hypervisor));
     a.putInt(POOL_SCHED, DomctlLayout.schedulerId(pool.scheduler().name()));
     long domains =
         hypervisor.domains().stream().filter(d -> d.spec().pool().equals(pool.name())).count();
