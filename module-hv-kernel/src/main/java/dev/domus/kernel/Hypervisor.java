@@ -63,6 +63,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The frame number of an entry whose address bits are all ones, which is not a frame. */
   private static final long NO_FRAME = Pte.ADDRESS_MASK >>> MachineMemory.FRAME_SHIFT;
 
+  /** Frames that an idle pCPU zeroes before it looks for work again: about a microsecond. */
+  private static final int SCRUB_PIECE = 8;
+
   private final MachineMemory machineMemory;
   private final FrameTable frameTable;
   private final MachineToPhys machineToPhys;
@@ -105,6 +108,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
+    dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
   }
 
   // ---- parts
@@ -272,7 +276,10 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     clock.writeWallClock(memory(), page);
   }
 
-  /** Takes a domain apart; does nothing if it has gone. Returns when its frames are free. */
+  /**
+   * Takes a domain apart; does nothing if it has gone. Returns when its frames are free and the
+   * host has the memory behind them back.
+   */
   public void destroyDomain(int domid) {
     destroyDomain(domid, () -> false);
   }
@@ -297,6 +304,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     boolean done = domain.destroy(mustStop);
     if (done) {
       dying.remove(domid, domain);
+      dispatcher.offerIdleWork(); // what was too small to go back to the host is zeroed now
     }
     return done;
   }

@@ -31,6 +31,8 @@ final class BuddyLists {
   private final long first;
   private final long[] heads;
   private final int[] orders; // by zone: which of its lists are not empty, a bit an order
+  private final int[] committed; // by region of the largest block's size: free frames of that kind
+  private final int[] dirtyIn;
   private long free;
   private long dirty;
 
@@ -42,6 +44,8 @@ final class BuddyLists {
     int zones = zone(mfn - 1) + 1;
     heads = new long[zones * ORDERS];
     orders = new int[zones];
+    committed = new int[region(mfn - 1) + 1];
+    dirtyIn = new int[committed.length];
     while (mfn > first) { // from the top, so that the lists begin with low frames
       int order = MAX_ORDER;
       while ((mfn & (1L << order) - 1) != 0 || mfn - (1L << order) < first) {
@@ -113,7 +117,10 @@ final class BuddyLists {
     long end = mfn + (1L << order);
     for (long each = mfn; each < end; each++) {
       if (fields.isDirty(each)) {
-        dirty--;
+        noLongerDirty(each);
+      }
+      if (fields.isCommitted(each)) {
+        committed[region(each)]--;
       }
       fields.setHandedOut(each);
     }
@@ -127,6 +134,10 @@ final class BuddyLists {
     for (long each = mfn; each < end; each++) {
       if (fields.isDirty(each)) {
         dirty++;
+        dirtyIn[region(each)]++;
+      }
+      if (fields.isCommitted(each)) {
+        committed[region(each)]++;
       }
       fields.setFreeInside(each);
     }
@@ -148,17 +159,93 @@ final class BuddyLists {
   /** Says that a dirty frame in a block has become clean. */
   void cleaned(long mfn) {
     fields.setDirty(mfn, false);
+    noLongerDirty(mfn);
+  }
+
+  /**
+   * Finds a dirty frame, without a look at regions that have none.
+   *
+   * @param from where to begin; goes on at the first frame after the last
+   * @param looks how many frames or regions to look at
+   * @return the frame, or minus the frame at which to begin the next time
+   */
+  long findDirty(long from, int looks) {
+    long mfn = from;
+    for (int looked = 0; looked < looks; looked++) {
+      if (dirtyIn[region(mfn)] == 0) {
+        mfn = (long) region(mfn) + 1 << MAX_ORDER;
+      } else if (fields.isInFreeBlock(mfn) && fields.isDirty(mfn)) {
+        return mfn;
+      } else {
+        mfn++;
+      }
+      if (mfn >= frames.frames()) {
+        mfn = first;
+      }
+    }
+    return -mfn;
+  }
+
+  /** Number of regions; each is of the largest block's size and alignment. */
+  int regions() {
+    return committed.length;
+  }
+
+  /** Says whether the host may have memory behind a free frame of a region. */
+  boolean hasCommitted(int region) {
+    return committed[region] != 0;
+  }
+
+  /**
+   * Gives the host's memory behind a region's free blocks back, which makes them clean.
+   *
+   * @param smallestOrder blocks below this order are left alone
+   * @return number of frames in the blocks given back
+   */
+  long decommit(int region, int smallestOrder, MachineMemory memory) {
+    long given = 0;
+    long mfn = Math.max(first, (long) region << MAX_ORDER);
+    long end = Math.min(frames.frames(), (long) region + 1 << MAX_ORDER);
+    while (mfn < end) {
+      int order = fields.freeOrder(mfn);
+      if (order >= smallestOrder && hasCommitted(mfn, order)) {
+        memory.decommit(mfn, 1L << order);
+        setDecommitted(mfn, order);
+        given += 1L << order;
+      }
+      mfn += order < 0 ? 1 : 1L << order;
+    }
+    return given;
+  }
+
+  private boolean hasCommitted(long mfn, int order) {
+    for (long each = mfn; each < mfn + (1L << order); each++) {
+      if (fields.isCommitted(each)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void setDecommitted(long mfn, int order) {
+    for (long each = mfn; each < mfn + (1L << order); each++) {
+      if (fields.isDirty(each)) {
+        noLongerDirty(each);
+      }
+      if (fields.isCommitted(each)) {
+        committed[region(each)]--;
+      }
+      fields.setDecommitted(each);
+    }
+  }
+
+  private void noLongerDirty(long mfn) {
     dirty--;
+    dirtyIn[region(mfn)]--;
   }
 
-  /** The first block of a zone and order, or 0. */
-  long head(int zone, int order) {
-    return heads[zone * ORDERS + order];
-  }
-
-  /** Number of zones, some of which may be empty. */
-  int zones() {
-    return orders.length;
+  private static int region(long mfn) {
+    return (int) (mfn >>> MAX_ORDER);
   }
 
   private static int zone(long mfn) {

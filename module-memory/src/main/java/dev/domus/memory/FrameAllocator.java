@@ -2,6 +2,7 @@ package dev.domus.memory;
 
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 
 /**
  * Hands out machine frames in blocks of 2<sup>order</sup>, aligned to their size.
@@ -54,8 +55,9 @@ import java.util.concurrent.atomic.AtomicInteger;
  * <h2>Scrubbing</h2>
  *
  * Dirty frames are zeroed when they are allocated, after all locks are dropped, unless {@link
- * #scrub} got there first: it is for idle pCPUs. Caches prefer clean frames. Frames never used and
- * frames given back by {@link #releaseToHost} are clean, since the host zeroes them.
+ * #scrub} got there first: it is for idle pCPUs, in small pieces. Caches prefer clean frames.
+ * Frames never used and frames given back by {@link #releaseToHost} are clean, since the host
+ * zeroes them.
  *
  * <h2>Locks</h2>
  *
@@ -77,6 +79,9 @@ public final class FrameAllocator {
 
   /** Result of {@link #allocate}: there is no block of that kind. */
   public static final long OUT_OF_MEMORY = -1;
+
+  /** Result of {@link #releaseToHost(int, int, BooleanSupplier)}: there is no more. */
+  public static final int ALL_RELEASED = -1;
 
   /** More than pCPUs on most hosts; all together hold at most 16 MiB, and are emptied on demand. */
   private static final int CACHES = 32;
@@ -408,8 +413,23 @@ public final class FrameAllocator {
   // ---- in idle time ----
 
   /**
-   * Zeroes free frames that are dirty, so that allocation need not. Costs some 30 ns a cache if
-   * there are none. Passes over caches that somebody is in.
+   * Says whether there are dirty frames to scrub. Takes no lock, so the answer may be a moment old.
+   */
+  public boolean hasDirty() {
+    if (lists.dirty() != 0) {
+      return true;
+    }
+    for (FrameCache cache : caches) {
+      if (cache.hasDirty()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Zeroes free frames that are dirty, so that allocation need not. Passes over caches that
+   * somebody is in.
    *
    * @param atMost how many frames to zero before returning, some 100 ns each
    * @return how many were zeroed; less than {@code atMost} when there are no more
@@ -417,10 +437,10 @@ public final class FrameAllocator {
   public long scrub(long atMost) {
     long done = 0;
     for (FrameCache cache : caches) {
-      while (done < atMost && scrubOne(cache)) {
+      while (done < atMost && cache.hasDirty() && scrubOne(cache)) {
         done++;
       }
-      if (done < atMost) {
+      if (done < atMost && cache.hasDirty()) {
         spillWhatHasNoRoom(cache);
       }
     }
@@ -469,21 +489,19 @@ public final class FrameAllocator {
   }
 
   private int scrubNextInLists() {
-    long end = frames.frames();
-    for (int looked = 0; looked < SCRUB_LOOK; looked++) {
-      long mfn = scrubCursor;
-      scrubCursor = mfn + 1 == end ? first : mfn + 1;
-      if (fields.isInFreeBlock(mfn) && fields.isDirty(mfn)) {
-        memory.scrub(mfn);
-        lists.cleaned(mfn);
-        return 1;
-      }
+    long mfn = lists.findDirty(scrubCursor, SCRUB_LOOK);
+    scrubCursor = Math.abs(mfn);
+    if (mfn < 0) {
+      return 0;
     }
-    return 0;
+    memory.scrub(mfn);
+    lists.cleaned(mfn);
+    return 1;
   }
 
   /**
-   * Gives the memory behind free blocks back to the host. Caches are emptied first.
+   * Gives the memory behind free blocks back to the host, where it has any. Caches are emptied
+   * first. The allocator's lock is held for 4 MiB at a time.
    *
    * @param smallestOrder blocks below this order are left alone
    * @return number of frames in the blocks given back
@@ -493,36 +511,38 @@ public final class FrameAllocator {
       emptyCaches();
     }
     long given = 0;
-    for (int order = Math.max(0, smallestOrder); order <= MAX_ORDER; order++) {
-      for (int zone = 0; zone < lists.zones(); zone++) {
-        synchronized (lock) { // rare, and each call to the host gives back up to 4 MiB
-          for (long mfn = lists.head(zone, order); mfn != 0; mfn = fields.next(mfn)) {
-            if (hasDirty(mfn, order)) {
-              memory.decommit(mfn, 1L << order);
-              given += clean(mfn, order);
-            }
-          }
-        }
-      }
+    for (int region = 0; region < lists.regions(); region++) {
+      given += releaseRegion(region, smallestOrder);
     }
     return given;
   }
 
-  private boolean hasDirty(long mfn, int order) {
-    for (long each = mfn; each < mfn + (1L << order); each++) {
-      if (fields.isDirty(each)) {
-        return true;
+  /**
+   * The same in portions.
+   *
+   * @param from 0, or where to go on
+   * @param mustStop asked after every 4 MiB given back whether to return
+   * @return where to go on, or {@link #ALL_RELEASED}
+   */
+  public int releaseToHost(int smallestOrder, int from, BooleanSupplier mustStop) {
+    if (from == 0) {
+      synchronized (lock) {
+        emptyCaches();
       }
     }
-    return false;
+    for (int region = from; region < lists.regions(); region++) {
+      if (releaseRegion(region, smallestOrder) != 0 && mustStop.getAsBoolean()) {
+        return region + 1;
+      }
+    }
+    return ALL_RELEASED;
   }
 
-  private long clean(long mfn, int order) {
-    for (long each = mfn; each < mfn + (1L << order); each++) {
-      if (fields.isDirty(each)) {
-        lists.cleaned(each);
-      }
+  private long releaseRegion(int region, int smallestOrder) {
+    synchronized (lock) {
+      return lists.hasCommitted(region)
+          ? lists.decommit(region, Math.max(0, smallestOrder), memory)
+          : 0;
     }
-    return 1L << order;
   }
 }

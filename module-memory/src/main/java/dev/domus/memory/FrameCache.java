@@ -122,6 +122,11 @@ final class FrameCache {
     return mfn;
   }
 
+  /** Without the lock: a hint. */
+  boolean hasDirty() {
+    return cells[DIRTY] != 0;
+  }
+
   boolean hasRoomForClean() {
     return cells[CLEAN] < CAPACITY;
   }

@@ -11,9 +11,9 @@ import java.lang.invoke.VarHandle;
  * The frame table's entry: 32 bytes, so two share a cache line and none straddles one.
  *
  * <pre>
- *      63            48 47 46 45 44   40 39          32 31                             0
- *     +----------------+--+--+--+-------+--------------+--------------------------------+
- *  0  | owner ^ 0x7FF4 |AL|DI|SP| free  |      0       |        references              |  use
+ *      63            48 47 46 45 44   40 39 38       32 31                             0
+ *     +----------------+--+--+--+-------+--+-----------+--------------------------------+
+ *  0  | owner ^ 0x7FF4 |AL|DI|SP| free  |CO|     0     |        references              |  use
  *     +----------------+--+--+--+-------+--------------+--------------------------------+
  *      63   60 59 58 57 56           41              32 31                             0
  *     +-------+--+--+--+--+----------+-----------------+--------------------------------+
@@ -26,10 +26,10 @@ import java.lang.invoke.VarHandle;
  * </pre>
  *
  * <p>AL allocated · DI dirty: holds what an earlier owner wrote · SP special: made by the
- * hypervisor for its owner · free: order + 1 if the frame heads a free block · PI pinned · VA
- * validated · BU busy: being validated or devalidated · PA partial: validated up to progress
- * entries. An entry of zeros is a free, clean frame of nobody that heads no block, so a fresh table
- * needs no initialization.
+ * hypervisor for its owner · free: order + 1 if the frame heads a free block · CO committed: in a
+ * free frame, the host may have memory behind it · PI pinned · VA validated · BU busy: being
+ * validated or devalidated · PA partial: validated up to progress entries. An entry of zeros is a
+ * free, clean frame of nobody that heads no block, so a fresh table needs no initialization.
  */
 final class FrameTableLayout {
   static final StructLayout ENTRY =
@@ -62,6 +62,8 @@ final class FrameTableLayout {
   static final long SPECIAL = 1L << 45;
   static final int FREE_SHIFT = 40;
   static final long FREE = 0x1FL << FREE_SHIFT;
+
+  static final long COMMITTED = 1L << 39;
 
   static final int TYPE_SHIFT = 60;
   static final long PINNED = 1L << 59;

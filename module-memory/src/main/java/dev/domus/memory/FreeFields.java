@@ -1,6 +1,7 @@
 package dev.domus.memory;
 
 import static dev.domus.memory.FrameTableLayout.ALLOCATED;
+import static dev.domus.memory.FrameTableLayout.COMMITTED;
 import static dev.domus.memory.FrameTableLayout.COUNT;
 import static dev.domus.memory.FrameTableLayout.DIRTY;
 import static dev.domus.memory.FrameTableLayout.FREE;
@@ -77,7 +78,8 @@ final class FreeFields {
   }
 
   /**
-   * Takes a frame back from whoever had it: dirty from now on, and the caller's to put somewhere.
+   * Takes a frame back from whoever had it: dirty and committed from now on, and the caller's to
+   * put somewhere.
    *
    * @param cached whether it is bound for a cache, or else for a block
    * @return false if it was not handed out, or is somebody's
@@ -86,7 +88,10 @@ final class FreeFields {
     long use = use(mfn);
     return isFreeToGo(use)
         && LONG.compareAndSet(
-            table, at(mfn) + USE, use, use & ~FREE | DIRTY | (cached ? CACHED_FIELD : 0));
+            table,
+            at(mfn) + USE,
+            use,
+            use & ~FREE | DIRTY | COMMITTED | (cached ? CACHED_FIELD : 0));
   }
 
   /** Says whether a frame is handed out and nobody's. */
@@ -96,6 +101,15 @@ final class FreeFields {
 
   boolean isDirty(long mfn) {
     return (use(mfn) & DIRTY) != 0;
+  }
+
+  /** Says whether the host may have memory behind a free frame. */
+  boolean isCommitted(long mfn) {
+    return (use(mfn) & COMMITTED) != 0;
+  }
+
+  void setDecommitted(long mfn) {
+    LONG.setRelease(table, at(mfn) + USE, use(mfn) & ~(COMMITTED | DIRTY));
   }
 
   void setDirty(long mfn, boolean dirty) {

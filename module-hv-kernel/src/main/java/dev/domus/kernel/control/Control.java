@@ -38,6 +38,15 @@ public interface Control {
   Optional<DomainInfo> domain(int domid);
 
   /**
+   * Sets machine memory aside for a domain, so that what is begun does not run out half way: until
+   * the domain has so many pages, those that are missing cannot be allocated to anybody else.
+   *
+   * @param pages how many the domain is to have, those it has included; 0 gives the rest of the
+   *     claim up
+   */
+  void claim(int domid, long pages);
+
+  /**
    * Gives a domain frames for a range of its guest frame numbers and enters them in P2M and M2P;
    * contents are zero.
    */

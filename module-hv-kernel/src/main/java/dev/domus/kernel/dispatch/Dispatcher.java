@@ -30,6 +30,7 @@ public final class Dispatcher implements AutoCloseable {
   private final Queue<SchedulerFault> undelivered = new ConcurrentLinkedQueue<>();
   private final List<SchedulerFault> faults = new ArrayList<>(); // guarded by itself
   private final Thread watchdog;
+  private volatile IdleWork idleWork = IdleWork.NONE;
 
   // Guarded by this: which pCPUs are in a pool, and how many the machine has.
   private final BitSet used = new BitSet();
@@ -242,6 +243,20 @@ public final class Dispatcher implements AutoCloseable {
   /** The clock of all pCPUs. */
   public PcpuClock clock() {
     return clock;
+  }
+
+  /** Sets what pCPUs do while they have nothing to run. */
+  public void setIdleWork(IdleWork work) {
+    idleWork = work;
+  }
+
+  /** Says that there may be idle work again: one idle pCPU of each pool looks. */
+  public void offerIdleWork() {
+    pools.forEach(Pool::wakeOneIdle);
+  }
+
+  IdleWork idleWork() {
+    return idleWork;
   }
 
   /**

@@ -166,15 +166,21 @@ final class Pcpu {
 
   private void idle() {
     idle = true;
-    while (idle
+    while (hasNothingToRun()) {
+      if (!seat.pool.dispatcher.idleWork().doSome()) {
+        Thread.interrupted(); // or it would not park
+        seat.clock.idle(idleUntilNanos);
+      }
+    }
+    idle = false;
+  }
+
+  private boolean hasNothingToRun() {
+    return idle
         && !attention
         && seat.mailbox.isEmpty()
         && !seat.stopping()
-        && seat.clock.nanoTime() < idleUntilNanos) {
-      Thread.interrupted(); // or it would not park
-      seat.clock.idle(idleUntilNanos);
-    }
-    idle = false;
+        && seat.clock.nanoTime() < idleUntilNanos;
   }
 
   /** Gives the pCPU to a unit. With the seat's lock. */

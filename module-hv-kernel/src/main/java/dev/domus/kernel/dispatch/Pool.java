@@ -1,5 +1,6 @@
 package dev.domus.kernel.dispatch;
 
+import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.Scheduler;
 import dev.domus.kernel.sched.SchedulerFactory;
@@ -441,6 +442,14 @@ public final class Pool {
     List<DispatchUnit> order = new ArrayList<>(units);
     order.sort(Comparator.comparingLong(unit -> unit.queuedAtNanos));
     return order;
+  }
+
+  void wakeOneIdle() {
+    for (Seat seat : seats()) {
+      if (seat.cpus.wakeIdle(CpuMask.ALL)) {
+        return;
+      }
+    }
   }
 
   /** Stops the pCPUs, guests or not, and waits for their threads. */

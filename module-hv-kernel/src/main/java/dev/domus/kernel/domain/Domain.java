@@ -11,6 +11,7 @@ import dev.domus.kernel.hypercall.HypercallCounters;
 import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.trap.VmAssist;
+import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
 import java.util.Optional;
 import java.util.UUID;
@@ -37,6 +38,9 @@ import java.util.function.BooleanSupplier;
  * <p>Fields are changed under {@link #lifeLock}; the run loop reads {@link #mayRun} without it.
  */
 public final class Domain implements EventTarget {
+  /** Free blocks from 64 KiB on go back to the host when a domain goes. */
+  private static final int SMALLEST_ORDER_TO_HOST = 4;
+
   private final Hypervisor hypervisor;
   private final int domid;
   private final DomainSpec spec;
@@ -54,6 +58,9 @@ public final class Domain implements EventTarget {
 
   /** How far taking it apart has come. Guarded by the teardown lock. */
   private boolean stopped, relinquished;
+
+  /** Where giving memory back to the host goes on. Guarded by the teardown lock. */
+  private int hostRegion;
 
   private volatile int pauseCount = 1;
   private volatile boolean alive = true;
@@ -437,7 +444,14 @@ public final class Domain implements EventTarget {
           }
         }
       }
-      return relinquished;
+      if (relinquished && hostRegion != FrameAllocator.ALL_RELEASED) {
+        hostRegion =
+            hypervisor
+                .machineFrames()
+                .allocator()
+                .releaseToHost(SMALLEST_ORDER_TO_HOST, hostRegion, mustStop);
+      }
+      return hostRegion == FrameAllocator.ALL_RELEASED;
     } finally {
       teardownLock.unlock();
     }

@@ -28,6 +28,7 @@ import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
@@ -195,6 +196,18 @@ public final class DomainControl implements Control {
   }
 
   // ---- building
+
+  @Override
+  public void claim(int domid, long pages) {
+    FrameAllocator allocator = hypervisor.machineFrames().allocator();
+    check(
+        target(Operation.ADJUST_MEMORY, domid).mmu().claim(pages),
+        "not enough free machine memory, or no such claim possible: domid=%d pages=%d free=%d claimed=%d",
+        domid,
+        pages,
+        allocator.freeFrames(),
+        allocator.claimedFrames());
+  }
 
   @Override
   public void populate(int domid, long firstPfn, long count) {

@@ -3,6 +3,7 @@ package dev.domus.kernel.mmu;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
+import dev.domus.memory.FrameClaim;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.MachineToPhys;
@@ -155,7 +156,15 @@ public final class MachineFrames implements FrameReferences {
    * @return the first frame, or {@link #NONE}
    */
   long allocate(Mmu owner, int order) {
-    long mfn = allocator.allocate(order);
+    return give(allocator.allocate(order), owner, order);
+  }
+
+  /** As {@link #allocate(Mmu, int)}, out of a claim as far as it reaches. */
+  long allocate(Mmu owner, int order, FrameClaim claim) {
+    return give(claim.allocate(order), owner, order);
+  }
+
+  private long give(long mfn, Mmu owner, int order) {
     if (mfn == FrameAllocator.OUT_OF_MEMORY) {
       return NONE;
     }

@@ -4,10 +4,12 @@ import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOMEM;
 
 import dev.domus.kernel.io.IoRights;
+import dev.domus.memory.FrameClaim;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.PhysToMachine;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 
@@ -49,6 +51,9 @@ public final class Mmu {
 
   /** Frames that count as the domain's memory, and all that bear its id. */
   private final AtomicLong pages = new AtomicLong(), owned = new AtomicLong();
+
+  /** What is set aside for the domain; guarded by the lock. */
+  private Optional<FrameClaim> claim = Optional.empty();
 
   private volatile boolean dying;
 
@@ -158,6 +163,37 @@ public final class Mmu {
   // ---- frames ----
 
   /**
+   * Sets frames aside for the domain: until it has so many, those that are missing cannot be
+   * allocated to anybody else (as Xen's XENMEM_claim_pages).
+   *
+   * @param total the pages that the domain is to have, those it has included; 0 gives up what is
+   *     still set aside
+   * @return 0, −EINVAL if there is a claim already, or the number is above the domain's limit or
+   *     not above what it has, −ENOMEM if there is not that much
+   */
+  public int claim(long total) {
+    lock.lock();
+    try {
+      if (total == 0) {
+        dropClaim();
+        return 0;
+      }
+      if (dying || claim.isPresent() || total <= pages.get() || total > maxPages) {
+        return -EINVAL;
+      }
+      claim = machine.allocator().claim(total - pages.get());
+      return claim.isPresent() ? 0 : -ENOMEM;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void dropClaim() {
+    claim.ifPresent(FrameClaim::close);
+    claim = Optional.empty();
+  }
+
+  /**
    * Gives the domain zeroed frames for a range of its guest frame numbers, and enters them in P2M
    * and M2P.
    *
@@ -197,10 +233,15 @@ public final class Mmu {
       if (!reserve(count)) {
         return MachineFrames.NONE;
       }
-      long mfn = machine.allocate(this, order);
+      long mfn =
+          claim.isPresent()
+              ? machine.allocate(this, order, claim.get())
+              : machine.allocate(this, order);
       if (mfn == MachineFrames.NONE) {
         pages.addAndGet(-count);
         owned.addAndGet(-count);
+      } else if (claim.isPresent() && claim.get().remaining() == 0) {
+        claim = Optional.empty();
       }
       return mfn;
     } finally {
@@ -453,6 +494,7 @@ public final class Mmu {
     try {
       if (!dying) {
         dying = true; // from now on nobody begins anything
+        dropClaim();
         owned.incrementAndGet(); // keeps the owner known while the last frames go
         for (AddressSpaces v : vcpus) {
           descriptors[v.id()].drop();

@@ -19,8 +19,9 @@ import java.util.Optional;
  * then on the hypervisor watches every page table and a write to one would be refused. Then the
  * start state of vCPU 0 is set and the domain is complete, but paused.
  *
- * <p>Everything that can be refused for the user's sake is refused before the domain exists. If
- * anything fails afterwards the domain is destroyed, so a failed build leaves nothing behind.
+ * <p>Everything that can be refused for the user's sake is refused before the domain exists. All
+ * its memory is claimed first, so a build that has begun does not run out because others take some.
+ * If anything fails afterwards the domain is destroyed, so a failed build leaves nothing behind.
  */
 public final class DomainBuilder {
   /** Grant references that toolstacks use for the rings (xen-pv-abi.md, 2.5). */
@@ -62,6 +63,7 @@ public final class DomainBuilder {
     GuestLayout layout = GuestLayout.plan(image, ramdiskBytes, spec.maxPages());
     int domid = control.createDomain(spec);
     try {
+      control.claim(domid, layout.pages());
       control.populate(domid, 0, layout.pages());
       ForeignMemory memory = new ForeignMemory(control, domid);
       load(image, ramdisk, layout, memory);

@@ -40,6 +40,7 @@ public final class FakeControl implements Control {
   private final Arena arena = Arena.ofShared();
   private BooleanSupplier failure = () -> false;
   private int openWindows;
+  private long claimed;
   private long populated;
   private int ports;
   DomainSpec spec;
@@ -104,9 +105,15 @@ public final class FakeControl implements Control {
   }
 
   @Override
+  public void claim(int domid, long pages) {
+    mayFail("claim");
+    claimed = pages;
+  }
+
+  @Override
   public void populate(int domid, long firstPfn, long count) {
     mayFail("populate");
-    if (firstPfn != 0 || count + FIRST_MFN > frames) {
+    if (firstPfn != 0 || count > claimed || count + FIRST_MFN > frames) {
       throw new HypercallException(Errno.ENOMEM, "populate");
     }
     populated = count;
