@@ -3,6 +3,7 @@ package dev.domus.jmh;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.TimeUnit;
@@ -48,6 +49,22 @@ public class FrameAllocation {
     memory = MachineMemory.reserve((long) FRAMES << MachineMemory.FRAME_SHIFT);
     frames = new FrameTable(FRAMES);
     allocator = new FrameAllocator(memory, frames, 1);
+    sanity();
+  }
+
+  /** That frames come zeroed, are counted, and go back. */
+  private void sanity() {
+    for (int i = 0; i < 2; i++) {
+      long mfn = allocator.allocate(0);
+      MemorySegment frame = memory.segment().asSlice(mfn << MachineMemory.FRAME_SHIFT, 4096);
+      boolean zero = frame.mismatch(MemorySegment.ofArray(new byte[4096])) == -1;
+      boolean counted = allocator.freeFrames() == allocator.managedFrames() - 1;
+      frame.fill((byte) 1);
+      allocator.free(mfn, 0);
+      if (!zero || !counted || allocator.freeFrames() != allocator.managedFrames()) {
+        throw new IllegalStateException("the allocator does not work");
+      }
+    }
   }
 
   /** Gives the memory back. */

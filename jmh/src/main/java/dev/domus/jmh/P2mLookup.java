@@ -64,6 +64,24 @@ public class P2mLookup {
     }
     map.map(GIGA, GIGA, 512, P2mType.RAM_RW, P2mExtents.NOBODY);
     map.map(2 * GIGA, GIGA, GIGA, P2mType.RAM_RW, P2mExtents.NOBODY);
+    sanity();
+  }
+
+  /** That all lookups find the same frames. */
+  private void sanity() {
+    for (int gfn = 0; gfn < PAGES; gfn++) {
+      long mfn = gfn ^ 1;
+      boolean found =
+          P2mEntry.mfn(map.lookup(gfn)) == mfn
+              && P2mEntry.mfn(map.lookup(GIGA + gfn)) == 512 + gfn
+              && P2mEntry.mfn(map.lookup(2 * GIGA + gfn)) == GIGA + gfn;
+      if (!found) {
+        throw new IllegalStateException("wrong frame: gfn=" + gfn);
+      }
+    }
+    if (walkInSegment() >>> 12 >= PAGES || flatArray() == 0 || flatSegment() == 0) {
+      throw new IllegalStateException("the baselines are wrong");
+    }
   }
 
   /** Gives the segments back. */

@@ -98,9 +98,24 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
    * @param dispatcher the pools; closed with the machine
    */
   public Hypervisor(long memoryBytes, HypercallTable hypercalls, Dispatcher dispatcher) {
+    this(memoryBytes, MachineMemory.HugePages.HOST_POLICY, hypercalls, dispatcher);
+  }
+
+  /**
+   * Makes a machine without domains.
+   *
+   * @param memoryBytes machine memory
+   * @param hugePages whether the host is asked for huge pages
+   * @param dispatcher the pools; closed with the machine
+   */
+  public Hypervisor(
+      long memoryBytes,
+      MachineMemory.HugePages hugePages,
+      HypercallTable hypercalls,
+      Dispatcher dispatcher) {
     this.hypercalls = hypercalls;
     this.dispatcher = dispatcher;
-    machineMemory = MachineMemory.reserve(memoryBytes);
+    machineMemory = MachineMemory.reserve(memoryBytes, hugePages);
     ioMemory = new IoSpace(MachineMemory.FRAME_SHIFT, machineMemory.frames(), NO_FRAME);
     frameTable = new FrameTable(machineMemory.frames());
     machineToPhys = new MachineToPhys(machineMemory, frameTable, FIRST_FRAME);

@@ -11,6 +11,7 @@ import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.memory.MachineMemory;
 import dev.domus.memory.MachineMemoryException;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -67,7 +68,14 @@ public final class KernelMachine implements Machine {
     KernelMachine machine;
     try {
       dispatcher.createPool(spec.pool(), spec.pcpus(), schedulers.get(spec.scheduler()), Map.of());
-      Hypervisor hypervisor = new Hypervisor(spec.memoryBytes(), new HypercallTable(), dispatcher);
+      Hypervisor hypervisor =
+          new Hypervisor(
+              spec.memoryBytes(),
+              spec.hugePages()
+                  ? MachineMemory.HugePages.ASKED_FOR
+                  : MachineMemory.HugePages.HOST_POLICY,
+              new HypercallTable(),
+              dispatcher);
       machine = new KernelMachine(hypervisor, engines, schedulers);
     } catch (MachineMemoryException | IllegalArgumentException refused) {
       dispatcher.close();

@@ -1,7 +1,13 @@
 package dev.domus.memory;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A range of memory from the host: zero at first, committed on first touch where the host can, with
@@ -17,6 +23,9 @@ import java.lang.foreign.MemorySegment;
 final class HostMemory implements AutoCloseable {
   /** Descriptor of memory that has none. */
   static final int NO_DESCRIPTOR = -1;
+
+  /** The host's policy on huge pages for shared memory (admin-guide/mm/transhuge.rst). */
+  static final Path SHMEM_POLICY = Path.of("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
 
   private final Arena arena;
   private final MemorySegment segment;
@@ -68,10 +77,28 @@ final class HostMemory implements AutoCloseable {
     return descriptor;
   }
 
-  /** Asks for huge pages; says whether the host agreed. */
-  boolean adviseHugePages() {
-    return descriptor != NO_DESCRIPTOR
-        && LinuxCalls.advise(segment.address(), segment.byteSize(), LinuxCalls.MADV_HUGEPAGE) == 0;
+  /** Asks for huge pages; answers with the reason if the host will give none. */
+  Optional<String> adviseHugePages() {
+    if (descriptor == NO_DESCRIPTOR) {
+      return Optional.of("they are asked for on Linux only");
+    }
+    int result = LinuxCalls.advise(segment.address(), segment.byteSize(), LinuxCalls.MADV_HUGEPAGE);
+    if (result < 0) {
+      return Optional.of("madvise: errno=" + -result);
+    }
+    return shmemPolicy()
+        .filter(policy -> policy.equals("never") || policy.equals("deny"))
+        .map(policy -> SHMEM_POLICY + " is " + policy);
+  }
+
+  /** The chosen word of the host's policy; the kernel takes the advice whatever it says. */
+  private static Optional<String> shmemPolicy() {
+    try {
+      Matcher chosen = Pattern.compile("\\[(\\w+)]").matcher(Files.readString(SHMEM_POLICY));
+      return chosen.find() ? Optional.of(chosen.group(1)) : Optional.empty();
+    } catch (IOException e) { // not to be seen from here, a container's reason perhaps
+      return Optional.empty();
+    }
   }
 
   /** Makes a page-aligned range zero, giving its pages back to the host where that works. */

@@ -44,8 +44,8 @@ public final class MachineMemory implements AutoCloseable {
   public enum HugePages {
     /** Leave it to the host's own policy. */
     HOST_POLICY,
-    /** Advise the host; not an error if it does not follow. */
-    ADVISED
+    /** Ask for them; refused where the host says that it will give none. */
+    ASKED_FOR
   }
 
   /**
@@ -66,7 +66,7 @@ public final class MachineMemory implements AutoCloseable {
    * @param hugePages whether to ask for huge pages: faster for guests that touch much memory, and
    *     memory is then committed in steps of 2 MiB
    * @throws IllegalArgumentException if the size is not of that kind
-   * @throws MachineMemoryException if the host refuses
+   * @throws MachineMemoryException if the host refuses the memory, or the huge pages
    */
   public static MachineMemory reserve(long bytes, HugePages hugePages) {
     long frames = bytes >>> FRAME_SHIFT;
@@ -75,8 +75,12 @@ public final class MachineMemory implements AutoCloseable {
           "machine memory must be a multiple of 4 KiB between 64 KiB and 4 TiB: bytes=" + bytes);
     }
     HostMemory host = HostMemory.shared("domus-machine-memory", bytes);
-    if (hugePages == HugePages.ADVISED) {
-      host.adviseHugePages(); // advice: a refusal costs speed alone
+    if (hugePages == HugePages.ASKED_FOR) {
+      host.adviseHugePages()
+          .ifPresent(why -> {
+            host.close();
+            throw MachineMemoryException.noHugePages(why);
+          });
     }
     return new MachineMemory(host);
   }

@@ -80,11 +80,28 @@ class MachineMemoryTest {
   @EnabledOnOs(OS.LINUX)
   void closingGivesTheDescriptorBack() {
     int fd;
-    try (MachineMemory memory = MachineMemory.reserve(1 << 20, MachineMemory.HugePages.ADVISED)) {
+    try (MachineMemory memory = MachineMemory.reserve(1 << 20)) {
       fd = memory.memfd();
       assertTrue(pointsAtMemory(fd));
     }
     assertFalse(pointsAtMemory(fd));
+  }
+
+  /** Either the host's policy allows them, or the message says what it is and how to change it. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void hugePagesAreHadOrRefusedWithTheReason() throws IOException {
+    Path policy = Path.of("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    boolean none =
+        Files.exists(policy) && Files.readString(policy).matches("(?s).*\\[(never|deny)].*");
+    try (MachineMemory memory = MachineMemory.reserve(4 << 20, MachineMemory.HugePages.ASKED_FOR)) {
+      assertFalse(none);
+      assertEquals(1024, memory.frames());
+    } catch (MachineMemoryException refused) {
+      assertTrue(none || !Files.exists(policy), refused.getMessage());
+      assertTrue(refused.getMessage().contains("shmem_enabled"), refused.getMessage());
+      assertTrue(refused.getMessage().contains("--hugepages"), refused.getMessage());
+    }
   }
 
   private static boolean pointsAtMemory(int fd) {

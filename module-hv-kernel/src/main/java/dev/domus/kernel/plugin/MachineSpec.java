@@ -5,8 +5,10 @@ package dev.domus.kernel.plugin;
  *
  * @param memoryBytes machine memory to reserve, a multiple of 4096; it is committed as it is
  *     touched
+ * @param hugePages whether the host is asked for huge pages; a host that gives none is an error
  * @param pcpus number of pCPUs in the first pool, at least 1
  * @param pool name of the first pool
  * @param scheduler name of its scheduler
  */
-public record MachineSpec(long memoryBytes, int pcpus, String pool, String scheduler) {}
+public record MachineSpec(
+    long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {}

@@ -27,7 +27,7 @@ class StartMachineTest extends HostTest {
   }
 
   private static MachineSpec spec(String scheduler) {
-    return new MachineSpec(1 << 20, 1, "Pool-0", scheduler);
+    return new MachineSpec(1 << 20, false, 1, "Pool-0", scheduler);
   }
 
   private void putEngineAndSchedulers() throws IOException {

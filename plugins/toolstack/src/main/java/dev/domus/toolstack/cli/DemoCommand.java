@@ -64,6 +64,7 @@ final class DemoCommand implements Callable<Integer> {
     MachineSpec spec =
         new MachineSpec(
             MachineParts.memoryFor(Demo.GUESTS * Demo.GUEST_PAGES * PAGE_SIZE),
+            false,
             1,
             MachineParts.POOL,
             scheduler);

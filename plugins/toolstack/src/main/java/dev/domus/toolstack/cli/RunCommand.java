@@ -84,6 +84,12 @@ final class RunCommand implements Callable<Integer> {
   private MemorySize memory;
 
   @Option(
+      names = "--hugepages",
+      description =
+          "Back the machine's memory by huge pages: faster for guests that touch much of it. Refused where the host gives none.")
+  private boolean hugePages;
+
+  @Option(
       names = "--vcpus",
       paramLabel = "N",
       defaultValue = "1",
@@ -182,7 +188,11 @@ final class RunCommand implements Callable<Integer> {
               privileged);
       MachineSpec spec =
           new MachineSpec(
-              MachineParts.memoryFor(memory.bytes()), pcpus, MachineParts.POOL, schedulerName);
+              MachineParts.memoryFor(memory.bytes()),
+              hugePages,
+              pcpus,
+              MachineParts.POOL,
+              schedulerName);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
         return run(guest);
