@@ -153,7 +153,7 @@ public class WindowLife {
     open.putLong(16, reads++);
   }
 
-  /** A window's life when it may be in use elsewhere: the closer makes all threads fence. */
+  /** A life with a second user and a revocation. The opener is last to close, so nobody fences. */
   @Benchmark
   public long openShareRevokeClose() {
     Window window = Window.of(memory, code, true, NOTHING, MFN);
