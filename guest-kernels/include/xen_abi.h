@@ -332,7 +332,7 @@ ASSERT_SIZE(struct evtchn_status, 24);
 
 /* ---- 11: scheduling and vCPUs ---------------------------------------------------------------------------------- */
 
-enum { SCHEDOP_YIELD, SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_POLL, SCHEDOP_REMOTE_SHUTDOWN, SCHEDOP_WATCHDOG = 6 };
+enum { SCHEDOP_YIELD, SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_POLL, SCHEDOP_REMOTE_SHUTDOWN, SCHEDOP_SHUTDOWN_CODE, SCHEDOP_WATCHDOG };
 enum { SHUTDOWN_POWEROFF = 0, SHUTDOWN_REBOOT = 1, SHUTDOWN_CRASH = 3 };
 
 struct sched_poll {

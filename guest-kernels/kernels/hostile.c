@@ -7,6 +7,7 @@
  * else crashes.
  *
  *     only=GROUP   one group: frames entries tables linear descriptors pointers counts reservations grants ports processor
+ *                  sweep
  *     trace        say which group comes
  *     steps=N      instead: N hypercalls with arguments made up by a random generator
  *     seed=N       where the generator starts (1); the same seed makes the same calls
@@ -42,6 +43,7 @@ static const struct group {
     {"grants", attack_grants},
     {"ports", attack_ports},
     {"processor", attack_processor},
+    {"sweep", attack_by_sweep},
 };
 
 /* What needs other vCPUs. */

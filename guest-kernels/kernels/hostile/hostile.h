@@ -190,6 +190,7 @@ void attack_reservations(void); /* reservations.c: giving memory back, and getti
 void attack_grants(void);       /* grants.c */
 void attack_ports(void);        /* ports.c: event channels, and calls that are others' */
 void attack_processor(void);    /* processor.c: traps, iret, debug registers, MSRs */
+void attack_by_sweep(void);     /* sweep.c: every call, with every bad address; and in others' names */
 
 /* races.c, doublefetch.c: with the other vCPUs, which are at work; rounds is how long. */
 void attack_races(u64 rounds);
