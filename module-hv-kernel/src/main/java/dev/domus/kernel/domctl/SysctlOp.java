@@ -231,8 +231,7 @@ public final class SysctlOp implements Hypercall {
       case POOL_INFO -> poolInfo(control.hypervisor(), a);
       case POOL_FREE_INFO -> freeInfo(control.hypervisor(), a);
       case POOL_CREATE, POOL_DESTROY, POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN ->
-          throw new HypercallException(
-              Errno.EOPNOTSUPP, "pools are not changed by hypercall");
+          throw new HypercallException(Errno.EOPNOTSUPP, "pools are not changed by hypercall");
       default -> throw new HypercallException(Errno.ENOSYS, "no such cpupool operation");
     }
   }

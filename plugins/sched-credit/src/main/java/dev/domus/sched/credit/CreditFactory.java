@@ -24,7 +24,8 @@ public final class CreditFactory implements SchedulerFactory {
   @Override
   public List<SchedParameter> parameters() {
     return List.of(
-        new SchedParameter.Numeric(TSLICE, "ms", 1, 1_000, 30, "longest slice, and accounting period"));
+        new SchedParameter.Numeric(
+            TSLICE, "ms", 1, 1_000, 30, "longest slice, and accounting period"));
   }
 
   @Override

@@ -23,7 +23,8 @@ public final class RoundRobinFactory implements SchedulerFactory {
 
   @Override
   public List<SchedParameter> parameters() {
-    return List.of(new SchedParameter.Numeric(SLICE, "us", 100, 1_000_000, 10_000, "length of a turn"));
+    return List.of(
+        new SchedParameter.Numeric(SLICE, "us", 100, 1_000_000, 10_000, "length of a turn"));
   }
 
   @Override
