@@ -308,7 +308,15 @@ public final class DispatchUnit implements SchedUnit {
     }
   }
 
-  /** Moves it to another pool, and returns when it is there. */
+  /** It is being removed: nobody need wait for it to come anywhere. */
+  void endMove() {
+    target = null;
+    synchronized (this) {
+      notifyAll();
+    }
+  }
+
+  /** Moves it to another pool, and returns when it is there, or removed. */
   void moveTo(Pool other) {
     refuseOnOwnThread("moved");
     target = other;

@@ -62,6 +62,9 @@ final class Pcpu {
   /** Guarded by the seat's lock: tickled since its last pick. */
   boolean tickled;
 
+  /** Guarded by the seat's lock: its thread has ended, or is about to. */
+  boolean home;
+
   /** Guarded by the seat's lock: the scheduler said to idle, and has not been asked since. */
   boolean toldToIdle;
 
@@ -141,27 +144,31 @@ final class Pcpu {
   void loop(PcpuThread self) {
     DispatchUnit unit = null;
     SliceEnd end = null;
-    while (!seat.stopping()) {
-      DispatchUnit next = seat.reschedule(self, unit, end);
-      if (next == null) {
-        if (!seat.pool.balancer().fetch(self)) {
-          idle();
+    do {
+      while (!seat.stopping()) {
+        DispatchUnit next = seat.reschedule(self, unit, end);
+        if (next == null) {
+          if (!seat.pool.balancer().fetch(self)) {
+            idle();
+          }
+        } else {
+          if (next == unit && end == SliceEnd.YIELDED) {
+            // Nobody else here: the guest waits for something outside, which may want this host
+            // CPU.
+            Thread.yield();
+          }
+          end = run(self, next);
+          if (seat.pool.balancer().isDue(seat, endedNanos)) {
+            seat.retire(self, next, end); // nothing is in its hands while it is in another's queue
+            seat.pool.balancer().even(self, endedNanos);
+            next = null;
+          }
         }
-      } else {
-        if (next == unit && end == SliceEnd.YIELDED) {
-          // Nobody else here: the guest waits for something outside, which may want this host CPU.
-          Thread.yield();
-        }
-        end = run(self, next);
-        if (seat.pool.balancer().isDue(seat, endedNanos)) {
-          seat.retire(self, next, end); // nothing is in its hands while it is in another's queue
-          seat.pool.balancer().even(self, endedNanos);
-          next = null;
-        }
+        unit = next;
       }
-      unit = next;
-    }
-    seat.retire(self, unit, end);
+      seat.retire(self, unit, end);
+      unit = null;
+    } while (!seat.goHome(this));
   }
 
   private void idle() {

@@ -40,10 +40,11 @@ final class PcpuSet {
     }
   }
 
-  /** Starts those that have gone home. */
+  /** Starts those that have gone home. With the seat's lock. */
   void startMissing() {
     for (Pcpu cpu : cpus) {
-      if (!cpu.thread().isAlive()) {
+      if (cpu.home) {
+        cpu.home = false;
         cpu.start();
       }
     }

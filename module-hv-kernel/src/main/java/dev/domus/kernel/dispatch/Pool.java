@@ -210,9 +210,17 @@ public final class Pool {
   public SwapReport swap(SchedulerFactory factory, SchedParameters given) {
     refuseOnPcpuThread("a swap");
     synchronized (changing) {
-      return sameDivision(factory, given)
-          ? swapInPlace(factory, given)
-          : rebuild(factory, given, numbers);
+      boolean sameDivision;
+      Object shared;
+      try {
+        sameDivision = sameDivision(factory, given);
+        shared = factory.createShared(given);
+      } catch (IllegalArgumentException e) {
+        throw e;
+      } catch (Exception | LinkageError | StackOverflowError e) { // a plugin that fails to start
+        return SwapReport.refused(name, scheduler().name(), factory.name(), "it threw " + e);
+      }
+      return sameDivision ? swapInPlace(factory, given, shared) : rebuild(factory, given, numbers);
     }
   }
 
@@ -255,11 +263,16 @@ public final class Pool {
   }
 
   /** Swaps the scheduler of each seat. If one refuses, those before it get the old kind again. */
-  private SwapReport swapInPlace(SchedulerFactory factory, SchedParameters given) {
+  private SwapReport swapInPlace(SchedulerFactory factory, SchedParameters given, Object shared) {
     List<SwapReport> reports = new ArrayList<>();
-    Object shared = factory.createShared(given);
     for (Seat seat : seats()) {
-      SwapReport report = swapSeat(seat, factory, given, shared);
+      SwapReport report;
+      try {
+        report = swapSeat(seat, factory, given, shared);
+      } catch (IllegalArgumentException e) {
+        putBack(Arrays.copyOf(seats(), reports.size()));
+        throw e;
+      }
       reports.add(report);
       if (!report.swapped()) {
         putBack(Arrays.copyOf(seats(), reports.size() - 1));
@@ -356,14 +369,24 @@ public final class Pool {
     return Optional.empty();
   }
 
-  /** Has seats run again with the pool's own scheduler. */
+  /**
+   * Has seats run again, with the pool's own scheduler if it can still be made; else with what they
+   * have, which is another or the built-in one.
+   */
   private void putBack(Seat[] seats) {
-    Object shared = wanted.createShared(values);
     for (Seat seat : seats) {
       seat.restart();
-      if (seat.factory() != wanted) {
-        swapSeat(seat, wanted, values, shared);
+    }
+    try {
+      Object shared = wanted.createShared(values);
+      for (Seat seat : seats) {
+        if (seat.factory() != wanted) {
+          swapSeat(seat, wanted, values, shared);
+        }
       }
+    } catch (Exception | LinkageError | StackOverflowError e) { // a plugin's
+      System.getLogger(Pool.class.getName())
+          .log(System.Logger.Level.WARNING, "pool " + name + ": " + wanted.name() + " is lost", e);
     }
   }
 

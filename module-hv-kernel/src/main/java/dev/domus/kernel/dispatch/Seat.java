@@ -129,8 +129,18 @@ final class Seat implements SchedPool, RunQueue {
 
   /** Takes {@link #stop} back, for those who have gone home already. */
   void restart() {
+    acquire();
     stopping = false;
     cpus.startMissing();
+    release();
+  }
+
+  /** A pCPU's thread is about to end; false if {@link #stop} has been taken back meanwhile. */
+  boolean goHome(Pcpu cpu) {
+    acquire();
+    cpu.home = stopping;
+    release();
+    return cpu.home;
   }
 
   /** Whether its pCPUs go home, or have gone. */
@@ -397,6 +407,7 @@ final class Seat implements SchedPool, RunQueue {
 
   private DispatchUnit choose(PcpuThread self, long now) {
     Pcpu cpu = self.cpu;
+    askLoad(now); // before it picks: if this fails, another picks
     Decision decision = self.decision;
     decision.reset();
     Throwable thrown = call.pick(lock, scheduler, cpu, time.at(now));
@@ -410,7 +421,7 @@ final class Seat implements SchedPool, RunQueue {
       decision.reset();
       scheduler.pick(cpu.index, now, decision); // the built-in one, by now
     }
-    publish(now);
+    waiting = runnableUnits - running;
     if (decision.isIdle()) {
       cpu.idleUntilNanos = time.toWall(decision.idleUntilNanos());
       cpu.toldToIdle = true;
@@ -489,6 +500,9 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   private void forget(DispatchUnit unit, long now) {
+    if (unit.removing) {
+      unit.endMove();
+    }
     if (unit.inserted) {
       setRunnable(unit, false, now);
       unit.inserted = false;
@@ -512,8 +526,7 @@ final class Seat implements SchedPool, RunQueue {
 
   // ------------------------------------------------------------------ the balance of run queues
 
-  private void publish(long now) {
-    waiting = runnableUnits - running;
+  private void askLoad(long now) {
     if (pool.balancer().isNeeded()) {
       Throwable thrown = call.askLoad(lock, scheduler, time.at(now));
       if (thrown != null) {
@@ -572,7 +585,8 @@ final class Seat implements SchedPool, RunQueue {
       return false;
     }
     moveTo(taker, unit, now);
-    publish(now);
+    waiting = runnableUnits - running;
+    askLoad(now);
     return true;
   }
 

@@ -10,6 +10,7 @@ import dev.domus.kernel.sched.RunQueue;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedPool;
 import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.Scheduler;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,8 +18,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -331,6 +335,123 @@ class PoolChangesTest {
     assertTrue(report.refusal().orElse("").contains("on purpose"), report.toString());
     assertEquals("one", pool.scheduler().name());
     load.goesOn();
+  }
+
+  /** As {@link QueueAPcpu}, under another name and with other schedulers. */
+  private static FifoFactory queueAPcpu(String name, Function<SchedPool, Scheduler> create) {
+    return new FifoFactory(name, create) {
+      @Override
+      public int runQueueOf(int pcpu, int pcpus, SchedParameters values) {
+        return pcpu;
+      }
+    };
+  }
+
+  @Test
+  void aRefusalForTheSecondRunQueueLeavesTheFirstAsItWas() {
+    AtomicInteger made = new AtomicInteger();
+    SchedulerFactory choosy =
+        queueAPcpu(
+            "choosy",
+            pool -> {
+              if (made.incrementAndGet() == 2) {
+                throw new IllegalArgumentException("not this one");
+              }
+              return new Giving(pool);
+            });
+    Pool pool = dispatcher.createPool("p", 2, new QueueAPcpu(), Map.of());
+    Load load = new Load(pool, 3);
+    load.goesOn();
+    expectRefusal("not this one", () -> pool.swap(choosy, Map.of()));
+    assertEquals("many", pool.scheduler().name());
+    for (Seat seat : pool.seats()) {
+      assertEquals("many", seat.factory().name());
+    }
+    load.goesOn();
+  }
+
+  @Test
+  void aSchedulerThatFailsBeforeItIsMadeIsRefused() {
+    SchedulerFactory broken =
+        new FifoFactory("broken") {
+          @Override
+          public Object createShared(SchedParameters values) {
+            throw new IllegalStateException("on purpose");
+          }
+        };
+    Pool pool = dispatcher.createPool("p", 2, ONE_QUEUE, Map.of());
+    SwapReport report = pool.swap(broken, Map.of());
+    assertTrue(report.refusal().orElse("").contains("on purpose"), report.toString());
+    assertEquals("one", pool.scheduler().name());
+  }
+
+  @Test
+  void aLoadThatThrowsCostsTheSchedulerItsSeatAndNobodyRunsTwice() {
+    AtomicInteger asked = new AtomicInteger();
+    SchedulerFactory broken =
+        queueAPcpu(
+            "broken",
+            pool ->
+                new Giving(pool) {
+                  @Override
+                  public long load(long nowNanos) {
+                    if (asked.incrementAndGet() > 20) {
+                      throw new IllegalStateException("on purpose");
+                    }
+                    return super.load(nowNanos);
+                  }
+                });
+    Pool pool = dispatcher.createPool("p", 2, broken, Map.of());
+    Load load = new Load(pool, 3);
+    Await.until("both seats are lost", () -> dispatcher.faults().size() >= 2);
+    assertEquals("last-resort", pool.scheduler().name());
+    load.goesOn();
+    assertEquals(2, dispatcher.faults().size());
+  }
+
+  @Test
+  void nobodyWaitsForAUnitThatIsRemovedToArrive() {
+    Pool first = dispatcher.createPool("first", 1, ONE_QUEUE, Map.of());
+    Pool second = dispatcher.createPool("second", 1, ONE_QUEUE, Map.of());
+    FakeVcpu vcpu = FakeVcpu.in(first, 1, UnitParams.DEFAULT);
+    vcpu.give(1);
+    Await.until("it has worked", () -> vcpu.worked.get() == 1);
+    first.remove(vcpu.unit);
+    dispatcher.move(List.of(vcpu.unit), second);
+    assertEquals(List.of(), second.snapshot());
+  }
+
+  @Test
+  void aPoolWhoseVcpuDoesNotComeOutKeepsItsPcpus() {
+    Dispatcher impatient =
+        new Dispatcher(
+            PcpuClock.REAL,
+            new DispatchLimits(5_000_000, 400_000_000L, 60_000_000_000L, 50_000_000L));
+    try (impatient) {
+      Pool pool = impatient.createPool("p", 2, ONE_QUEUE, Map.of());
+      impatient.createPool("other", 1, ONE_QUEUE, Map.of());
+      AtomicBoolean stuck = new AtomicBoolean(true);
+      FakeVcpu hanging =
+          new FakeVcpu("d9v0") {
+            @Override
+            void work() {
+              while (stuck.get()) {
+                Thread.onSpinWait();
+              }
+            }
+          }.addTo(pool, 9, UnitParams.DEFAULT);
+      hanging.give(FakeVcpu.ENDLESS);
+      Await.until("it hangs", () -> hanging.worked.get() == 1);
+      FakeVcpu other = FakeVcpu.in(pool, 1, UnitParams.DEFAULT);
+      other.give(FakeVcpu.ENDLESS);
+      SwapReport report = impatient.removePcpu(pool, 1);
+      stuck.set(false);
+      assertTrue(report.refusal().orElse("").contains("d9v0"), report.toString());
+      assertArrayEquals(new int[] {0, 1}, pool.numbers());
+      long worked = other.worked.get();
+      long hung = hanging.worked.get();
+      Await.until("both run", () -> other.worked.get() > worked && hanging.worked.get() > hung);
+    }
   }
 
   @Test
