@@ -210,17 +210,20 @@ public final class Pool {
   public SwapReport swap(SchedulerFactory factory, SchedParameters given) {
     refuseOnPcpuThread("a swap");
     synchronized (changing) {
-      boolean sameDivision;
-      Object shared;
+      Optional<Object> sharedInPlace;
       try {
-        sameDivision = sameDivision(factory, given);
-        shared = factory.createShared(given);
+        sharedInPlace =
+            sameDivision(factory, given)
+                ? Optional.of(factory.createShared(given))
+                : Optional.empty();
       } catch (IllegalArgumentException e) {
         throw e;
       } catch (Exception | LinkageError | StackOverflowError e) { // a plugin that fails to start
         return SwapReport.refused(name, scheduler().name(), factory.name(), "it threw " + e);
       }
-      return sameDivision ? swapInPlace(factory, given, shared) : rebuild(factory, given, numbers);
+      return sharedInPlace.isPresent()
+          ? swapInPlace(factory, given, sharedInPlace.get())
+          : rebuild(factory, given, numbers);
     }
   }
 

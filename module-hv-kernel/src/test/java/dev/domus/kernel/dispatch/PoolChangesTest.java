@@ -457,6 +457,7 @@ class PoolChangesTest {
   @Test
   void whatRunQueuesShareIsMadeOnceASwap() {
     Object account = new Object();
+    AtomicInteger made = new AtomicInteger();
     List<Object> seen = new ArrayList<>();
     SchedulerFactory sharing =
         new FifoFactory(
@@ -472,11 +473,15 @@ class PoolChangesTest {
 
           @Override
           public Object createShared(SchedParameters values) {
+            made.incrementAndGet();
             return account;
           }
         };
     Pool pool = dispatcher.createPool("p", 3, ONE_QUEUE, Map.of());
     assertTrue(pool.swap(sharing, Map.of()).swapped());
     assertEquals(List.of(account, account, account), seen);
+    assertEquals(1, made.get());
+    assertTrue(pool.swap(sharing, Map.of()).swapped());
+    assertEquals(2, made.get());
   }
 }
