@@ -33,8 +33,10 @@ final class Storm implements AutoCloseable {
     for (int i = 0; i < DOMAINS; i++) {
       build(i);
     }
+    goOn();
   }
 
+  /** Builds a domain and leaves it paused. */
   private void build(int i) {
     domains[i] = i == 0 ? machine.buildPrivileged(VCPUS) : machine.build(VCPUS);
     domids[i] = domains[i].domid();
@@ -54,7 +56,15 @@ final class Storm implements AutoCloseable {
             return Exit.SYSCALL;
           });
     }
-    machine.control().unpause(domids[i]);
+  }
+
+  /** Lets all run, once all are built: the privileged one may destroy the others at once. */
+  private void goOn() {
+    for (Domain domain : domains) {
+      while (domain.paused()) { // the privileged one pauses the others too
+        domain.unpause();
+      }
+    }
   }
 
   /** How many calls have been made. */
@@ -81,12 +91,9 @@ final class Storm implements AutoCloseable {
       if (gone || !domains[i].mayRun() || age[i]++ >= ROUNDS_A_LIFE) {
         machine.hypervisor().destroyDomain(domids[i]);
         build(i);
-      } else {
-        while (domains[i].paused()) { // the privileged one pauses the others too
-          domains[i].unpause();
-        }
       }
     }
+    goOn();
   }
 
   /** Says how a domain ended that crashed by the hypervisor's fault, or nothing. */

@@ -75,7 +75,6 @@ public final class TwoLevelStress {
     }
 
     @Override
-    @SuppressWarnings("NonAtomicOperationOnVolatileField")
     public void upcall(int vcpu) {
       upcalls++;
     }
