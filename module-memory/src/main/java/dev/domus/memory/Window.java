@@ -26,8 +26,8 @@ import java.util.concurrent.locks.LockSupport;
  * <p><b>Cost.</b> This object never changes, so the JIT need not allocate it where it does not
  * escape; what changes is in a {@link WindowSlot}, used again and again, and told apart by a
  * generation. An access is some plain loads and stores on top of the memory's. It is cheapest in
- * the thread that opened the window, and so is closing: other threads cost an access some ns more and
- * the last close a {@link ProcessBarrier}, some 1 µs.
+ * the thread that opened the window, and so is closing: other threads cost an access some ns more
+ * and the last close a {@link ProcessBarrier}, some 1 µs.
  *
  * <p><b>Orders.</b> Plain accessors promise nothing to other threads and may be unaligned or cross
  * a frame. Acquire, release and compare-and-set accessors work on naturally aligned offsets, which
