@@ -55,27 +55,31 @@ class RunTest {
   @Test
   void aKickStopsAnEndlessLoopSoon() throws InterruptedException {
     machine.code(CODE, 0xEB, 0xFE);
+    // A busy host delays either thread by its own time slices, so this is tried until it succeeds.
     long best = Long.MAX_VALUE;
-    for (int n = 0; n < 20; n++) {
-      long[] kickedAt = new long[1];
-      Thread kicker =
-          new Thread(() -> {
-            long until = System.nanoTime() + 10_000_000;
-            while (System.nanoTime() < until) {
-              Thread.onSpinWait();
-            }
-            kickedAt[0] = System.nanoTime();
-            vcpu.engine.kick();
-          });
-      kicker.start();
-      assertEquals(Exit.KICKED, vcpu.engine.run(Long.MAX_VALUE));
-      long returnedAt = System.nanoTime();
-      kicker.join();
-      best = Math.min(best, returnedAt - kickedAt[0]);
+    long giveUpAt = System.nanoTime() + 30_000_000_000L;
+    while (best >= 200_000 && System.nanoTime() < giveUpAt) {
+      best = Math.min(best, nanosFromKickToExit());
     }
-    assertTrue(
-        best < 200_000,
-        "best of 20 nanos=" + best); // the host may be busy: the best shows what the engine does
+    assertTrue(best < 200_000, "best nanos=" + best);
+  }
+
+  private long nanosFromKickToExit() throws InterruptedException {
+    long[] kickedAt = new long[1];
+    Thread kicker =
+        new Thread(() -> {
+          long until = System.nanoTime() + 10_000_000;
+          while (System.nanoTime() < until) {
+            Thread.onSpinWait();
+          }
+          kickedAt[0] = System.nanoTime();
+          vcpu.engine.kick();
+        });
+    kicker.start();
+    assertEquals(Exit.KICKED, vcpu.engine.run(Long.MAX_VALUE));
+    long returnedAt = System.nanoTime();
+    kicker.join();
+    return returnedAt - kickedAt[0];
   }
 
   @Test

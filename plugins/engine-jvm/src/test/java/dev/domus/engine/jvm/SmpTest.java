@@ -30,11 +30,7 @@ class SmpTest {
       threads[n] =
           new Thread(() -> {
             try {
-              Exit exit;
-              do {
-                exit = vcpu.engine.run(100_000);
-              } while (exit == Exit.BUDGET);
-              assertEquals(Exit.SYSCALL, exit);
+              assertEquals(Exit.SYSCALL, vcpu.run());
             } catch (Throwable t) {
               failure.set(t);
             }

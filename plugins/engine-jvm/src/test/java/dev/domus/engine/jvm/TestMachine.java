@@ -3,6 +3,7 @@ package dev.domus.engine.jvm;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.engine.EngineVcpu;
+import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.engine.IoMemory;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.memory.CodeFrames;
@@ -15,7 +16,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A machine of a few frames with page tables that a test fills, and vCPUs on it. */
+/**
+ * A machine of a few frames with page tables that a test fills, and vCPUs on it.
+ *
+ * <p>It keeps the kernel's side of the engine's contract: but for a kick, an engine is called only
+ * by the thread that runs its vCPU. So whoever wants another vCPU's translations dropped asks for
+ * it, kicks, and waits until that vCPU has done so or has come out of its guest; vCPUs that run on
+ * threads of their own do so by {@link TestVcpu#run}.
+ */
 final class TestMachine implements EngineMachine {
   static final long WRITABLE = Pte.P | Pte.W | Pte.U;
   static final long READ_ONLY = Pte.P | Pte.U;
@@ -26,6 +34,9 @@ final class TestMachine implements EngineMachine {
   private long nextFrame = 1;
   final long cr3;
   final List<TestVcpu> vcpus = new ArrayList<>();
+
+  /** Guards {@link TestVcpu#running} and {@link TestVcpu#flushWanted} of all vCPUs. */
+  private final Object rendezvous = new Object();
 
   TestMachine(int frames) {
     this.frames = frames;
@@ -140,6 +151,12 @@ final class TestMachine implements EngineMachine {
     final VcpuEngine engine;
     int watches;
 
+    /** Whether a thread is inside {@link #run}: then nobody else may call the engine. */
+    private boolean running;
+
+    /** Set for a running vCPU, by another that waits until it is taken back. */
+    private boolean flushWanted;
+
     /** What the vCPU finds beyond RAM. */
     final Devices io = new Devices();
 
@@ -188,14 +205,71 @@ final class TestMachine implements EngineMachine {
       return 0x1122334455667788L;
     }
 
+    /**
+     * Runs the vCPU on the caller's thread, beside others on theirs, until it comes out for a
+     * reason of its own.
+     */
+    Exit run() {
+      Exit exit;
+      do {
+        enter();
+        try {
+          exit = engine.run(100_000);
+        } finally {
+          leave();
+        }
+      } while (exit == Exit.BUDGET || exit == Exit.KICKED);
+      return exit;
+    }
+
+    private void enter() {
+      synchronized (rendezvous) {
+        running = true;
+      }
+    }
+
+    private void leave() {
+      synchronized (rendezvous) {
+        running = false;
+        flushIfWanted();
+      }
+    }
+
+    private void flushIfWanted() {
+      if (flushWanted) {
+        engine.flushAll();
+        flushWanted = false;
+        rendezvous.notifyAll();
+      }
+    }
+
     @Override
     public void codeWatched(long mfn) {
       watches++;
       meanwhile.run();
-      for (TestVcpu other : vcpus) {
-        if (other != this) {
-          other.engine.flushAll();
+      synchronized (rendezvous) {
+        for (TestVcpu other : vcpus) {
+          if (other != this) {
+            if (other.running) {
+              other.flushWanted = true;
+              other.engine.kick();
+            } else {
+              other.engine.flushAll();
+            }
+          }
         }
+        while (vcpus.stream().anyMatch(other -> other != this && other.flushWanted)) {
+          flushIfWanted(); // two that ask one another
+          rendezvousWait();
+        }
+      }
+    }
+
+    private void rendezvousWait() {
+      try {
+        rendezvous.wait();
+      } catch (InterruptedException e) {
+        throw new IllegalStateException("interrupted while others drop their translations", e);
       }
     }
   }
