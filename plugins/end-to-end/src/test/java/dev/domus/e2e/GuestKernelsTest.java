@@ -39,6 +39,16 @@ class GuestKernelsTest {
   }
 
   @Test
+  void everyMappingPathDoesItsWorkWhenMeasured() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("membench"), "--cmdline", "loops=512 rounds=1")) {
+      assertEquals(0, domus.await(150), domus::transcript);
+      assertTrue(domus.out().contains("membench: done"), domus::transcript);
+    }
+  }
+
+  @Test
   void thousandsOfFifoEventsComeInOrder() throws Exception {
     try (DomusProcess domus = DomusProcess.start("run", "--kernel", DomusProcess.guest("events"))) {
       assertEquals(0, domus.await(150), domus::transcript);
