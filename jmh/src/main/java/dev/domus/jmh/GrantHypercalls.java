@@ -4,6 +4,8 @@ import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.GrantOpLayout;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.memory.Window;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -22,8 +24,9 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * grant_table_op as guests make it, with its arguments in guest memory and its entries in page
  * tables: a batch of {@value #BATCH} mappings and as many unmappings, a call each, or as many
- * copies of 4 KiB in one. The guest's only vCPU does not run, so flushes wait for nobody. The
- * baseline {@link #emptyBatch} is a batch of no elements.
+ * copies of 4 KiB in one, all to one page or each to another than the one before. The guest's only
+ * vCPU does not run, so flushes wait for nobody. The baselines are {@link #emptyBatch}, a batch of
+ * no elements, and {@link #plainCopy}, which copies between two pages of plain memory.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -35,9 +38,16 @@ public class GrantHypercalls {
   /** Elements of a batch. */
   static final int BATCH = 32;
 
-  private static final int REF = 1, GRANTED_PFN = 600, SOURCE_PFN = 700, TARGET_PFN = 800;
+  private static final int REF = 1,
+      GRANTED_PFN = 600,
+      SOURCE_PFN = 700,
+      TARGET_PFN = 800,
+      SCATTERED_PFN = 850;
   private static final int CALL = HypercallNumber.GRANT_TABLE_OP;
-  private static final long MAPS = 520L << 12, UNMAPS = 521L << 12, COPIES = 522L << 12;
+  private static final long MAPS = 520L << 12,
+      UNMAPS = 521L << 12,
+      COPIES = 522L << 12,
+      SCATTERED = 523L << 12;
   private static final int HOST_MAP = 2, DESTINATION_IS_REF = 2;
 
   /** Version of the granting table. */
@@ -47,6 +57,7 @@ public class GrantHypercalls {
   private BenchGuests guests;
   private BenchGuests.Guest mapper;
   private Window arguments;
+  private MemorySegment plain;
 
   /** One domain grants a frame to another under a reference that survives a change of version. */
   @Setup
@@ -59,7 +70,8 @@ public class GrantHypercalls {
       window.putInt(0, version);
       granter.mustSucceed(CALL, GrantOpLayout.SET_VERSION, MAPS, 1, 0);
     }
-    arguments = mapper.map(520, 3);
+    plain = Arena.ofAuto().allocate(2 * 4096, 4096);
+    arguments = mapper.map(520, 4);
     for (int i = 0; i < BATCH; i++) {
       long va = (long) (TARGET_PFN + i) << 12;
       long map = (long) i * GrantOpLayout.MAP_SIZE;
@@ -68,14 +80,22 @@ public class GrantHypercalls {
       arguments.putInt(map + GrantOpLayout.MAP_REF, REF);
       arguments.putShort(map + GrantOpLayout.MAP_DOM, (short) granter.domid());
       arguments.putLong(4096 + (long) i * GrantOpLayout.UNMAP_SIZE + GrantOpLayout.UNMAP_HOST, va);
-      long copy = 8192 + (long) i * GrantOpLayout.COPY_SIZE;
-      arguments.putLong(copy + GrantOpLayout.COPY_SOURCE, mapper.mfn(SOURCE_PFN));
-      arguments.putShort(copy + GrantOpLayout.COPY_SOURCE_DOM, (short) Domid.SELF);
-      arguments.putLong(copy + GrantOpLayout.COPY_DEST, REF);
-      arguments.putShort(copy + GrantOpLayout.COPY_DEST_DOM, (short) granter.domid());
-      arguments.putShort(copy + GrantOpLayout.COPY_LENGTH, (short) 4096);
-      arguments.putShort(copy + GrantOpLayout.COPY_FLAGS, (short) DESTINATION_IS_REF);
+      fillCopy(8192 + (long) i * GrantOpLayout.COPY_SIZE, REF, granter.domid(), true);
+      fillCopy(
+          3 * 4096 + (long) i * GrantOpLayout.COPY_SIZE,
+          mapper.mfn(SCATTERED_PFN + i),
+          Domid.SELF,
+          false);
     }
+  }
+
+  private void fillCopy(long at, long destination, int domid, boolean isRef) {
+    arguments.putLong(at + GrantOpLayout.COPY_SOURCE, mapper.mfn(SOURCE_PFN));
+    arguments.putShort(at + GrantOpLayout.COPY_SOURCE_DOM, (short) Domid.SELF);
+    arguments.putLong(at + GrantOpLayout.COPY_DEST, destination);
+    arguments.putShort(at + GrantOpLayout.COPY_DEST_DOM, (short) domid);
+    arguments.putShort(at + GrantOpLayout.COPY_LENGTH, (short) 4096);
+    arguments.putShort(at + GrantOpLayout.COPY_FLAGS, (short) (isRef ? DESTINATION_IS_REF : 0));
   }
 
   /** Gives the machine back. */
@@ -107,12 +127,32 @@ public class GrantHypercalls {
     mustBeOkay(arguments.getShort(4096 + GrantOpLayout.UNMAP_STATUS));
   }
 
-  /** A copy of 4 KiB. */
+  /** A copy of 4 KiB to a page that the copy before was made to, too. */
   @Benchmark
   @OperationsPerInvocation(BATCH)
-  public void copy() {
-    mapper.mustSucceed(CALL, GrantOpLayout.COPY, COPIES, BATCH, 0);
-    mustBeOkay(arguments.getShort(8192 + GrantOpLayout.COPY_STATUS));
+  public void copyToOnePage() {
+    copy(COPIES);
+  }
+
+  /** A copy of 4 KiB to another page than the copy before. */
+  @Benchmark
+  @OperationsPerInvocation(BATCH)
+  public void copyToOtherPages() {
+    copy(SCATTERED);
+  }
+
+  /** The lower bound of a copy. */
+  @Benchmark
+  @OperationsPerInvocation(BATCH)
+  public void plainCopy() {
+    for (int i = 0; i < BATCH; i++) {
+      MemorySegment.copy(plain, 0, plain, 4096, 4096);
+    }
+  }
+
+  private void copy(long array) {
+    mapper.mustSucceed(CALL, GrantOpLayout.COPY, array, BATCH, 0);
+    mustBeOkay(arguments.getShort((array - MAPS) + GrantOpLayout.COPY_STATUS));
   }
 
   private static void mustBeOkay(int status) {

@@ -4,7 +4,12 @@ import dev.domus.kernel.abi.GrantStatus;
 import java.util.Optional;
 
 /**
- * One side of a copy while it lasts: the frame, and what keeps it.
+ * One side of a run of copies: the frame, and what keeps it.
+ *
+ * <p>Backends copy many pieces from or to one page in a row, and pinning it costs several times
+ * what a small copy does. So a side is held from one copy to the next and given up when another
+ * page is named, or when the run ends; a run is a few microseconds long. Meanwhile its grant is in
+ * use, as it would be during one long copy.
  *
  * <p>A grant may pass on another domain's (version 2, transitive). Then two grants are pinned, the
  * one that was named and the one behind it, which must be given to the domain in the middle; the
@@ -13,7 +18,7 @@ import java.util.Optional;
  * pins two grants a side at most (XSA-226). No monitor is held while the other is taken, so two
  * domains that pass on each other's grants cannot block one another.
  *
- * <p>Used by one thread; {@link #end} once after each {@link #begin} that succeeded.
+ * <p>Used by one thread; {@link #end} once after a run of {@link #hold}s.
  */
 final class CopySide {
   private final GrantTable caller;
@@ -23,8 +28,20 @@ final class CopySide {
   private GrantTable granter, origin;
 
   private int ref, originRef;
+
+  /** Whose frame is held; null if none is. */
   private GrantTable owner;
+
   private long mfn;
+
+  /** The bytes of the frame that may be copied. */
+  private int firstByte, endByte;
+
+  /** What is held, as the caller named it. */
+  private long heldName;
+
+  private int heldDomid;
+  private boolean heldByRef;
 
   CopySide(GrantTable caller, boolean writable) {
     this.caller = caller;
@@ -37,31 +54,51 @@ final class CopySide {
   }
 
   /**
-   * Pins and references what a side of a copy names.
+   * Holds what a side of a copy names, pinned and referenced, in place of what was held before.
    *
    * @param name a grant reference or a frame
-   * @return a grant status
+   * @param offset the first byte in the frame that will be copied
+   * @param length how many
+   * @return a grant status; if it is not OKAY, nothing is held or what was held does not allow this
+   *     copy
    */
-  int begin(long name, int domid, boolean isRef, int offset, int length) {
+  int hold(long name, int domid, boolean isRef, int offset, int length) {
+    if (owner == null || name != heldName || domid != heldDomid || isRef != heldByRef) {
+      end();
+      int status = begin(name, domid, isRef);
+      if (status != GrantStatus.OKAY) {
+        return status;
+      }
+    }
+    return offset >= firstByte && offset + length <= endByte
+        ? GrantStatus.OKAY
+        : GrantStatus.GENERAL_ERROR;
+  }
+
+  private int begin(long name, int domid, boolean isRef) {
     Optional<GrantTable> found = caller.other(domid);
     if (found.isEmpty()) {
       return GrantStatus.BAD_DOMAIN;
     }
-    granter = null;
-    origin = null;
     owner = found.get();
     mfn = name;
-    int status = isRef ? pin(owner, (int) name, offset, length) : GrantStatus.OKAY;
+    firstByte = 0;
+    endByte = ActiveGrant.WHOLE;
+    int status = isRef ? pin(owner, (int) name) : GrantStatus.OKAY;
     if (status == GrantStatus.OKAY && !owner.getFrame(mfn, writable)) {
       status = GrantStatus.BAD_PAGE;
     }
     if (status != GrantStatus.OKAY) {
       unpin();
+      return status;
     }
-    return status;
+    heldName = name;
+    heldDomid = domid;
+    heldByRef = isRef;
+    return GrantStatus.OKAY;
   }
 
-  private int pin(GrantTable table, int named, int offset, int length) {
+  private int pin(GrantTable table, int named) {
     mfn = table.pin(named, caller.domid(), writable, Use.COPY);
     if (mfn < 0) {
       return (int) mfn;
@@ -76,8 +113,9 @@ final class CopySide {
       }
       grant = origin.activeGrant(originRef);
     }
-    boolean inside = offset >= grant.offset && offset + length <= grant.offset + grant.length;
-    return inside ? GrantStatus.OKAY : GrantStatus.GENERAL_ERROR;
+    firstByte = grant.offset;
+    endByte = grant.offset + grant.length;
+    return GrantStatus.OKAY;
   }
 
   private int pinOrigin(int domid, int named) {
@@ -96,10 +134,12 @@ final class CopySide {
     return GrantStatus.OKAY;
   }
 
-  /** Gives everything back. */
+  /** Gives back what is held, if anything is. */
   void end() {
-    owner.putFrame(mfn, writable);
-    unpin();
+    if (owner != null) {
+      owner.putFrame(mfn, writable);
+      unpin();
+    }
   }
 
   private void unpin() {

@@ -6,8 +6,9 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * GNTTABOP_copy (xen-pv-abi.md, 12.4): copies bytes between two frames, each either the caller's
- * own or somebody's grant. Both sides are pinned and referenced for as long as the copy takes, the
- * source for reading, the destination for writing.
+ * own or somebody's grant. Both sides are pinned and referenced while they are copied, the source
+ * for reading, the destination for writing, and stay so from one copy to the next of a run that
+ * names the same ({@link CopySide}).
  *
  * <p>One object a vCPU, used by its own thread, so that a copy allocates nothing.
  */
@@ -29,13 +30,14 @@ final class GrantCopy {
   }
 
   /**
-   * Copies.
+   * Copies, as one of a run; the caller owes {@link #endRun} after the last, whatever the statuses
+   * were.
    *
    * @param from a grant reference or a frame, as the flags say
    * @param to likewise
    * @return a grant status
    */
-  int copy(
+  int copyInRun(
       long from,
       int fromDomid,
       int fromOffset,
@@ -52,11 +54,10 @@ final class GrantCopy {
     if (fromOffset + length > FRAME_BYTES || toOffset + length > FRAME_BYTES) {
       return GrantStatus.BAD_COPY_ARG;
     }
-    int status = source.begin(from, fromDomid, fromRef, fromOffset, length);
-    if (status != GrantStatus.OKAY) {
-      return status;
+    int status = source.hold(from, fromDomid, fromRef, fromOffset, length);
+    if (status == GrantStatus.OKAY) {
+      status = destination.hold(to, toDomid, toRef, toOffset, length);
     }
-    status = destination.begin(to, toDomid, toRef, toOffset, length);
     if (status == GrantStatus.OKAY) {
       MemorySegment memory = machine.memory();
       MemorySegment.copy(
@@ -66,9 +67,30 @@ final class GrantCopy {
           (destination.mfn() << 12) + toOffset,
           length);
       machine.codeFrames().written(destination.mfn());
-      destination.end();
     }
-    source.end();
     return status;
+  }
+
+  /** Copies once: a run of one. Parameters and result are those of {@link #copyInRun}. */
+  int copy(
+      long from,
+      int fromDomid,
+      int fromOffset,
+      long to,
+      int toDomid,
+      int toOffset,
+      int length,
+      int flags) {
+    try {
+      return copyInRun(from, fromDomid, fromOffset, to, toDomid, toOffset, length, flags);
+    } finally {
+      endRun();
+    }
+  }
+
+  /** Ends a run of copies: nothing is pinned or referenced any more. */
+  void endRun() {
+    destination.end();
+    source.end();
   }
 }

@@ -113,6 +113,7 @@ public final class GrantTableOp implements Hypercall {
         }
       }
     } finally {
+      table.call(v.id()).copy().endRun();
       table.mappings().finishUnmaps(v, v.domain().mmu().grantEntries());
     }
     return 0;
@@ -177,7 +178,7 @@ public final class GrantTableOp implements Hypercall {
         table
             .call(v.id())
             .copy()
-            .copy(
+            .copyInRun(
                 getLong(a, COPY_SOURCE),
                 getShort(a, COPY_SOURCE_DOM),
                 getShort(a, COPY_SOURCE_OFFSET),

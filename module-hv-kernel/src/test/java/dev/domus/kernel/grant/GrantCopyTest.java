@@ -125,4 +125,66 @@ class GrantCopyTest {
     assertEquals(BAD_PAGE, out(0, 8));
     assertEquals(OKAY, in(REF, 1, 8));
   }
+
+  @Test
+  void aRunHoldsWhatItNamesAgainAndGivesItBackAtItsEnd() {
+    machine.grant(remote, REF, PERMIT_ACCESS, 2, granted);
+    for (int i = 0; i < 3; i++) {
+      fill(own, i);
+      assertEquals(OKAY, outInRun(REF, 0, 4096));
+      assertEquals(i, get(granted, 4095));
+      assertEquals(2, machine.table.references(granted));
+      assertEquals(1, machine.table.typeCount(granted));
+    }
+    copy.endRun();
+    assertUnused();
+    copy.endRun();
+    assertUnused();
+  }
+
+  @Test
+  void aRunGivesAPageBackWhenItNamesAnother() {
+    machine.grant(remote, REF, PERMIT_ACCESS, 2, granted);
+    long second = machine.ram(1);
+    machine.grant(remote, REF + 1, PERMIT_ACCESS, 2, second);
+    fill(own, 7);
+    assertEquals(OKAY, outInRun(REF, 0, 8));
+    assertEquals(OKAY, outInRun(REF + 1, 0, 8));
+    assertEquals(7, get(second, 0));
+    assertEquals(1, machine.table.references(granted));
+    assertEquals(0, machine.flags(remote, REF) & ~PERMIT_ACCESS);
+    assertEquals(GENERAL_ERROR, outInRun(REF + 2, 0, 8), "not granted");
+    assertEquals(1, machine.table.references(second));
+    assertEquals(0, machine.flags(remote, REF + 1) & ~PERMIT_ACCESS);
+    copy.endRun();
+    assertUnused();
+  }
+
+  @Test
+  void whatIsHeldForReadingIsNoDestination() {
+    machine.grant(remote, REF, PERMIT_ACCESS | READONLY, 2, granted);
+    fill(granted, 4);
+    assertEquals(OKAY, copy.copyInRun(REF, 1, 0, own, Domid.SELF, 0, 8, SOURCE_IS_REF));
+    assertEquals(GENERAL_ERROR, outInRun(REF, 0, 8));
+    assertEquals(4, get(granted, 0));
+    copy.endRun();
+    assertUnused();
+  }
+
+  @Test
+  void aFrameAndAReferenceOfTheSameNumberAreTwoThings() {
+    machine.grant(remote, REF, PERMIT_ACCESS, 2, granted);
+    fill(own, 3);
+    assertEquals(OKAY, outInRun(REF, 0, 8));
+    assertEquals(
+        BAD_PAGE,
+        copy.copyInRun(own, Domid.SELF, 0, REF, Domid.SELF, 0, 8, 0),
+        "frame 9 is not the caller's");
+    copy.endRun();
+    assertUnused();
+  }
+
+  private int outInRun(int ref, int offset, int length) {
+    return copy.copyInRun(own, Domid.SELF, 0, ref, 1, offset, length, DESTINATION_IS_REF);
+  }
 }

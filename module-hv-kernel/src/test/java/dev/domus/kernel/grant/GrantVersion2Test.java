@@ -140,6 +140,18 @@ class GrantVersion2Test {
   }
 
   @Test
+  void aRunOfCopiesKeepsToThePart() {
+    machine.grantV2(granter, REF, PERMIT_ACCESS | SUB_PAGE, 2, 100 | 50 << 16, mfn);
+    int toOwn = GrantCopy.SOURCE_IS_REF;
+    assertEquals(OKAY, copy.copyInRun(REF, 1, 100, own, Domid.SELF, 0, 50, toOwn));
+    assertEquals(GENERAL_ERROR, copy.copyInRun(REF, 1, 99, own, Domid.SELF, 0, 1, toOwn));
+    assertEquals(GENERAL_ERROR, copy.copyInRun(REF, 1, 149, own, Domid.SELF, 0, 2, toOwn));
+    assertEquals(OKAY, copy.copyInRun(REF, 1, 149, own, Domid.SELF, 0, 1, toOwn));
+    copy.endRun();
+    assertUnused();
+  }
+
+  @Test
   void aPartThatIsBeingCopiedIsNotMappedEither() {
     machine.grantV2(granter, REF, PERMIT_ACCESS | SUB_PAGE, 2, 4096 << 16, mfn);
     assertTrue(granter.pin(REF, 2, false, Use.COPY) >= 0);
