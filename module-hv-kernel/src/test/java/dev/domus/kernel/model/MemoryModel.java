@@ -75,13 +75,6 @@ final class MemoryModel {
     frames.write(table(domid), va, value);
   }
 
-  private void requireReadable(int domid, long va) {
-    if (!FrameModel.addressOk(va, 8)) {
-      throw new Refused(EFAULT);
-    }
-    frames.walk(table(domid), va, false);
-  }
-
   private void requireWritable(int domid, long va) {
     if (!FrameModel.addressOk(va, 8)) {
       throw new Refused(EFAULT);
@@ -167,8 +160,9 @@ final class MemoryModel {
     ModelFrame f = frames.own(place >>> 12, domid);
     int index = (int) (place >>> 3) & 511;
     if (f.isTableInUse()) {
+      boolean present = (f.words[index] & 1) != 0;
       frames.replace(f, index, value, target, preserve);
-      flushDue |= f.type > 1;
+      flushDue |= present && f.type > 1 && (f.type < L4 || isBase(domid, place >>> 12));
     } else if (f.typeCount == 0 || f.type == WRITABLE) {
       f.type = f.typeCount == 0 ? WRITABLE : f.type;
       f.words[index] = value;
@@ -260,13 +254,17 @@ final class MemoryModel {
     }
   }
 
+  private boolean isBase(int domid, long mfn) {
+    return mfn == domain(domid).kernelTable || mfn == domain(domid).userTable;
+  }
+
+  /** The one vCPU has to do what it is told if it is the one named. */
   private void flushSet(int domid, long set) {
     try {
-      read(domid, set);
+      flushDue |= (read(domid, set) & 1) != 0;
     } catch (Refused unreadable) {
       throw new Refused(EINVAL);
     }
-    flushDue = true;
   }
 
   private void fill(int domid, long mfn, long[] words) {
@@ -285,15 +283,15 @@ final class MemoryModel {
     long set = flags & -4L;
     return attempt(() -> {
       int target = whose(domid, owner, true);
-      if ((flags & 3) != 0 && set != 0 && set != 4) {
-        requireReadable(domid, set);
-      }
+      boolean all = (flags & 3) == 0 || set == 0 || set == 4;
+      boolean named = all || (read(domid, set) & 1) != 0;
       if (!FrameModel.addressOk(va, 1)) {
         throw new Refused(EINVAL);
       }
       ModelFrame table = frames.leafTable(table(domid), va, domid);
       frames.replace(table, Pte.index(va, 1), entry, target, false);
-      flushDue |= (flags & 3) == 1 || (flags & 3) == 2;
+      boolean flush = (flags & 3) == 1 || (flags & 3) == 2;
+      flushDue |= flush && named;
     });
   }
 

@@ -131,6 +131,7 @@ sealed interface Step {
       boolean own = owner == Whom.SELF;
       int owns = owner.id(twin, domain);
       int number = own ? UPDATE_VA_MAPPING : UPDATE_VA_MAPPING_OTHERDOMAIN;
+      twin.put(domain, Twin.VCPU_SET, va.l1); // bit 0 is the only vCPU there is
       int flushes = twin.flushes(domain);
       long actual = twin.call(domain, number, va.address(), value, flush.bits, owns);
       long expected =
@@ -216,6 +217,7 @@ sealed interface Step {
         twin.put(domain, Twin.ARGUMENTS + 24L * i + 8, r.arg1(twin));
         twin.put(domain, Twin.ARGUMENTS + 24L * i + 16, r.arg2(twin));
       }
+      twin.put(domain, Twin.VCPU_SET, requests.getFirst().count / 2);
       int whose = owner.id(twin, domain);
       int flushes = twin.flushes(domain);
       long actual = twin.call(domain, MMUEXT_OP, Twin.ARGUMENTS, requests.size(), Twin.DONE, whose);
