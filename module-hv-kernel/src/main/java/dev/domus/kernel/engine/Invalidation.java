@@ -87,6 +87,21 @@ public final class Invalidation {
     return invalidation & PAGE;
   }
 
+  /**
+   * One invalidation of just the pages that two are of, if these overlap or follow each other and
+   * are few enough; otherwise 0.
+   */
+  public static long joined(long one, long other) {
+    if (kind(one) != Kind.PAGES || kind(other) != Kind.PAGES) {
+      return 0;
+    }
+    long first = Math.min(one >>> 12, other >>> 12);
+    long end = Math.max((one >>> 12) + pages(one), (other >>> 12) + pages(other));
+    long pages = end - first;
+    boolean gap = pages > pages(one) + pages(other);
+    return gap || pages > MAX_PAGES ? 0 : page(first << 12) | pages - 1 << 2;
+  }
+
   /** An invalidation in words, for messages. */
   public static String describe(long invalidation) {
     return switch (kind(invalidation)) {

@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * comes by ({@code Vcpu} has that part of the protocol); its own thread {@linkplain #carryOut takes
  * out} and has it done. There are a few places, since there is seldom more than one in use; when
  * they are full, or somebody wants everything forgotten, a mark says so and the places no longer
- * matter.
+ * matter. Pages that follow each other share one.
  *
  * <p><b>Why nothing is lost.</b> Invalidations commute, so this is a bag and no queue, and one that
  * lies there already need not be put in twice: it will be taken out later than it was seen, hence
@@ -49,13 +49,21 @@ public final class PendingInvalidations {
     }
     if (Invalidation.kind(invalidation) != Invalidation.Kind.ALL) {
       for (int i = 0; i < PLACES; i++) {
-        long there = places.get(i);
-        if (there == invalidation || there == FREE && places.compareAndSet(i, FREE, invalidation)) {
+        if (put(i, invalidation)) {
           return;
         }
       }
     }
     all.set(true);
+  }
+
+  private boolean put(int place, long invalidation) {
+    long there = places.get(place);
+    if (there == invalidation) {
+      return true;
+    }
+    long both = there == FREE ? invalidation : Invalidation.joined(there, invalidation);
+    return both != FREE && places.compareAndSet(place, there, both);
   }
 
   /**

@@ -48,7 +48,7 @@ class PendingInvalidationsTest {
   @Test
   void whatIsTooMuchOrEverythingIsOne() {
     for (int i = 0; i < 50; i++) {
-      pending.add(Invalidation.page((long) i << 12));
+      pending.add(Invalidation.page((long) i << 13));
     }
     carryOut();
     assertEquals(List.of(Invalidation.ALL), done);
@@ -58,6 +58,39 @@ class PendingInvalidationsTest {
     carryOut();
     carryOut();
     assertEquals(List.of(Invalidation.ALL, Invalidation.ALL), done);
+  }
+
+  @Test
+  void pagesThatFollowEachOtherShareAPlace() {
+    int[] order = {5, 3, 4, 9, 4, 6};
+    for (int page : order) {
+      pending.add(Invalidation.page((long) page << 12));
+    }
+    carryOut();
+    assertEquals(
+        List.of(
+            Invalidation.range(0x4000, 3 << 12),
+            Invalidation.page(0x3000),
+            Invalidation.page(0x9000)),
+        done);
+  }
+
+  @Test
+  void onlyPagesWithoutAGapAreJoined() {
+    long five = Invalidation.range(0x5000, 2 << 12);
+    long four = Invalidation.page(0x4000);
+    assertEquals(Invalidation.range(0x4000, 3 << 12), Invalidation.joined(five, four));
+    assertEquals(Invalidation.range(0x4000, 3 << 12), Invalidation.joined(four, five));
+    assertEquals(five, Invalidation.joined(five, Invalidation.page(0x6000)));
+    assertEquals(0, Invalidation.joined(five, Invalidation.page(0x7000 + 0x1000)));
+    assertEquals(0, Invalidation.joined(five, Invalidation.ALL));
+    assertEquals(0, Invalidation.joined(Invalidation.addressSpace(0x4000), five));
+    long most = Invalidation.range(0, 4096L * Invalidation.MAX_PAGES);
+    assertEquals(0, Invalidation.joined(most, Invalidation.page(4096L * Invalidation.MAX_PAGES)));
+    assertEquals(0, Invalidation.joined(Invalidation.page(-4096), Invalidation.page(0)));
+    assertEquals(
+        Invalidation.range(Long.MAX_VALUE, 2),
+        Invalidation.joined(Invalidation.page(Long.MIN_VALUE), Invalidation.page(Long.MAX_VALUE)));
   }
 
   @Test
@@ -80,7 +113,9 @@ class PendingInvalidationsTest {
     assertEquals(0xFF_FFFF_F000L, Invalidation.cr3(space));
   }
 
-  /** Three threads change pages and ask; what each has asked for has been done when it is told so. */
+  /**
+   * Three threads change pages and ask; what each has asked for has been done when it is told so.
+   */
   @Test
   void nothingIsLostBetweenThoseWhoAskAndTheOneWhoDoes() throws Exception {
     int pages = 12;
@@ -95,7 +130,8 @@ class PendingInvalidationsTest {
         new Engine(invalidation -> {
           boolean all = invalidation == Invalidation.ALL;
           int from = all ? 0 : (int) (Invalidation.va(invalidation) >>> 12);
-          for (int page = from; page < (all ? pages : from + 1); page++) {
+          int end = all ? pages : from + Invalidation.pages(invalidation);
+          for (int page = from; page < end; page++) {
             carriedOut.set(page, wanted.get(page));
           }
         });

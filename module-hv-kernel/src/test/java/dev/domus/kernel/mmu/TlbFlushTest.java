@@ -256,17 +256,12 @@ class TlbFlushTest {
     domain.vcpu(1).unit().awaitOffCpu();
     for (int i = 0; i < 3; i++) {
       assertEquals(0, extended(9, PAGE + ((long) i << 12), SET));
-      assertEquals(0, extended(9, PAGE, SET), "once is enough");
+      assertEquals(0, extended(9, 0, SET), "once is enough");
     }
     assertEquals(List.of(), logs.get(1));
     guest.hypercall(VCPU_OP, ONLINE, 1);
     enter(1);
-    assertEquals(
-        List.of(
-            Invalidation.page(PAGE),
-            Invalidation.page(PAGE + 0x1000),
-            Invalidation.page(PAGE + 0x2000)),
-        logs.get(1));
+    assertEquals(List.of(Invalidation.range(PAGE, 3 << 12), Invalidation.page(0)), logs.get(1));
   }
 
   @Test
@@ -275,7 +270,7 @@ class TlbFlushTest {
     guest.hypercall(VCPU_OP, DOWN, 1);
     domain.vcpu(1).unit().awaitOffCpu();
     for (int i = 0; i < 100; i++) {
-      assertEquals(0, extended(9, (long) i << 12, SET));
+      assertEquals(0, extended(9, (long) i << 13, SET));
     }
     guest.hypercall(VCPU_OP, ONLINE, 1);
     enter(1);
@@ -287,10 +282,7 @@ class TlbFlushTest {
   /** Makes page 20 an L4 that maps what the first one does, and pins it. */
   private long secondRoot() {
     assertEquals(0, guest.hypercall(UPDATE_VA_MAPPING, PAGE, Pte.of(mfn(20), LEAF), 2));
-    machine
-        .hypervisor()
-        .memory()
-        .set(ValueLayout.JAVA_LONG, mfn(20) << 12, Pte.of(mfn(1), TABLE));
+    machine.hypervisor().memory().set(ValueLayout.JAVA_LONG, mfn(20) << 12, Pte.of(mfn(1), TABLE));
     assertEquals(0, extended(3, mfn(20), 0));
     settle();
     return mfn(20);
