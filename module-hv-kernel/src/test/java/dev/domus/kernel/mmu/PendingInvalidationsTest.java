@@ -61,6 +61,23 @@ class PendingInvalidationsTest {
   }
 
   @Test
+  void whatIsPutInWhileAnotherIsCarriedOutIsNotLost() {
+    long seven = Invalidation.page(0x7000);
+    Engine engine =
+        new Engine(invalidation -> {
+          done.add(invalidation);
+          if (done.size() < 3) {
+            pending.add(seven); // as another thread may, just now
+          }
+        });
+    pending.add(Invalidation.ALL);
+    for (int i = 0; i < 4; i++) {
+      pending.carryOut(engine);
+    }
+    assertEquals(List.of(Invalidation.ALL, seven, seven), done);
+  }
+
+  @Test
   void pagesThatFollowEachOtherShareAPlace() {
     int[] order = {5, 3, 4, 9, 4, 6};
     for (int page : order) {
