@@ -6,6 +6,7 @@ import dev.domus.kernel.dispatch.Pool;
 import dev.domus.kernel.dispatch.Runner;
 import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.trace.TraceSpec;
 import dev.domus.sched.credit.CreditFactory;
 import dev.domus.sched.rr.RoundRobinFactory;
 import java.util.Map;
@@ -47,6 +48,10 @@ public class SchedulingDecision {
   @Param({"1", "2", "64", "10000"})
   public int units;
 
+  /** Whether everything is recorded, and nobody reads it: {@code -p trace=off,on} compares. */
+  @Param("off")
+  public String trace;
+
   private final AtomicInteger blocked = new AtomicInteger();
   private Dispatcher dispatcher;
   private Guest[] guests;
@@ -82,6 +87,9 @@ public class SchedulingDecision {
     SchedulerFactory factory =
         scheduler.equals("rr") ? new RoundRobinFactory() : new CreditFactory();
     dispatcher = new Dispatcher();
+    if (trace.equals("on")) {
+      dispatcher.tracer().start(TraceSpec.everything());
+    }
     Pool pool = dispatcher.createPool("p", 1, factory, Map.of());
     guests = new Guest[units];
     for (int i = 0; i < units; i++) {
