@@ -147,7 +147,7 @@ public final class DispatchUnit implements SchedUnit {
       if (w == WOKEN) {
         return;
       }
-      long at = w == AWAKE ? 0 : tracer.beforeWake();
+      long at = w == AWAKE ? Tracer.OFF : tracer.beforeWake();
       if (WORD.compareAndSet(this, w, WOKEN)) {
         tracer.wake(at, domid, vcpu);
         if (w != AWAKE) {

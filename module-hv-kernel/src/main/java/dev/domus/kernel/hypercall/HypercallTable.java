@@ -21,6 +21,7 @@ import dev.domus.kernel.mmu.SetGdt;
 import dev.domus.kernel.mmu.UpdateDescriptor;
 import dev.domus.kernel.mmu.UpdateVaMapping;
 import dev.domus.kernel.plugin.Host.HypercallInfo;
+import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.kernel.trap.Iret;
 import java.util.ArrayList;
 import java.util.List;
@@ -141,7 +142,7 @@ public final class HypercallTable {
   }
 
   private void traceReturn(Vcpu v, long began, int number, long a1, long result) {
-    if (began != 0) {
+    if (began != Tracer.OFF) {
       int command = number >= 0 && number < table.length ? (int) a1 & commandMasks[number] : 0;
       v.tracer().hypercall(began, v.domain().domid(), v.id(), number, command, result);
     }

@@ -27,7 +27,10 @@ public interface Trace {
    */
   List<String> names();
 
-  /** A time of recording. Its buffers live as long as it or one of its readers is held. */
+  /**
+   * A time of recording. Its buffers live as long as it or one of its readers is held; those of
+   * pCPUs until the next session at the longest.
+   */
   interface Session extends AutoCloseable {
     /** When it began, on the clock of records. */
     long startNanos();

@@ -60,8 +60,9 @@ public enum TraceEvent {
   SCHED_FAULT(9, Group.SWAP),
 
   /**
-   * A hypercall returned. {@code detail}: the command, for hypercalls that have one; {@code a}: its
-   * number (high half) and how long it took in nanoseconds, at most 4.29 s; {@code b}: the result.
+   * A hypercall returned; one that is continued returns several times. {@code detail}: the command,
+   * for hypercalls that have one; {@code a}: its number (high half) and how long it took in
+   * nanoseconds, at most 4.29 s; {@code b}: the result.
    */
   HYPERCALL(10, Group.HYPERCALL),
 

@@ -14,8 +14,8 @@ import java.util.function.LongSupplier;
 
 /**
  * What the kernel calls where something happens that may be traced. One method a kind of record,
- * and one for each kind whose time has to be read before: it answers 0 while the kind is off, and 0
- * makes the other one do nothing.
+ * and one for each kind whose time has to be read before: it answers {@link #OFF} while the kind is
+ * off, and that makes the other one do nothing.
  *
  * <h2>What it costs</h2>
  *
@@ -34,6 +34,9 @@ import java.util.function.LongSupplier;
  * <p>Thread-safe.
  */
 public final class Tracer implements Trace {
+  /** The time of what is not recorded. */
+  public static final long OFF = Long.MIN_VALUE;
+
   private static final int WAKE = TraceEvent.WAKE.bit();
   private static final int ENQUEUE = TraceEvent.ENQUEUE.bit();
   private static final int PICK = TraceEvent.PICK.bit();
@@ -127,7 +130,7 @@ public final class Tracer implements Trace {
   }
 
   private long timeIf(int bit) {
-    return on(bit) ? clock.getAsLong() : 0;
+    return on(bit) ? clock.getAsLong() : OFF;
   }
 
   // ---- scheduling
@@ -139,7 +142,7 @@ public final class Tracer implements Trace {
 
   /** A blocked vCPU was woken. */
   public void wake(long at, int domid, int vcpu) {
-    if (at != 0) {
+    if (at != OFF) {
       write(TraceEvent.WAKE.code(), at, 0, domid, vcpu, currentVcpu(), 0);
     }
   }
@@ -165,7 +168,7 @@ public final class Tracer implements Trace {
 
   /** The scheduler has picked a vCPU. */
   public void pick(long began, int domid, int vcpu, long sliceNanos) {
-    if (began != 0) {
+    if (began != OFF) {
       long now = clock.getAsLong();
       write(TraceEvent.PICK.code(), now, 0, domid, vcpu, sliceNanos, now - began);
     }
@@ -224,7 +227,7 @@ public final class Tracer implements Trace {
 
   /** A hypercall has returned. */
   public void hypercall(long began, int domid, int vcpu, int number, int command, long result) {
-    if (began != 0) {
+    if (began != OFF) {
       long now = clock.getAsLong();
       long took = Math.clamp(now - began, 0, 0xFFFFFFFFL);
       long what = TraceRecord.pair(number, (int) took);

@@ -180,11 +180,11 @@ class TraceRingTest {
   void onlyWhatWasAskedForIsRecordedAndNoClockIsReadForTheRest() {
     Trace.Session session = tracer.start(new TraceSpec(Set.of(TraceEvent.HYPERCALL), 16, false));
     long before = time.get();
-    assertEquals(0, tracer.beforeWake());
-    tracer.wake(0, 1, 0);
+    assertEquals(Tracer.OFF, tracer.beforeWake());
+    tracer.wake(Tracer.OFF, 1, 0);
     tracer.enqueue(1, 0);
-    assertEquals(0, tracer.beforePick());
-    tracer.pickIdle(0);
+    assertEquals(Tracer.OFF, tracer.beforePick());
+    tracer.pickIdle(Tracer.OFF);
     tracer.switchIn(1, 0, 5);
     tracer.fault(1, 0, 14, 0, 0);
     assertEquals(before, time.get());

@@ -64,7 +64,7 @@ final class DemoCommand implements Callable<Integer> {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     parts.scheduler(Optional.of(Demo.BY_TURNS));
-    tracing.spec();
+    tracing.check();
     String scheduler = parts.scheduler(Optional.of(Demo.BY_WEIGHT));
     Demo demo = new Demo(out, Ansi.AUTO.enabled(), home());
     MachineSpec spec =

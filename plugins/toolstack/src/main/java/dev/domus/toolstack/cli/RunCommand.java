@@ -184,7 +184,7 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
-    tracing.spec();
+    tracing.check();
     try (KernelImage image = KernelImage.read(kernel);
         OptionalFile disk = OptionalFile.open(ramdisk)) {
       image.warnings().forEach(warning -> err.println("domus: " + kernel + ": " + warning));

@@ -14,7 +14,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.text.ParseException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -34,24 +33,13 @@ final class RunTrace implements AutoCloseable {
   private final Optional<Recording> flight;
   private final TraceRecorder recorder;
 
-  private RunTrace(List<Path> files, TraceSpec spec, Machine machine, Host host, PrintWriter err)
+  private RunTrace(
+      TraceOptions options, TraceSpec spec, Machine machine, Host host, PrintWriter err)
       throws BadInputException {
-    this.files = files;
+    files = options.files();
     this.err = err;
-    Optional<Path> own =
-        files.stream().filter(file -> TraceFormat.of(file) == TraceFormat.NATIVE).findFirst();
-    keep = own.isPresent();
-    recorded = own.orElseGet(() -> Path.of(files.getFirst() + ".part"));
-    List<Path> written = new ArrayList<>(files);
-    written.add(recorded);
-    for (Path file : written) { // so that it is known now whether it can be
-      try {
-        Files.newOutputStream(file).close();
-      } catch (IOException e) {
-        throw new BadInputException(
-            file + ": cannot be written (" + e.getMessage() + "); choose another place");
-      }
-    }
+    recorded = options.recorded();
+    keep = files.contains(recorded);
     flight =
         files.stream()
             .filter(file -> TraceFormat.of(file) == TraceFormat.JFR)
@@ -72,7 +60,7 @@ final class RunTrace implements AutoCloseable {
     Optional<TraceSpec> spec = options.spec();
     return spec.isEmpty()
         ? Optional.empty()
-        : Optional.of(new RunTrace(options.files(), spec.get(), machine, host, err));
+        : Optional.of(new RunTrace(options, spec.get(), machine, host, err));
   }
 
   /** Says in the recording what a guest is called. */

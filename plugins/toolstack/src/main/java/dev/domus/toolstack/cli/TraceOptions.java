@@ -5,7 +5,10 @@ import dev.domus.kernel.trace.TraceSpec;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.trace.SchedExport;
 import dev.domus.toolstack.trace.TraceFormat;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -38,6 +41,35 @@ final class TraceOptions {
   /** The files, at most one of them native, and no two the same. */
   List<Path> files() {
     return files;
+  }
+
+  /** Where records go: the native file, or one beside the first of the others. */
+  Path recorded() {
+    return files.stream()
+        .filter(file -> TraceFormat.of(file) == TraceFormat.NATIVE)
+        .findFirst()
+        .orElseGet(() -> Path.of(files.getFirst() + ".part"));
+  }
+
+  /**
+   * Judges the options, and opens each file once: before anything is started.
+   *
+   * @throws BadInputException if an option is wrong, or a file cannot be written
+   */
+  void check() throws BadInputException {
+    if (spec().isEmpty()) {
+      return;
+    }
+    List<Path> written = new ArrayList<>(files);
+    written.add(recorded());
+    for (Path file : written) {
+      try {
+        Files.newOutputStream(file).close();
+      } catch (IOException e) {
+        throw new BadInputException(
+            "--trace: " + file + " cannot be written; name a file in a directory that is there");
+      }
+    }
   }
 
   /**
