@@ -97,10 +97,8 @@ final class TraceOptions {
               + " to "
               + TraceSpec.MOST_RECORDS);
     }
-    if (files.stream().filter(file -> TraceFormat.of(file) == TraceFormat.NATIVE).count() > 1) {
-      throw new BadInputException(
-          "--trace: only one file can be of the kind that domus trace reads; leave one out, or copy it afterwards");
-    }
+    requireAtMostOne(TraceFormat.NATIVE, "of the kind that domus trace reads");
+    requireAtMostOne(TraceFormat.JFR, "a flight recording");
     if (files.stream().anyMatch(file -> TraceFormat.of(file) == TraceFormat.SCHED)
         && !wanted.containsAll(SchedExport.NEEDED)) {
       throw new BadInputException(
@@ -108,5 +106,12 @@ final class TraceOptions {
     }
     boolean flight = files.stream().anyMatch(file -> TraceFormat.of(file) == TraceFormat.JFR);
     return Optional.of(new TraceSpec(wanted, bufferRecords, flight));
+  }
+
+  private void requireAtMostOne(TraceFormat format, String kind) throws BadInputException {
+    if (files.stream().filter(file -> TraceFormat.of(file) == format).count() > 1) {
+      throw new BadInputException(
+          "--trace: only one file can be " + kind + "; leave one out, or copy it afterwards");
+    }
   }
 }

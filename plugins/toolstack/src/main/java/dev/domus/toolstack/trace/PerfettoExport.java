@@ -4,6 +4,7 @@ import static dev.domus.toolstack.trace.PerfettoPackets.INSTANT;
 import static dev.domus.toolstack.trace.PerfettoPackets.SLICE_BEGIN;
 import static dev.domus.toolstack.trace.PerfettoPackets.SLICE_END;
 
+import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.trace.TraceEvent;
 import dev.domus.kernel.trace.TraceRecord;
 import java.io.IOException;
@@ -204,7 +205,7 @@ public final class PerfettoExport {
               .argument("port", log.a(i))
               .end();
       case GRANT ->
-          instant(i, vcpu(i).track, log.hypercallLabel(20, log.detail(i)))
+          instant(i, vcpu(i).track, log.hypercallLabel(HypercallNumber.GRANT_TABLE_OP, log.detail(i)))
               .argument("domain", TraceRecord.high(log.a(i)))
               .argument("reference or handle", TraceRecord.low(log.a(i)))
               .argument("status", log.b(i))

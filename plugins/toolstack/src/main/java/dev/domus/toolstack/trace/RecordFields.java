@@ -1,5 +1,6 @@
 package dev.domus.toolstack.trace;
 
+import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.trace.TraceRecord;
 import java.util.LinkedHashMap;
@@ -54,7 +55,7 @@ final class RecordFields {
         fields.put("by", actor((int) b));
       }
       case GRANT -> {
-        fields.put("call", log.hypercallLabel(20, log.detail(i)));
+        fields.put("call", log.hypercallLabel(HypercallNumber.GRANT_TABLE_OP, log.detail(i)));
         fields.put("granter", TraceRecord.high(a));
         fields.put("reference", TraceRecord.low(a));
         fields.put("status", b);

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.domus.kernel.trace.TraceEvent;
 import dev.domus.kernel.trace.TraceRecord;
 import dev.domus.toolstack.BadInputException;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -76,7 +77,7 @@ class TraceFileTest {
         TraceSummary.of(log);
         for (TraceFormat format :
             new TraceFormat[] {TraceFormat.PERFETTO, TraceFormat.JSON, TraceFormat.SCHED}) {
-          format.write(log, java.io.OutputStream.nullOutputStream());
+          format.write(log, OutputStream.nullOutputStream());
         }
       } catch (BadInputException e) {
         refused++;
