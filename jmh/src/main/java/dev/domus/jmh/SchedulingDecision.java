@@ -28,8 +28,9 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What it costs a pCPU to end one slice and begin the next, everything included: two clock reads,
- * the pool's lock, put, pick, run states, CPU time. Guests that give the pCPU up at once stand in for
- * guests; one alone has the pCPU's thread yield its host CPU, too. Judge it by the ratio to {@link #twoClockReads}, which are in it.
+ * the pool's lock, put, pick, run states, CPU time. Guests that give the pCPU up at once stand in
+ * for guests; one alone has the pCPU's thread yield its host CPU, too. Judge it by the ratio to
+ * {@link #twoClockReads}, which are in it.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -205,7 +205,10 @@ public final class PerfettoExport {
               .argument("port", log.a(i))
               .end();
       case GRANT ->
-          instant(i, vcpu(i).track, log.hypercallLabel(HypercallNumber.GRANT_TABLE_OP, log.detail(i)))
+          instant(
+                  i,
+                  vcpu(i).track,
+                  log.hypercallLabel(HypercallNumber.GRANT_TABLE_OP, log.detail(i)))
               .argument("domain", TraceRecord.high(log.a(i)))
               .argument("reference or handle", TraceRecord.low(log.a(i)))
               .argument("status", log.b(i))
