@@ -7,6 +7,7 @@ module dev.domus.kernel {
   requires transitive dev.domus.iommu;
   requires transitive org.pf4j;
   requires java.management;
+  requires jdk.jfr;
 
   exports dev.domus.kernel.abi;
   exports dev.domus.kernel.control;
@@ -14,6 +15,7 @@ module dev.domus.kernel {
   exports dev.domus.kernel.plugin;
   exports dev.domus.kernel.sched;
   exports dev.domus.kernel.service;
+  exports dev.domus.kernel.trace;
 
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;

@@ -4,6 +4,7 @@ import dev.domus.kernel.plugin.CommandLine;
 module dev.domus.toolstack {
   requires dev.domus.kernel;
   requires info.picocli;
+  requires jdk.jfr;
   requires tools.jackson.core;
 
   provides CommandLine with

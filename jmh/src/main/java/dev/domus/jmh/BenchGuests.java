@@ -16,6 +16,7 @@ import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
 import dev.domus.sched.rr.RoundRobinFactory;
@@ -63,6 +64,10 @@ final class BenchGuests implements AutoCloseable {
 
   Control control() {
     return control;
+  }
+
+  Tracer tracer() {
+    return hypervisor.tracer();
   }
 
   /** Builds a guest with one vCPU and leaves it paused for ever. */

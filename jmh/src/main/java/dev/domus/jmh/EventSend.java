@@ -6,6 +6,7 @@ import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.event.EventTarget;
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -99,6 +100,7 @@ public class EventSend {
     arena = Arena.ofShared();
     memory = arena.allocate(8 * PAGE, PAGE);
     EventChannels[] domains = new EventChannels[4];
+    Tracer tracer = new Tracer(System::nanoTime);
     EventDomains lookup =
         new EventDomains() {
           @Override
@@ -119,6 +121,11 @@ public class EventSend {
           @Override
           public FrameReferences frameReferences() {
             return EVERYBODYS;
+          }
+
+          @Override
+          public Tracer tracer() {
+            return tracer;
           }
         };
     domains[1] = new EventChannels(new Guest(1), lookup);

@@ -33,6 +33,7 @@ import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
+import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
@@ -236,6 +237,12 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The pools. */
   public Dispatcher dispatcher() {
     return dispatcher;
+  }
+
+  /** The trace of what happens on it. */
+  @Override
+  public Tracer tracer() {
+    return dispatcher.tracer();
   }
 
   // ---- domains

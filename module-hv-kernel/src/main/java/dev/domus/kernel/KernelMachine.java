@@ -11,6 +11,7 @@ import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.kernel.trace.Trace;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.MachineMemoryException;
 import java.lang.System.Logger.Level;
@@ -99,6 +100,11 @@ public final class KernelMachine implements Machine {
   @Override
   public ServiceDomain domain0() {
     return domain0;
+  }
+
+  @Override
+  public Trace trace() {
+    return hypervisor.tracer();
   }
 
   @Override

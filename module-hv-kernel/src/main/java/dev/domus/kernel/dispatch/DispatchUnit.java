@@ -4,6 +4,7 @@ import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
@@ -61,6 +62,7 @@ public final class DispatchUnit implements SchedUnit {
 
   final Runner runner;
   final RunstateAccount runstate;
+  private final Tracer tracer;
 
   private final int domid;
   private final int vcpu;
@@ -122,6 +124,7 @@ public final class DispatchUnit implements SchedUnit {
   DispatchUnit(Seat seat, Runner runner, int domid, int vcpu, UnitParams params, long nowNanos) {
     this.seat = seat;
     this.runner = runner;
+    this.tracer = seat.tracer;
     this.domid = domid;
     this.vcpu = vcpu;
     this.label = runner.label();
@@ -144,7 +147,9 @@ public final class DispatchUnit implements SchedUnit {
       if (w == WOKEN) {
         return;
       }
+      long at = w == AWAKE ? Tracer.OFF : tracer.beforeWake();
       if (WORD.compareAndSet(this, w, WOKEN)) {
+        tracer.wake(at, domid, vcpu);
         if (w != AWAKE) {
           markDirty();
         }
@@ -352,6 +357,11 @@ public final class DispatchUnit implements SchedUnit {
       return RunstateInfo.OFFLINE;
     }
     return w == BLOCKED ? RunstateInfo.BLOCKED : RunstateInfo.RUNNABLE;
+  }
+
+  /** The run state of a unit that was found not to be runnable, whatever has come since. */
+  int sleepingState() {
+    return pauses != 0 || removing || word == OFFLINE ? RunstateInfo.OFFLINE : RunstateInfo.BLOCKED;
   }
 
   /** Puts it into its run queue's mailbox, unless it is in one already. */

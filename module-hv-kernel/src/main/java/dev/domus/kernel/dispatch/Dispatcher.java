@@ -2,6 +2,7 @@ package dev.domus.kernel.dispatch;
 
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -25,6 +26,7 @@ public final class Dispatcher implements AutoCloseable {
 
   private final PcpuClock clock;
   private final DispatchLimits limits;
+  private final Tracer tracer;
   private final List<Pool> pools = new CopyOnWriteArrayList<>();
   private final List<Consumer<SchedulerFault>> listeners = new CopyOnWriteArrayList<>();
   private final Queue<SchedulerFault> undelivered = new ConcurrentLinkedQueue<>();
@@ -46,6 +48,7 @@ public final class Dispatcher implements AutoCloseable {
   public Dispatcher(PcpuClock clock, DispatchLimits limits) {
     this.clock = clock;
     this.limits = limits;
+    this.tracer = new Tracer(clock::nanoTime);
     this.watchdog = new Thread(new Watchdog(this, limits), "sched-watchdog");
     watchdog.setDaemon(true);
     watchdog.start();
@@ -245,6 +248,11 @@ public final class Dispatcher implements AutoCloseable {
     return clock;
   }
 
+  /** The trace of all pools, and of whatever else happens on the machine; off at first. */
+  public Tracer tracer() {
+    return tracer;
+  }
+
   /** Sets what pCPUs do while they have nothing to run. */
   public void setIdleWork(IdleWork work) {
     idleWork = work;
@@ -276,6 +284,7 @@ public final class Dispatcher implements AutoCloseable {
 
   /** From wherever a fault is found, with the pool's lock. */
   void report(SchedulerFault fault) {
+    tracer.schedFault(fault.kind().ordinal(), fault.pool(), fault.scheduler());
     synchronized (faults) {
       if (faults.size() == HISTORY) {
         faults.removeFirst();

@@ -205,6 +205,7 @@ final class Pcpu {
    */
   private SliceEnd run(PcpuThread self, DispatchUnit unit) {
     unit.runner.runstateChanged(RunstateInfo.RUNNING, startedNanos);
+    seat.tracer.switchIn(unit.domid(), unit.vcpu(), sliceNanos);
     SliceEnd end;
     do {
       end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit);

@@ -1,12 +1,14 @@
 package dev.domus.kernel.dispatch;
 
 import dev.domus.kernel.sched.Decision;
+import dev.domus.kernel.trace.TraceRecord;
+import dev.domus.kernel.trace.ring.TracedThread;
 
 /**
  * The host thread of a pCPU. If a scheduler hangs in it, the pCPU gets a new one and this one is
  * left behind; so what plugin code has in its hands meanwhile is here and not in {@link Pcpu}.
  */
-final class PcpuThread extends Thread {
+final class PcpuThread extends TracedThread {
   final Pcpu cpu;
   final Decision decision = new Decision();
 
@@ -23,6 +25,17 @@ final class PcpuThread extends Thread {
     this.cpu = cpu;
     this.toKick = new Pcpu[cpu.seat.pool.pcpus()];
     setDaemon(true);
+  }
+
+  @Override
+  public int pcpu() {
+    return cpu.number;
+  }
+
+  @Override
+  public int currentVcpu() {
+    DispatchUnit unit = cpu.current;
+    return unit == null ? -1 : TraceRecord.vcpuKey(unit.domid(), unit.vcpu());
   }
 
   void kickLater(Pcpu other) {
@@ -44,6 +57,8 @@ final class PcpuThread extends Thread {
       cpu.loop(this);
     } catch (PoolLock.Abandoned e) {
       // The watchdog gave this thread up; the pCPU runs on in another.
+    } finally {
+      leaveTrace();
     }
   }
 }

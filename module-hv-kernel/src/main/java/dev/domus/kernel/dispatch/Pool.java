@@ -221,9 +221,12 @@ public final class Pool {
       } catch (Exception | LinkageError | StackOverflowError e) { // a plugin that fails to start
         return SwapReport.refused(name, scheduler().name(), factory.name(), "it threw " + e);
       }
-      return sharedInPlace.isPresent()
-          ? swapInPlace(factory, given, sharedInPlace.get())
-          : rebuild(factory, given, numbers);
+      SwapReport report =
+          sharedInPlace.isPresent()
+              ? swapInPlace(factory, given, sharedInPlace.get())
+              : rebuild(factory, given, numbers);
+      dispatcher.tracer().swap(report.swapped(), report.from(), report.to(), report.pauseNanos());
+      return report;
     }
   }
 

@@ -9,6 +9,7 @@ import dev.domus.kernel.sched.SchedPool;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.Scheduler;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -49,6 +50,7 @@ final class Seat implements SchedPool, RunQueue {
 
   final Pool pool;
   final PcpuClock clock;
+  final Tracer tracer;
   final Mailbox mailbox = new Mailbox();
 
   /** The watchdog's notes, for it alone. */
@@ -100,6 +102,7 @@ final class Seat implements SchedPool, RunQueue {
   Seat(Pool pool, int[] numbers) {
     this.pool = pool;
     this.clock = pool.clock;
+    this.tracer = pool.dispatcher.tracer();
     this.cpus = new PcpuSet(this, numbers);
     this.time = new PoolTime(numbers.length);
   }
@@ -365,7 +368,6 @@ final class Seat implements SchedPool, RunQueue {
     time.steal(self.meter.takeStolen());
     long ran = self.meter.ranNanos();
     boolean slept = end == SliceEnd.BLOCKED || end == SliceEnd.OFFLINE || !unit.wantsCpu();
-    comeOff(cpu, unit, ran, !slept, now);
     PutReason reason =
         slept
             ? PutReason.SLEPT
@@ -374,6 +376,8 @@ final class Seat implements SchedPool, RunQueue {
               case YIELDED -> PutReason.YIELDED;
               default -> PutReason.PREEMPTED;
             };
+    traceOff(unit, reason, ran, cpu.endedNanos);
+    comeOff(cpu, unit, ran, !slept, now);
     Throwable thrown = call.put(lock, scheduler, unit, cpu, reason, ran, time.at(now));
     if (thrown != null) {
       threw(thrown, now);
@@ -394,6 +398,15 @@ final class Seat implements SchedPool, RunQueue {
     unit.offCpu();
   }
 
+  private void traceOff(DispatchUnit unit, PutReason reason, long ran, long at) {
+    boolean slept = reason == PutReason.SLEPT;
+    int state = slept ? unit.sleepingState() : RunstateInfo.RUNNABLE;
+    tracer.switchOut(unit.domid(), unit.vcpu(), reason.ordinal(), state, ran, at);
+    if (slept) {
+      tracer.block(unit.domid(), unit.vcpu(), state, at);
+    }
+  }
+
   private void beginsToWait(DispatchUnit unit, long now) {
     unit.queuedAtNanos = now;
     forgiveWait(unit);
@@ -410,6 +423,7 @@ final class Seat implements SchedPool, RunQueue {
     askLoad(now); // before it picks: if this fails, another picks
     Decision decision = self.decision;
     decision.reset();
+    long began = tracer.beforePick();
     Throwable thrown = call.pick(lock, scheduler, cpu, time.at(now));
     String wrong = thrown == null ? PickRules.wrongWith(decision, cpu) : null;
     if (thrown != null || wrong != null) {
@@ -425,12 +439,15 @@ final class Seat implements SchedPool, RunQueue {
     if (decision.isIdle()) {
       cpu.idleUntilNanos = time.toWall(decision.idleUntilNanos());
       cpu.toldToIdle = true;
+      tracer.pickIdle(began);
       return null;
     }
     DispatchUnit unit = (DispatchUnit) decision.unit();
     running++;
     waiting = runnableUnits - running;
     unit.on = cpu;
+    tracer.pick(began, unit.domid(), unit.vcpu(), decision.sliceNanos());
+    tracer.migrate(unit.domid(), unit.vcpu(), unit.lastNumber, cpu.number);
     unit.lastPcpu = cpu.index;
     unit.lastNumber = cpu.number;
     unit.runstate.enter(RunstateInfo.RUNNING, now);
@@ -495,6 +512,9 @@ final class Seat implements SchedPool, RunQueue {
     runnableUnits += wants ? 1 : -1;
     if (wants) {
       beginsToWait(unit, now);
+      tracer.enqueue(unit.domid(), unit.vcpu());
+    } else if (!unit.wantsCpu()) { // and not on its way to another run queue
+      tracer.block(unit.domid(), unit.vcpu(), unit.sleepingState(), now);
     }
     tell(wants ? Verb.WAKE : Verb.SLEEP, unit, now);
   }
@@ -759,7 +779,10 @@ final class Seat implements SchedPool, RunQueue {
     Pcpu cpu = ((PcpuThread) holder).cpu;
     DispatchUnit unit = cpu.current;
     if (unit != null && cpu.seat == this) { // it was attending to the mailbox in mid-slice
-      comeOff(cpu, unit, ((PcpuThread) holder).meter.ranNanos(), unit.wantsCpu(), now);
+      long ran = ((PcpuThread) holder).meter.ranNanos();
+      boolean stillRunnable = unit.wantsCpu();
+      traceOff(unit, stillRunnable ? PutReason.PREEMPTED : PutReason.SLEPT, ran, now);
+      comeOff(cpu, unit, ran, stillRunnable, now);
     }
     Swap s = swap;
     boolean inSwap = s != null && s.phase != Swap.Phase.GATHERING;

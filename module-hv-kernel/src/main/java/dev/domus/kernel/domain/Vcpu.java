@@ -16,6 +16,7 @@ import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
 import dev.domus.kernel.time.Runstate;
 import dev.domus.kernel.time.VcpuTimers;
+import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.kernel.trap.Bounce;
 import dev.domus.kernel.trap.ExceptionExit;
 import dev.domus.kernel.trap.SyscallExit;
@@ -104,6 +105,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final TableWork tableWork = new TableWork(this::mustPreempt);
   private final long[] requestWords = new long[REQUEST_WORDS];
   private final VcpuTimers timers;
+  private final Tracer tracer;
   private final Runstate runstate;
   private final VcpuEngine engine;
   private final WritablePageTables writablePageTables;
@@ -146,6 +148,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         id < SharedInfoLayout.LEGACY_VCPUS
             ? domain.sharedInfo() + (long) id * SharedInfoLayout.VCPU_INFO_SIZE
             : -1;
+    tracer = domain.hypervisor().tracer();
     timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
     runstate = new Runstate(this);
     namedVcpus = new VcpuSet(domain.spec().vcpus());
@@ -204,6 +207,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** Its runstate area, as the guest sees it. */
   public Runstate runstate() {
     return runstate;
+  }
+
+  /** Where what it does is recorded. */
+  public Tracer tracer() {
+    return tracer;
   }
 
   /** What the dispatcher knows it as. */

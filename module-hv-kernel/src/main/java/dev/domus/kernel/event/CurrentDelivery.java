@@ -3,6 +3,7 @@ package dev.domus.kernel.event;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 
+import dev.domus.kernel.trace.ring.Tracer;
 import java.util.function.LongConsumer;
 
 /**
@@ -27,12 +28,14 @@ import java.util.function.LongConsumer;
 final class CurrentDelivery {
   private final EventTarget target;
   private final EventDomains domains;
+  private final Tracer tracer;
   private final Deliveries deliveries = new Deliveries();
   private volatile PortDelivery current;
 
   CurrentDelivery(EventTarget target, EventDomains domains) {
     this.target = target;
     this.domains = domains;
+    tracer = domains.tracer();
     current = target.sharedInfo() >= 0 ? twoLevels() : new HandlerDelivery(target);
   }
 
@@ -51,6 +54,7 @@ final class CurrentDelivery {
 
   /** Makes a port pending, by the ABI that is in force when it is done. */
   void setPending(Port port) {
+    tracer.event(target.domid(), port.notifyVcpu, port.number);
     deliveries.enter();
     try {
       PortDelivery used;

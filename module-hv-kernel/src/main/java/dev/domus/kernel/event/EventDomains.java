@@ -1,6 +1,7 @@
 package dev.domus.kernel.event;
 
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
@@ -23,4 +24,7 @@ public interface EventDomains {
 
   /** References on the pages that guests give for the FIFO ABI. */
   FrameReferences frameReferences();
+
+  /** The trace of the machine. */
+  Tracer tracer();
 }

@@ -2,6 +2,7 @@ package dev.domus.kernel.grant;
 
 import static dev.domus.kernel.abi.GrantOpLayout.*;
 
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.domain.GuestAccess;
@@ -151,6 +152,7 @@ public final class GrantTableOp implements Hypercall {
             getInt(a, MAP_FLAGS),
             getInt(a, MAP_REF),
             getShort(a, MAP_DOM));
+    trace(v, MAP_GRANT_REF, getShort(a, MAP_DOM), getInt(a, MAP_REF), handle);
     if (handle >= 0) {
       v.guest().putInt(at + MAP_HANDLE, handle);
       v.guest().putLong(at + MAP_DEVICE, mappings.deviceAddress(handle));
@@ -163,6 +165,7 @@ public final class GrantTableOp implements Hypercall {
     long hostAddress = getLong(a, UNMAP_HOST);
     long deviceAddress = getLong(a, UNMAP_DEVICE);
     int status = mappings.unmap(v, slots, hostAddress, deviceAddress, getInt(a, UNMAP_HANDLE));
+    trace(v, UNMAP_GRANT_REF, Domid.SELF, getInt(a, UNMAP_HANDLE), status);
     v.guest().putShort(at + UNMAP_STATUS, status);
   }
 
@@ -170,6 +173,7 @@ public final class GrantTableOp implements Hypercall {
     int status =
         GrantTransfer.transfer(
             table, getLong(a, TRANSFER_MFN), getShort(a, TRANSFER_DOMID), getInt(a, TRANSFER_REF));
+    trace(v, TRANSFER, getShort(a, TRANSFER_DOMID), getInt(a, TRANSFER_REF), status);
     v.guest().putShort(at + TRANSFER_STATUS, status);
   }
 
@@ -187,6 +191,9 @@ public final class GrantTableOp implements Hypercall {
                 getShort(a, COPY_DEST_OFFSET),
                 getShort(a, COPY_LENGTH),
                 getShort(a, COPY_FLAGS));
+    boolean fromGrant = (getShort(a, COPY_FLAGS) & GrantCopy.SOURCE_IS_REF) != 0;
+    int granter = getShort(a, fromGrant ? COPY_SOURCE_DOM : COPY_DEST_DOM);
+    trace(v, COPY, granter, getInt(a, fromGrant ? COPY_SOURCE : COPY_DEST), status);
     v.guest().putShort(at + COPY_STATUS, status);
   }
 
@@ -196,11 +203,16 @@ public final class GrantTableOp implements Hypercall {
     long newAddress = getLong(a, UNMAP_NEW);
     int handle = getInt(a, UNMAP_HANDLE);
     int status = mappings.unmapAndReplace(v, slots, hostAddress, newAddress, handle);
+    trace(v, UNMAP_AND_REPLACE, Domid.SELF, handle, status);
     v.guest().putShort(at + UNMAP_STATUS, status);
   }
 
   private static void swap(Vcpu v, GrantTable table, MemorySegment a, long at) {
     v.guest().putShort(at + SWAP_STATUS, table.swap(getInt(a, SWAP_A), getInt(a, SWAP_B)));
+  }
+
+  private static void trace(Vcpu v, int command, int granter, int reference, int status) {
+    v.tracer().grant(command, v.domain().domid(), v.id(), granter, reference, status);
   }
 
   private static long getLong(MemorySegment a, int offset) {

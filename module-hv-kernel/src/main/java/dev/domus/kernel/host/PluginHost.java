@@ -7,6 +7,7 @@ import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
 import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.trace.Trace;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -287,6 +288,11 @@ public final class PluginHost implements Host {
     @Override
     public ServiceDomain domain0() {
       return machine.domain0();
+    }
+
+    @Override
+    public Trace trace() {
+      return machine.trace();
     }
 
     @Override

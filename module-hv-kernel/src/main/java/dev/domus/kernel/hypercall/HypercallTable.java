@@ -21,6 +21,7 @@ import dev.domus.kernel.mmu.SetGdt;
 import dev.domus.kernel.mmu.UpdateDescriptor;
 import dev.domus.kernel.mmu.UpdateVaMapping;
 import dev.domus.kernel.plugin.Host.HypercallInfo;
+import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.kernel.trap.Iret;
 import java.util.ArrayList;
 import java.util.List;
@@ -123,6 +124,7 @@ public final class HypercallTable {
 
   /** Carries out one hypercall. The result of iret means nothing: it has set RAX by itself. */
   long call(Vcpu v, int number, long a1, long a2, long a3, long a4, long a5) {
+    long began = v.tracer().beforeHypercall();
     long result;
     Hypercall hypercall = number >= 0 && number < table.length ? table[number] : null;
     if (hypercall == null) {
@@ -135,7 +137,15 @@ public final class HypercallTable {
       }
     }
     v.domain().counters().count(number, a1, result);
+    traceReturn(v, began, number, a1, result);
     return result;
+  }
+
+  private void traceReturn(Vcpu v, long began, int number, long a1, long result) {
+    if (began != Tracer.OFF) {
+      int command = number >= 0 && number < table.length ? (int) a1 & commandMasks[number] : 0;
+      v.tracer().hypercall(began, v.domain().domid(), v.id(), number, command, result);
+    }
   }
 
   /** Which bits of a hypercall's first argument are a command; 0 for none. */

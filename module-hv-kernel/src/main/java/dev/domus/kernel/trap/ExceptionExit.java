@@ -31,6 +31,7 @@ public final class ExceptionExit {
   public void handle() {
     CpuState s = vcpu.state();
     int vector = s.exitVector;
+    traceFault(s);
     switch (vector) {
       case Vector.PF -> pageFault(s.exitAddress, s.exitErrorCode);
       case Vector.NP, Vector.SS -> {
@@ -54,6 +55,11 @@ public final class ExceptionExit {
       }
       default -> Bounce.exception(vcpu, vector, s.exitErrorCode);
     }
+  }
+
+  private void traceFault(CpuState s) {
+    long address = s.exitVector == Vector.PF ? s.exitAddress : s.rip;
+    vcpu.tracer().fault(vcpu.domain().domid(), vcpu.id(), s.exitVector, address, s.exitErrorCode);
   }
 
   private void pageFault(long address, int errorCode) {

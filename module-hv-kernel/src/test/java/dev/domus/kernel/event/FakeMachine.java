@@ -2,6 +2,7 @@ package dev.domus.kernel.event;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.mmu.FrameReferences;
+import dev.domus.kernel.trace.ring.Tracer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -27,6 +28,7 @@ public final class FakeMachine implements EventDomains {
 
   private final MemorySegment memory = Arena.ofAuto().allocate((long) FRAMES * PAGE, PAGE);
   private final Frames frames = new Frames();
+  private final Tracer tracer = new Tracer(System::nanoTime);
   private final Map<Integer, EventChannels> channels = new ConcurrentHashMap<>();
 
   @Override
@@ -47,6 +49,11 @@ public final class FakeMachine implements EventDomains {
   @Override
   public FrameReferences frameReferences() {
     return frames;
+  }
+
+  @Override
+  public Tracer tracer() {
+    return tracer;
   }
 
   /** References taken on a frame and not given back. */

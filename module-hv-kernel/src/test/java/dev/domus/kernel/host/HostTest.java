@@ -83,6 +83,11 @@ abstract class HostTest {
     }
 
     @Override
+    public dev.domus.kernel.trace.Trace trace() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
     public void close() {}
   }
 }

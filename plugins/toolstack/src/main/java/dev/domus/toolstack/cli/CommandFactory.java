@@ -11,8 +11,11 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
     if (type == RunCommand.class) {
       return type.cast(new RunCommand(host, err));
     }
+    if (type == TraceCommand.class) {
+      return type.cast(new TraceCommand(out));
+    }
     if (type == DemoCommand.class) {
-      return type.cast(new DemoCommand(host, out));
+      return type.cast(new DemoCommand(host, out, err));
     }
     if (type == ListCommands.Plugins.class) {
       return type.cast(new ListCommands.Plugins(host, out));

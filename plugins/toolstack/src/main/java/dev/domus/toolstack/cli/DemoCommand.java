@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -32,6 +33,7 @@ final class DemoCommand implements Callable<Integer> {
 
   private final Host host;
   private final PrintWriter out;
+  private final PrintWriter err;
 
   @Parameters(
       paramLabel = "SHOW",
@@ -49,9 +51,12 @@ final class DemoCommand implements Callable<Integer> {
       description = "Engine that runs the guests; default: the first of domus engine list.")
   private Optional<String> engine;
 
-  DemoCommand(Host host, PrintWriter out) {
+  @Mixin private TraceOptions tracing;
+
+  DemoCommand(Host host, PrintWriter out, PrintWriter err) {
     this.host = host;
     this.out = out;
+    this.err = err;
   }
 
   @Override
@@ -59,6 +64,7 @@ final class DemoCommand implements Callable<Integer> {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     parts.scheduler(Optional.of(Demo.BY_TURNS));
+    tracing.check();
     String scheduler = parts.scheduler(Optional.of(Demo.BY_WEIGHT));
     Demo demo = new Demo(out, Ansi.AUTO.enabled(), home());
     MachineSpec spec =
@@ -70,9 +76,14 @@ final class DemoCommand implements Callable<Integer> {
             scheduler);
     try (KernelImage image = KernelImage.read(demo.image(show));
         Machine machine = host.start(spec)) {
-      return demo.run(show, machine, image, engineName, MachineParts.POOL)
-          ? ExitStatus.OK
-          : ExitStatus.FAILED;
+      Optional<RunTrace> trace = RunTrace.start(tracing, machine, host, err);
+      try {
+        return demo.run(show, machine, image, engineName, MachineParts.POOL)
+            ? ExitStatus.OK
+            : ExitStatus.FAILED;
+      } finally {
+        trace.ifPresent(RunTrace::close);
+      }
     }
   }
 

@@ -16,6 +16,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       DemoCommand.class,
       RunCommand.class,
+      TraceCommand.class,
       PluginCommand.class,
       SchedCommand.class,
       EngineCommand.class,

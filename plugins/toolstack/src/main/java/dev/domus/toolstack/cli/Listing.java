@@ -5,6 +5,7 @@ import java.io.StringWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.PrettyPrinter;
@@ -63,7 +64,11 @@ final class Listing {
   }
 
   private static String text(Object value) {
-    return value instanceof Boolean flag ? flag ? "yes" : "no" : value.toString();
+    return switch (value) {
+      case Boolean flag -> flag ? "yes" : "no";
+      case Double number -> String.format(Locale.ROOT, "%.1f", number);
+      default -> value.toString();
+    };
   }
 
   private static void widen(int[] widths, List<String> row) {
@@ -76,20 +81,47 @@ final class Listing {
     // The generator is closed to end the document; the stream below it is the process's and must
     // not be.
     StringWriter text = new StringWriter();
-    try (JsonGenerator json = new JsonFactory().createGenerator(new Indented(), text)) {
-      json.writeStartArray();
-      for (List<Object> row : rows) {
-        json.writeStartObject();
-        for (int i = 0; i < columns.size(); i++) {
-          json.writeName(columns.get(i));
-          writeValue(json, row.get(i));
-        }
-        json.writeEndObject();
-      }
-      json.writeEndArray();
+    try (JsonGenerator json = generator(text)) {
+      writeArray(json);
     }
     out.println(text);
     out.flush();
+  }
+
+  /** Prints several as one JSON object with an array each, by name. */
+  static void printJson(Map<String, Listing> listings, PrintWriter out) {
+    StringWriter text = new StringWriter();
+    try (JsonGenerator json = generator(text)) {
+      json.writeStartObject();
+      listings.forEach((name, listing) -> {
+        json.writeName(name);
+        listing.writeArray(json);
+      });
+      json.writeEndObject();
+    }
+    out.println(text);
+    out.flush();
+  }
+
+  private static JsonGenerator generator(StringWriter text) {
+    return new JsonFactory().createGenerator(new Indented(), text);
+  }
+
+  private void writeArray(JsonGenerator json) {
+    json.writeStartArray();
+    for (List<Object> row : rows) {
+      json.writeStartObject();
+      for (int i = 0; i < columns.size(); i++) {
+        json.writeName(columns.get(i));
+        writeValue(json, row.get(i));
+      }
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+  }
+
+  boolean isEmpty() {
+    return rows.isEmpty();
   }
 
   private static void writeValue(JsonGenerator json, Object value) {
@@ -97,6 +129,7 @@ final class Listing {
       case Boolean flag -> json.writeBoolean(flag);
       case Integer number -> json.writeNumber(number);
       case Long number -> json.writeNumber(number);
+      case Double number -> json.writeNumber(number);
       default -> json.writeString(value.toString());
     }
   }

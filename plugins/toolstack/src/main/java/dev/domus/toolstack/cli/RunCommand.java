@@ -12,12 +12,17 @@ import dev.domus.toolstack.image.KernelImage;
 import dev.domus.toolstack.life.Guest;
 import dev.domus.toolstack.life.GuestConfig;
 import dev.domus.toolstack.terminal.ConsoleSession;
+import dev.domus.toolstack.terminal.Terminals;
+import dev.domus.toolstack.top.TopSource;
+import dev.domus.toolstack.top.TopView;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -50,10 +55,13 @@ import picocli.CommandLine.Option;
     footer = {
       "  domus run --kernel guest-kernels/images/hello.elf",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
+      "  domus run --kernel guest-kernels/images/spin.elf --trace spin.trace --trace spin.pftrace",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
       "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60"
     })
 final class RunCommand implements Callable<Integer> {
+  private static final Duration TOP_INTERVAL = Duration.ofSeconds(1);
+
   private final Host host;
   private final PrintWriter err;
 
@@ -153,6 +161,14 @@ final class RunCommand implements Callable<Integer> {
       description = "At the end, print instructions retired, MIPS, and hypercall counts.")
   private boolean stats;
 
+  @Option(
+      names = "--top",
+      description =
+          "Show every second, on standard error, what the guest does: in place at a terminal where the guest's console goes elsewhere, else line by line.")
+  private boolean top;
+
+  @Mixin private TraceOptions tracing;
+
   RunCommand(Host host, PrintWriter err) {
     this.host = host;
     this.err = err;
@@ -168,6 +184,7 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
+    tracing.check();
     try (KernelImage image = KernelImage.read(kernel);
         OptionalFile disk = OptionalFile.open(ramdisk)) {
       image.warnings().forEach(warning -> err.println("domus: " + kernel + ": " + warning));
@@ -195,8 +212,18 @@ final class RunCommand implements Callable<Integer> {
               schedulerName);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
-        return run(guest);
+        return run(machine, guest);
       }
+    }
+  }
+
+  private int run(Machine machine, Guest guest) throws BadInputException, InterruptedException {
+    Optional<RunTrace> trace = RunTrace.start(tracing, machine, host, err);
+    trace.ifPresent(recording -> recording.name(guest));
+    try {
+      return run(guest);
+    } finally {
+      trace.ifPresent(RunTrace::close);
     }
   }
 
@@ -211,10 +238,13 @@ final class RunCommand implements Callable<Integer> {
   private int run(Guest guest) throws InterruptedException {
     long started = System.nanoTime();
     int status;
+    Optional<TopView> view = top ? Optional.of(viewOf(guest)) : Optional.empty();
     try (ConsoleSession console = ConsoleSession.open(guest)) {
       guest.unpause();
       status = await(guest, console, started);
       console.drain();
+    } finally {
+      view.ifPresent(TopView::close);
     }
     DomainInfo info = guest.info();
     Complaints.ofEnd(guest, status, timeoutSeconds, err);
@@ -224,6 +254,12 @@ final class RunCommand implements Callable<Integer> {
           guest.control().hypercallCounts(guest.domid()), info, System.nanoTime() - started, err);
     }
     return status;
+  }
+
+  private TopView viewOf(Guest guest) {
+    boolean inPlace = Terminals.isError() && !Terminals.isOutput();
+    return new TopView(
+        TopSource.of(guest.control(), domid -> guest.name()), err, inPlace, TOP_INTERVAL);
   }
 
   /** Waits for whatever ends the run first. */

@@ -14,6 +14,7 @@ import dev.domus.kernel.service.Services;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.kernel.service.StoreException;
 import dev.domus.kernel.service.StoreService;
+import dev.domus.kernel.trace.Trace;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.FakeControl;
 import dev.domus.toolstack.image.TestImage;
@@ -87,6 +88,11 @@ class GuestTest {
               return services;
             }
           };
+        }
+
+        @Override
+        public Trace trace() {
+          throw new UnsupportedOperationException();
         }
 
         @Override
