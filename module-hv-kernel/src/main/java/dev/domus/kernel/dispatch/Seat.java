@@ -159,7 +159,7 @@ final class Seat implements SchedPool, RunQueue {
     for (DispatchUnit unit : pool.byWaiting(units)) {
       unit.inserted = false;
       unit.runnable = false;
-      unit.restoreData(null);
+      unit.clearSlots();
       resettle.accept(unit);
     }
     units.clear();
@@ -400,7 +400,7 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   /** The time that a unit has waited counts from now. */
-  private void forgiveWait(DispatchUnit unit) {
+  void forgiveWait(DispatchUnit unit) {
     unit.waitingSinceDelivered = deliveredNanos;
     unit.idleTicks = 0;
   }
@@ -509,7 +509,7 @@ final class Seat implements SchedPool, RunQueue {
       units.remove(unit);
       population = units.size();
       tell(Verb.REMOVE, unit, now);
-      unit.restoreData(null);
+      unit.clearSlots();
     }
   }
 
@@ -727,7 +727,7 @@ final class Seat implements SchedPool, RunQueue {
     scheduler = successor;
     factory = LastResort.FACTORY;
     for (DispatchUnit unit : pool.byWaiting(units)) {
-      unit.restoreData(null);
+      unit.clearSlots();
       forgiveWait(unit);
       successor.insert(unit, now);
     }
