@@ -175,6 +175,15 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
     return cast(at);
   }
 
+  /** The one with the largest key, or null. */
+  public E last() {
+    Entry at = root;
+    while (at != null && at.right != null) {
+      at = at.right;
+    }
+    return cast(at);
+  }
+
   /** The first that may run on a pCPU, or null. */
   public E firstFor(int pcpu) {
     return cast(firstFor(root, pcpu, 1L << pcpu));
@@ -201,10 +210,7 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
    * @param looks at how many to look at most
    */
   public E lastAllowed(RunQueue taker, int looks) {
-    Entry at = root;
-    while (at != null && at.right != null) {
-      at = at.right;
-    }
+    Entry at = last();
     for (int i = 0; at != null && i < looks; i++) {
       if (taker.allows(at.unit)) {
         return cast(at);

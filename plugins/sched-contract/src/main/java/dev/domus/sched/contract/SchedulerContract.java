@@ -51,8 +51,8 @@ public abstract class SchedulerContract {
   /** What it claims. */
   protected abstract Set<Claim> claims();
 
-  /** The parameters with which it is tested; by default none are given. */
-  protected Map<String, String> parameters() {
+  /** The parameters with which it is tested on a pool of so many pCPUs; by default none are given. */
+  protected Map<String, String> parameters(int pcpus) {
     return Map.of();
   }
 
@@ -79,10 +79,10 @@ public abstract class SchedulerContract {
           if (step % 2 == 0) {
             simulator.swap(ReferenceFifo.FACTORY);
           } else {
-            simulator.swap(factory(), parameters());
+            simulator.swap(factory(), parameters(simulator.pcpus()));
           }
         });
-    simulator.swap(factory(), parameters());
+    simulator.swap(factory(), parameters(simulator.pcpus()));
     expectNobodyIsNeglectedIn(simulator);
   }
 
@@ -244,7 +244,7 @@ public abstract class SchedulerContract {
     SplittableRandom random = new SplittableRandom(7);
     while (simulator.nowNanos() < 5 * SECOND) {
       simulator.run(random.nextLong(MS, 20 * MS));
-      simulator.swap(factory(), parameters());
+      simulator.swap(factory(), parameters(simulator.pcpus()));
     }
     double total = simulator.nowNanos();
     double share = claims().contains(Claim.WEIGHTS) ? 1 / 3.0 : 0.5;
@@ -287,7 +287,7 @@ public abstract class SchedulerContract {
 
   @Test
   void decisionsAllocateNothing() {
-    DecisionLoop loop = new DecisionLoop(factory(), parameters(), 64);
+    DecisionLoop loop = new DecisionLoop(factory(), parameters(1), 64);
     loop.run(200_000); // compiled by then
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     int decisions = 100_000;
@@ -300,7 +300,7 @@ public abstract class SchedulerContract {
   // ------------------------------------------------------------------
 
   private Simulator simulator(int pcpus) {
-    Simulator simulator = new Simulator(pcpus, factory(), parameters());
+    Simulator simulator = new Simulator(pcpus, factory(), parameters(pcpus));
     return claims().contains(Claim.WORK_CONSERVING)
         ? simulator.checkingWorkConservation()
         : simulator;
