@@ -1,5 +1,6 @@
 package dev.domus.kernel.sched;
 
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -14,11 +15,15 @@ import java.util.concurrent.atomic.AtomicLong;
  * is furthest on. Thread-safe, and never blocks.
  */
 public final class CapBucket {
-  /** The time in which a bucket fills: how long, about, a domain at its cap runs and waits. */
+  /**
+   * The time in which a bucket fills: how long, about, a domain at its cap runs and waits. Also the
+   * longest that one of its units runs without being charged.
+   */
   public static final long PERIOD_NANOS = 10_000_000;
 
   private final AtomicLong tokens = new AtomicLong();
   private final AtomicLong filledAt;
+  private final AtomicInteger running = new AtomicInteger();
   private volatile int cap;
 
   /**
@@ -40,30 +45,41 @@ public final class CapBucket {
     }
   }
 
-  /** Whether there is a cap at all. */
-  public boolean isLimited() {
-    return cap != SchedUnit.NO_CAP;
+  /** Whether the domain has used up what its cap allows. */
+  public boolean isEmpty(long nowNanos) {
+    if (cap == SchedUnit.NO_CAP) {
+      return false;
+    }
+    fill(nowNanos);
+    return tokens.get() <= 0;
   }
 
-  /** Takes out what one of the domain's units ran. */
-  public void charge(long ranNanos) {
-    if (isLimited()) {
+  /**
+   * One of the domain's units begins to run.
+   *
+   * @return for how long it may at most; {@link Long#MAX_VALUE} where there is no cap
+   */
+  public long begin(long nowNanos) {
+    int together = running.incrementAndGet();
+    if (cap == SchedUnit.NO_CAP) {
+      return Long.MAX_VALUE;
+    }
+    fill(nowNanos);
+    return Math.min(tokens.get() / together, PERIOD_NANOS);
+  }
+
+  /** One of the domain's units has run. */
+  public void end(long ranNanos) {
+    running.decrementAndGet();
+    if (cap != SchedUnit.NO_CAP) {
       tokens.addAndGet(-ranNanos);
     }
   }
 
-  /** What the domain may use now, in nanoseconds of pCPU time; {@link Long#MAX_VALUE} if any. */
-  public long leftNanos(long nowNanos) {
-    if (!isLimited()) {
-      return Long.MAX_VALUE;
-    }
-    fill(nowNanos);
-    return tokens.get();
-  }
-
-  /** When it will be full if nobody runs. Meaningful if {@link #isLimited}. */
+  /** When it will be full if nobody runs. */
   public long fullAtNanos(long nowNanos) {
-    return nowNanos + Math.max(1, (capacity() - leftNanos(nowNanos)) * 100 / Math.max(1, cap));
+    fill(nowNanos);
+    return nowNanos + Math.max(1, (capacity() - tokens.get()) * 100 / Math.max(1, cap));
   }
 
   private void fill(long nowNanos) {
@@ -72,10 +88,12 @@ public final class CapBucket {
     long gained = (nowNanos - from) * percent / 100;
     // Only whole tokens are poured in, so that small steps lose nothing.
     if (gained > 0 && filledAt.compareAndSet(from, from + gained * 100 / percent)) {
+      // What those who run have used is not charged yet, and does not make it overflow.
+      long most = capacity() + running.get() * PERIOD_NANOS;
       long was;
       do {
         was = tokens.get();
-      } while (!tokens.compareAndSet(was, Math.min(capacity(), was + gained)));
+      } while (!tokens.compareAndSet(was, Math.min(most, was + gained)));
     }
   }
 

@@ -184,6 +184,24 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
     return cast(at);
   }
 
+  /** The one behind an entry that is in this queue, or null. */
+  public E next(E entry) {
+    Entry at = ((Entry) entry).right;
+    if (at != null) {
+      while (at.left != null) {
+        at = at.left;
+      }
+      return cast(at);
+    }
+    Entry child = entry;
+    at = child.parent;
+    while (at != null && at.right == child) {
+      child = at;
+      at = at.parent;
+    }
+    return cast(at);
+  }
+
   /** The first that may run on a pCPU, or null. */
   public E firstFor(int pcpu) {
     return cast(firstFor(root, pcpu, 1L << pcpu));

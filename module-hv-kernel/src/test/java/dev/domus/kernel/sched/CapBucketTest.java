@@ -18,11 +18,17 @@ class CapBucketTest {
       long now = 5;
       long used = 0;
       while (now < 100_000 * MS) {
-        if (bucket.leftNanos(now) > 0) {
-          long slice = random.nextLong(1, 7 * MS);
-          bucket.charge(slice * 3); // three of its units run
-          used += slice * 3;
+        if (!bucket.isEmpty(now)) {
+          for (int i = 0; i < 3; i++) {
+            bucket.begin(now);
+          }
+          long slice = random.nextLong(1, 7 * MS); // whatever it may
           now += slice;
+          for (int i = 0; i < 3; i++) {
+            bucket.isEmpty(now); // somebody looks at it before all are charged
+            bucket.end(slice);
+          }
+          used += slice * 3;
         } else {
           now = bucket.fullAtNanos(now);
         }
@@ -35,24 +41,28 @@ class CapBucketTest {
   @Test
   void smallStepsLoseNothing() {
     CapBucket bucket = new CapBucket(1, 0);
-    bucket.charge(100_000);
+    bucket.begin(0);
+    bucket.end(100_000);
     for (long now = 0; now < 5 * MS; now += 7) {
-      bucket.leftNanos(now);
+      bucket.isEmpty(now);
     }
-    assertEquals(50_000, bucket.leftNanos(5 * MS));
+    assertEquals(50_000, bucket.begin(5 * MS));
   }
 
   @Test
   void anotherCapBeginsFullAndNoCapIsNoLimit() {
     CapBucket bucket = new CapBucket(SchedUnit.NO_CAP, 0);
-    assertFalse(bucket.isLimited());
-    bucket.charge(1_000 * MS);
-    assertEquals(Long.MAX_VALUE, bucket.leftNanos(0));
+    assertEquals(Long.MAX_VALUE, bucket.begin(0));
     bucket.cap(50);
-    assertTrue(bucket.isLimited());
-    assertEquals(5 * MS, bucket.leftNanos(0));
-    bucket.charge(6 * MS);
+    bucket.end(0);
+    assertEquals(5 * MS, bucket.begin(0));
+    assertEquals(5 * MS / 2, bucket.begin(0), "they run together");
+    bucket.end(6 * MS);
+    bucket.end(0);
     bucket.cap(50);
-    assertEquals(-MS, bucket.leftNanos(0));
+    assertTrue(bucket.isEmpty(0));
+    assertEquals(12 * MS, bucket.fullAtNanos(0));
+    bucket.cap(60);
+    assertFalse(bucket.isEmpty(0));
   }
 }

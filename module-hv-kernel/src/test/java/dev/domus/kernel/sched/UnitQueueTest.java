@@ -55,6 +55,11 @@ class UnitQueueTest {
           }
           assertEquals(model.size(), queue.size());
           assertSame(model.isEmpty() ? null : model.getFirst(), queue.first());
+          assertSame(model.isEmpty() ? null : model.getLast(), queue.last());
+          for (int i = 0; i < model.size(); i++) {
+            Entry behind = i + 1 < model.size() ? model.get(i + 1) : null;
+            assertSame(behind, queue.next(model.get(i)));
+          }
           int pcpu = random.nextInt(pcpus);
           assertSame(
               model.stream()
@@ -117,6 +122,11 @@ class UnitQueueTest {
     @Override
     public long load() {
       return 0;
+    }
+
+    @Override
+    public boolean idles() {
+      return true;
     }
 
     @Override

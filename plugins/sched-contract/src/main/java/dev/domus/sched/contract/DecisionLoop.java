@@ -19,6 +19,7 @@ public final class DecisionLoop implements SchedPool {
   /** Where nothing is to be run: not much of the time of a busy pool. */
   private static final long IDLE_NANOS = 100_000;
 
+  private final Object shared;
   private final Scheduler scheduler;
   private final SimUnit[] units;
   private final Decision decision = new Decision();
@@ -27,7 +28,9 @@ public final class DecisionLoop implements SchedPool {
 
   /** A pool of one pCPU, whose units belong to as many domains, all asleep. */
   public DecisionLoop(SchedulerFactory factory, Map<String, String> parameters, int n) {
-    scheduler = factory.create(this, SchedParameters.check(factory, parameters));
+    SchedParameters values = SchedParameters.check(factory, parameters);
+    shared = factory.createShared(values);
+    scheduler = factory.create(this, values);
     units = new SimUnit[n];
     for (int i = 0; i < n; i++) {
       Workload workload = Workload.cpuBound();
@@ -78,6 +81,11 @@ public final class DecisionLoop implements SchedPool {
   @Override
   public int pcpus() {
     return 1;
+  }
+
+  @Override
+  public Object shared() {
+    return shared;
   }
 
   @Override

@@ -38,6 +38,7 @@ public final class Simulator implements SchedPool {
   /** Numbers the decisions of a pCPU, so that events of an earlier one are recognized. */
   private final long[] decisionNumber;
 
+  private Object shared;
   private Scheduler scheduler;
   private long nowNanos;
   private long order;
@@ -62,7 +63,13 @@ public final class Simulator implements SchedPool {
     tickled = new boolean[pcpus];
     idle = new boolean[pcpus];
     decisionNumber = new long[pcpus];
-    scheduler = factory.create(this, SchedParameters.check(factory, parameters));
+    scheduler = create(factory, parameters);
+  }
+
+  private Scheduler create(SchedulerFactory factory, Map<String, String> parameters) {
+    SchedParameters values = SchedParameters.check(factory, parameters);
+    shared = factory.createShared(values);
+    return factory.create(this, values);
   }
 
   /** From now on it is a violation if a pCPU idles while a unit waits that may run there. */
@@ -379,7 +386,7 @@ public final class Simulator implements SchedPool {
    * @throws IllegalArgumentException if the new one refuses; then nothing has changed
    */
   public void swap(SchedulerFactory factory, Map<String, String> parameters) {
-    Scheduler incoming = factory.create(this, SchedParameters.check(factory, parameters));
+    Scheduler incoming = create(factory, parameters);
     for (int pcpu = 0; pcpu < running.length; pcpu++) {
       if (running[pcpu] != null) {
         takeOff(pcpu, PutReason.PREEMPTED);
@@ -414,6 +421,11 @@ public final class Simulator implements SchedPool {
   @Override
   public int pcpus() {
     return running.length;
+  }
+
+  @Override
+  public Object shared() {
+    return shared;
   }
 
   @Override
