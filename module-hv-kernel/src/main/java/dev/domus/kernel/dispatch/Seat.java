@@ -260,6 +260,16 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   @Override
+  public boolean idles() {
+    for (Pcpu cpu : cpus.all()) {
+      if (cpu.toldToIdle) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  @Override
   public boolean allows(SchedUnit unit) {
     return unit instanceof DispatchUnit u && cpus.overlaps(u.params().affinity());
   }
