@@ -19,23 +19,24 @@ import java.util.TreeSet;
  *
  * <p>ARINC Specification 653 Part 1, <em>Avionics Application Software Standard Interface</em>, the
  * chapter on partition management: a <em>major frame</em> of fixed length is repeated for ever, and
- * within it each partition has <em>windows</em> at fixed offsets. Xen has such a scheduler since 4.1
- * (DornerWorks), for one pCPU. Written anew from the standard's rules.
+ * within it each partition has <em>windows</em> at fixed offsets. Xen has such a scheduler since
+ * 4.1 (DornerWorks), for one pCPU. Written anew from the standard's rules.
  *
  * <h2>Design</h2>
  *
  * <p>The table ({@link FrameTable}) is a parameter of the pool, with a row for each pCPU. At each
  * moment the time since the first decision, modulo the frame, says whose window it is on each pCPU.
  * Whoever has the window may run; if it sleeps, or is not there, the pCPU idles until the window is
- * over or it wakes up: <em>what one partition does not use nobody gets</em>, so that no partition can
- * tell by its own time what others do. Weights, caps and yields mean nothing. There is no default
- * table: without one the scheduler refuses to start.
+ * over or it wakes up: <em>what one partition does not use nobody gets</em>, so that no partition
+ * can tell by its own time what others do. Weights, caps and yields mean nothing. There is no
+ * default table: without one the scheduler refuses to start.
  *
  * <p>A vCPU that the table does not name never runs in this pool. The operator has said so, and the
  * kernel is told ({@link SchedUnit#mayWaitNanos}).
  *
- * <p>A pCPU may be late to come out of a window's vCPU, by what its engine needs. If the next window
- * of that vCPU is on another pCPU, that one waits for it and begins late; a window ends when it ends.
+ * <p>A pCPU may be late to come out of a window's vCPU, by what its engine needs. If the next
+ * window of that vCPU is on another pCPU, that one waits for it and begins late; a window ends when
+ * it ends.
  *
  * <p><b>Time</b> is the pool's, so a frame becomes longer on the wall clock when the host steals
  * time, and windows keep their proportions (see {@link Scheduler}). With several pCPUs the pool's
@@ -76,13 +77,14 @@ final class Arinc653 implements Scheduler {
     for (int pcpu = 0; pcpu < ends.length; pcpu++) {
       for (Window window : table.rows().get(pcpu)) {
         if (!window.isIdle()) {
-          rowsOf.computeIfAbsent(key(window.domid(), window.vcpu()), k -> new TreeSet<>()).add(pcpu);
+          rowsOf
+              .computeIfAbsent(key(window.domid(), window.vcpu()), k -> new TreeSet<>())
+              .add(pcpu);
         }
       }
     }
-    rowsOf.forEach(
-        (key, rows) ->
-            partitions.put(key, new Partition(rows.stream().mapToInt(Integer::intValue).toArray())));
+    rowsOf.forEach((key, rows) ->
+        partitions.put(key, new Partition(rows.stream().mapToInt(Integer::intValue).toArray())));
     for (int pcpu = 0; pcpu < ends.length; pcpu++) {
       List<Window> row = table.rows().get(pcpu);
       ends[pcpu] = row.stream().mapToLong(Window::toNanos).toArray();

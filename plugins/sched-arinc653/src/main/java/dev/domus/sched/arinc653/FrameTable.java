@@ -24,7 +24,8 @@ record FrameTable(long frameNanos, List<List<Window>> rows) {
   /** For messages and listings. */
   static final String FORM = "d1v0:10ms,d2v0:5ms,idle:5ms / …";
 
-  private static final Pattern WINDOW = Pattern.compile("(?:d(\\d{1,5})v(\\d{1,4})|idle):(\\d{1,9})(us|ms)");
+  private static final Pattern WINDOW =
+      Pattern.compile("(?:d(\\d{1,5})v(\\d{1,4})|idle):(\\d{1,9})(us|ms)");
   private static final long LONGEST_FRAME_NANOS = 60_000_000_000L;
 
   /**
@@ -101,7 +102,8 @@ record FrameTable(long frameNanos, List<List<Window>> rows) {
                 + part.strip());
       }
       boolean idle = matcher.group(1) == null;
-      long length = Long.parseLong(matcher.group(3)) * (matcher.group(4).equals("us") ? 1_000 : 1_000_000);
+      long length =
+          Long.parseLong(matcher.group(3)) * (matcher.group(4).equals("us") ? 1_000 : 1_000_000);
       if (length < Decision.MIN_SLICE_NANOS) {
         throw new IllegalArgumentException(
             "a window must be at least %d us long: window=%s"

@@ -2,7 +2,9 @@ package dev.domus.sched.arinc653;
 
 import dev.domus.kernel.sched.SchedUnit;
 
-/** A vCPU that the table names; perhaps it is not there. (The standard calls a guest a partition.) */
+/**
+ * A vCPU that the table names; perhaps it is not there. (The standard calls a guest a partition.)
+ */
 final class Partition {
   /** The pCPUs in whose rows it has windows. */
   final int[] rows;

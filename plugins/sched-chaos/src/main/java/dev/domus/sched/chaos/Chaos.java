@@ -16,26 +16,26 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <h2>Source</h2>
  *
- * <p>None but the idea of fault injection: that a safety net is one when something has fallen into it
- * (A. Basiri et al., <em>Chaos Engineering</em>, 2016, for systems at large).
+ * <p>None but the idea of fault injection: that a safety net is one when something has fallen into
+ * it (A. Basiri et al., <em>Chaos Engineering</em>, 2016, for systems at large).
  *
  * <h2>Design</h2>
  *
- * <p>Underneath it is a plain FIFO with turns of 5 ms, which keeps all rules: with all probabilities
- * at 0, as by default, it passes the contract. Each {@link Misdeed} has a probability in millionths,
- * thrown for where it could happen, from a seed.
+ * <p>Underneath it is a plain FIFO with turns of 5 ms, which keeps all rules: with all
+ * probabilities at 0, as by default, it passes the contract. Each {@link Misdeed} has a probability
+ * in millionths, thrown for where it could happen, from a seed.
  *
  * <ul>
- *   <li>{@code delay} and {@code reorder} are allowed to every scheduler. Guests must get on as well
- *       as they can: what breaks under them relied on timing.
+ *   <li>{@code delay} and {@code reorder} are allowed to every scheduler. Guests must get on as
+ *       well as they can: what breaks under them relied on timing.
  *   <li>All others are what {@link Scheduler} says that a scheduler must not do. The kernel has to
  *       put this one off its pool, go on with its round-robin, lose no wake-up, and name it in the
  *       report; the contract kit has to fail, except for {@code hang}, for which virtual time has
  *       no word.
  * </ul>
  *
- * <p>A call that hangs does so by sleeping and is deaf to interrupts, so that it does not burn a host
- * CPU and is not to be talked out of it.
+ * <p>A call that hangs does so by sleeping and is deaf to interrupts, so that it does not burn a
+ * host CPU and is not to be talked out of it.
  *
  * <h2>Cost</h2>
  *
@@ -172,7 +172,9 @@ final class Chaos implements Scheduler {
     }
   }
 
-  /** Sees to it that what ran here last gets an idle pCPU, if another one is preferred to it here. */
+  /**
+   * Sees to it that what ran here last gets an idle pCPU, if another one is preferred to it here.
+   */
   private void tickleOther(int pcpu, Victim chosen) {
     Victim before = off[pcpu];
     off[pcpu] = null;

@@ -30,8 +30,7 @@ public final class ChaosFactory implements SchedulerFactory {
     }
     all.add(
         new SchedParameter.Numeric(DELAY_TIME, "us", 10, 1_000_000, 500, "how long a delay takes"));
-    all.add(
-        new SchedParameter.Numeric(HANG_TIME, "ms", 1, 60_000, 500, "how long a call hangs"));
+    all.add(new SchedParameter.Numeric(HANG_TIME, "ms", 1, 60_000, 500, "how long a call hangs"));
     all.add(
         new SchedParameter.Numeric(SEED, "", 0, Long.MAX_VALUE, 1, "seed of all that is random"));
     return List.copyOf(all);

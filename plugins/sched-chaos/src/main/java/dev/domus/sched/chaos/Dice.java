@@ -1,8 +1,8 @@
 package dev.domus.sched.chaos;
 
 /**
- * Random numbers from a seed (G. Marsaglia, <em>Xorshift RNGs</em>, 2003), so that the same pool with
- * the same history sees the same misdeeds. Allocates nothing.
+ * Random numbers from a seed (G. Marsaglia, <em>Xorshift RNGs</em>, 2003), so that the same pool
+ * with the same history sees the same misdeeds. Allocates nothing.
  */
 final class Dice {
   private final long[] ppm;

@@ -13,7 +13,9 @@ enum Misdeed {
   /** Throws out of any call. */
   THROW("throw", "of throwing, in any call"),
 
-  /** Decides what is illegal: one that sleeps, runs elsewhere, or has no slice; or nothing at all. */
+  /**
+   * Decides what is illegal: one that sleeps, runs elsewhere, or has no slice; or nothing at all.
+   */
   WRONG_PICK("wrong-pick", "of an illegal decision"),
 
   /** Does not return from a decision for {@code hang-time}. */

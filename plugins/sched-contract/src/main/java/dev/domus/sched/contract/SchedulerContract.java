@@ -51,7 +51,9 @@ public abstract class SchedulerContract {
   /** What it claims. */
   protected abstract Set<Claim> claims();
 
-  /** The parameters with which it is tested on a pool of so many pCPUs; by default none are given. */
+  /**
+   * The parameters with which it is tested on a pool of so many pCPUs; by default none are given.
+   */
   protected Map<String, String> parameters(int pcpus) {
     return Map.of();
   }
@@ -312,7 +314,7 @@ public abstract class SchedulerContract {
   }
 
   /** Runs on for a while, and sees to it that nobody was left waiting. */
-  static void expectNobodyIsNeglectedIn(Simulator simulator) {
+  public static void expectNobodyIsNeglectedIn(Simulator simulator) {
     simulator.run(3 * SECOND);
     for (SimUnit unit : simulator.units()) {
       long neglected = simulator.longestNeglectNanos(unit);

@@ -6,9 +6,9 @@ import dev.domus.kernel.sched.UnitQueue;
 /**
  * What credit2 keeps of a unit.
  *
- * <p>Instead of its credit, it keeps the <em>burned</em> part of all the credit that anybody was ever
- * given: the credit is the difference to {@link Credit2}'s {@code given}. So a reset gives credit to
- * all by one addition.
+ * <p>Instead of its credit, it keeps the <em>burned</em> part of all the credit that anybody was
+ * ever given: the credit is the difference to {@link Credit2}'s {@code given}. So a reset gives
+ * credit to all by one addition.
  */
 final class Account extends UnitQueue.Entry {
   /** Credit that a unit of the default weight burns in a nanosecond. */

@@ -17,8 +17,7 @@ record Balance(long windowNanos, long overloadPercent, long underloadPercent) {
   boolean isWorthIt(long giver, int giverPcpus, long taker, int takerPcpus, long unitLoad) {
     long difference = giver - taker;
     long percent = giver >= LoadAverage.ONE ? overloadPercent : underloadPercent;
-    long after =
-        Math.abs(giver - unitLoad / giverPcpus - (taker + unitLoad / takerPcpus));
+    long after = Math.abs(giver - unitLoad / giverPcpus - (taker + unitLoad / takerPcpus));
     return difference > LoadAverage.ONE * percent / 100 && after < difference;
   }
 }

@@ -24,8 +24,7 @@ final class Caps {
     return domains.compute(
         unit.domid(),
         (domid, known) -> {
-          Domain domain =
-              known != null ? known : new Domain(new CapBucket(unit.cap(), nowNanos));
+          Domain domain = known != null ? known : new Domain(new CapBucket(unit.cap(), nowNanos));
           domain.units++;
           domain.bucket.cap(unit.cap());
           return domain;
@@ -34,7 +33,6 @@ final class Caps {
 
   /** A unit goes. */
   void leave(SchedUnit unit) {
-    domains.computeIfPresent(
-        unit.domid(), (domid, domain) -> --domain.units == 0 ? null : domain);
+    domains.computeIfPresent(unit.domid(), (domid, domain) -> --domain.units == 0 ? null : domain);
   }
 }

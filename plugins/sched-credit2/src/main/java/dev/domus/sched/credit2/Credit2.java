@@ -22,11 +22,12 @@ import java.util.Optional;
  *
  * <h2>Credit</h2>
  *
- * <p>All have credit, and burn it while they run, the slower the heavier they are. The unit with most
- * credit runs, until another one has more. When the first of those who wait has none left, that is a
- * <em>reset</em>: all get 10 ms of credit, and nobody keeps more than that. So among those who always
- * want to run, shares go by weight; who sleeps saves up to 10 ms, and when it wakes up has more than
- * those who run, so it preempts them: latency without a boost that could be abused.
+ * <p>All have credit, and burn it while they run, the slower the heavier they are. The unit with
+ * most credit runs, until another one has more. When the first of those who wait has none left,
+ * that is a <em>reset</em>: all get 10 ms of credit, and nobody keeps more than that. So among
+ * those who always want to run, shares go by weight; who sleeps saves up to 10 ms, and when it
+ * wakes up has more than those who run, so it preempts them: latency without a boost that could be
+ * abused.
  *
  * <p>A reset is one addition here: see {@link Account}. Nobody who waits has credit then, so nobody
  * who waits can come to have too much, and the order of the queue stays as it is; the limit is
@@ -46,8 +47,8 @@ import java.util.Optional;
  *
  * <h2>Run queues and load</h2>
  *
- * <p>The pool is divided into run queues of 16 pCPUs, or of one, or is one. Each has credit of its own
- * and tracks its load: how many units want a pCPU, averaged with exponential decay ({@link
+ * <p>The pool is divided into run queues of 16 pCPUs, or of one, or is one. Each has credit of its
+ * own and tracks its load: how many units want a pCPU, averaged with exponential decay ({@link
  * LoadAverage}); each unit's load is tracked in the same way. A unit goes to another queue if a
  * pCPU idles there, or if that makes loads more even by more than a tolerance ({@link Balance}),
  * which is small where there is more to do than pCPUs. Shares are by weight within a run queue;
@@ -61,8 +62,9 @@ import java.util.Optional;
  * <h2>Where it differs from Xen's</h2>
  *
  * <ul>
- *   <li>Credit is burned relative to the default weight, not to the largest in the queue: so it need
- *       not be converted when that changes. A heavy unit's 10 ms of credit last longer than 10 ms.
+ *   <li>Credit is burned relative to the default weight, not to the largest in the queue: so it
+ *       need not be converted when that changes. A heavy unit's 10 ms of credit last longer than 10
+ *       ms.
  *   <li>A yield puts a unit behind all who wait, for this turn, instead of lending them 1 ms of
  *       credit: who spins for a lock waits for somebody, who may have much less.
  *   <li>No timers: what is parked is looked at by decisions, and slices end when it is due.
@@ -287,9 +289,7 @@ final class Credit2 implements Scheduler {
       return false;
     }
     return held
-        || first != null
-            && first.unit.lastPcpu() != pcpu
-            && before.key() - first.key() < resist;
+        || first != null && first.unit.lastPcpu() != pcpu && before.key() - first.key() < resist;
   }
 
   /** How long it may run, counted as running. */
@@ -377,9 +377,7 @@ final class Credit2 implements Scheduler {
     long most = account.burned;
     for (int pcpu = 0; pcpu < running.length; pcpu++) {
       Account candidate = running[pcpu];
-      if (candidate == null
-          || yielding.contains(pcpu)
-          || !account.unit.affinity().contains(pcpu)) {
+      if (candidate == null || yielding.contains(pcpu) || !account.unit.affinity().contains(pcpu)) {
         continue;
       }
       // On a pool of several pCPUs that is an estimate, good enough for who is to be preempted.

@@ -30,7 +30,12 @@ public final class Credit2Factory implements SchedulerFactory {
         new SchedParameter.Numeric(
             RATELIMIT, "us", 0, 500_000, 1_000, "how long a unit runs before it is preempted"),
         new SchedParameter.Numeric(
-            MIGRATE_RESIST, "us", 0, 100_000, 500, "lead in credit that moves a unit to another pCPU"),
+            MIGRATE_RESIST,
+            "us",
+            0,
+            100_000,
+            500,
+            "lead in credit that moves a unit to another pCPU"),
         new SchedParameter.Choice(
             RUN_QUEUES,
             List.of("pcpu", "group", "all"),
@@ -47,8 +52,7 @@ public final class Credit2Factory implements SchedulerFactory {
             1_000,
             12,
             "difference in load of a pCPU that is let be, where one queue has more than it can do"),
-        new SchedParameter.Numeric(
-            UNDERLOAD, "percent", 0, 1_000, 100, "the same where none has"));
+        new SchedParameter.Numeric(UNDERLOAD, "percent", 0, 1_000, 100, "the same where none has"));
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.domus.sched.credit2;
 
 /**
- * A load, averaged over time with weights that decay exponentially: what happened a window ago counts
- * for 1/e of what happens now.
+ * A load, averaged over time with weights that decay exponentially: what happened a window ago
+ * counts for 1/e of what happens now.
  *
  * <p>The load is added up exactly between folds, a 64th of a window apart, and a fold moves the
  * average; so a history of many small steps is averaged as well as one of few.

@@ -14,8 +14,8 @@ import dev.domus.kernel.sched.UnitQueue;
  * <h2>Source</h2>
  *
  * <p>Xen's null scheduler (D. Faggioli, 2017), as Xen's command-line documentation and the message
- * of its series describe it: for embedded and real-time systems with no more vCPUs than pCPUs, where
- * anything that a scheduler could decide would only add latency. Written anew from there.
+ * of its series describe it: for embedded and real-time systems with no more vCPUs than pCPUs,
+ * where anything that a scheduler could decide would only add latency. Written anew from there.
  *
  * <h2>Design</h2>
  *
@@ -25,10 +25,10 @@ import dev.domus.kernel.sched.UnitQueue;
  * and caps mean nothing.
  *
  * <p>Who finds no pCPU stands in the wait queue, in the order of arrival, and <em>does not run</em>
- * until a pCPU becomes free that it may use. That is what Xen does, and what the operator chose with
- * this scheduler; the kernel is told so ({@link SchedUnit#mayWaitNanos}), or its watchdog would
- * take the pool away. Nothing is refused: a swap to {@code null} on a pool with more vCPUs than
- * pCPUs leaves those running that have waited longest, and the next swap lets all go on.
+ * until a pCPU becomes free that it may use. That is what Xen does, and what the operator chose
+ * with this scheduler; the kernel is told so ({@link SchedUnit#mayWaitNanos}), or its watchdog
+ * would take the pool away. Nothing is refused: a swap to {@code null} on a pool with more vCPUs
+ * than pCPUs leaves those running that have waited longest, and the next swap lets all go on.
  *
  * <h2>Cost</h2>
  *

@@ -12,9 +12,9 @@ import java.util.List;
  *   <li><em>hard</em>: if the sum is at most m - (m - 1) max u, no deadline is missed (J. Goossens,
  *       S. Funk, S. Baruah, <em>Priority-Driven Scheduling of Periodic Task Systems on
  *       Multiprocessors</em>, 2003);
- *   <li><em>soft</em>: if the sum is at most m, deadlines are missed by a bounded time only (U. Devi,
- *       J. Anderson, <em>Tardiness Bounds under Global EDF Scheduling on a Multiprocessor</em>,
- *       2005).
+ *   <li><em>soft</em>: if the sum is at most m, deadlines are missed by a bounded time only (U.
+ *       Devi, J. Anderson, <em>Tardiness Bounds under Global EDF Scheduling on a
+ *       Multiprocessor</em>, 2005).
  * </ul>
  *
  * <p>On one pCPU both say the same, which is Liu's and Layland's bound of 1. What hard affinities

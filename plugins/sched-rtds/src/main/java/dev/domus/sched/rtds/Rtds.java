@@ -18,8 +18,8 @@ import java.util.Map;
  * <h2>Sources</h2>
  *
  * <p>J. Strosnider, J. Lehoczky, L. Sha, <em>The Deferrable Server Algorithm for Enhanced Aperiodic
- * Responsiveness in Hard Real-Time Environments</em> (1995); S. Xi, M. Xu, C. Lu, L. Phan, C. Gill, O.
- * Sokolsky, I. Lee, <em>Real-Time Multi-Core Virtual Machine Scheduling in Xen</em> (2014); what
+ * Responsiveness in Hard Real-Time Environments</em> (1995); S. Xi, M. Xu, C. Lu, L. Phan, C. Gill,
+ * O. Sokolsky, I. Lee, <em>Real-Time Multi-Core Virtual Machine Scheduling in Xen</em> (2014); what
  * Xen's documentation says of {@code xl sched-rtds}: periods, budgets, extra time and their
  * defaults. Written anew from there.
  *
@@ -45,20 +45,20 @@ import java.util.Map;
  *
  * <p>Reservations may be more than there are pCPUs. EDF then is known to fail at random, and a unit
  * may get nothing for ever, its deadline being renewed while it waits. Here a unit that waits when
- * its deadline passes <em>keeps that deadline</em>, until it has been given a pCPU: the longer it is
- * late, the earlier its deadline is compared to others'. So everybody gets a turn, of a budget at
- * most; and when all can be served, no deadline passes, and it is plain EDF. Whether too many
+ * its deadline passes <em>keeps that deadline</em>, until it has been given a pCPU: the longer it
+ * is late, the earlier its deadline is compared to others'. So everybody gets a turn, of a budget
+ * at most; and when all can be served, no deadline passes, and it is plain EDF. Whether too many
  * reservations are honoured at all is {@link Admission}'s question.
  *
  * <h2>Where it differs from Xen's, and why</h2>
  *
  * <ul>
  *   <li>Late deadlines, as just said; and admission control, which Xen leaves to its operator.
- *   <li><b>No timer.</b> A slice ends when the unit's period ends, or when somebody else's begins who
- *       would preempt it.
+ *   <li><b>No timer.</b> A slice ends when the unit's period ends, or when somebody else's begins
+ *       who would preempt it.
  *   <li><b>A yield</b> goes behind all that have budget, for this turn; it gives no budget away.
- *   <li><b>Stolen time is nobody's</b>: periods are of the pool's time (see {@link Scheduler}). On a
- *       host that robs the pool, reservations keep their proportion, and are longer on the wall
+ *   <li><b>Stolen time is nobody's</b>: periods are of the pool's time (see {@link Scheduler}). On
+ *       a host that robs the pool, reservations keep their proportion, and are longer on the wall
  *       clock: a deadline cannot be kept in time that is not there.
  * </ul>
  *
@@ -70,8 +70,8 @@ import java.util.Map;
  * <h2>Cost</h2>
  *
  * <p>O(log n) a call. A decision lets those alarms ring that are due; one is set at most when a
- * budget is used up, so that is O(log n) amortised. Waking up where all pCPUs are busy looks at each
- * pCPU of the pool. With admission control, coming and going is O(n<sup>2</sup>) at worst.
+ * budget is used up, so that is O(log n) amortised. Waking up where all pCPUs are busy looks at
+ * each pCPU of the pool. With admission control, coming and going is O(n<sup>2</sup>) at worst.
  */
 final class Rtds implements Scheduler {
   /** At how many alarms a slice looks ahead for one that preempts it; it ends at the last. */
@@ -354,7 +354,9 @@ final class Rtds implements Scheduler {
 
   // ------------------------------------------------------------------ tickling
 
-  /** Finds a pCPU for one that has begun to wait: an idle one, or the one with the latest deadline. */
+  /**
+   * Finds a pCPU for one that has begun to wait: an idle one, or the one with the latest deadline.
+   */
   private void tickleFor(Server server) {
     if (!server.isQueued() || tickleIdle(server)) {
       return;

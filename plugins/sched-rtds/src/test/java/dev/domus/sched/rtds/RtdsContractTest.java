@@ -35,7 +35,8 @@ class RtdsContractTest extends SchedulerContract {
     return EnumSet.complementOf(EnumSet.of(Claim.WEIGHTS));
   }
 
-  private static SimUnit busy(Simulator simulator, int domid, int budgetMs, int periodMs, String extra) {
+  private static SimUnit busy(
+      Simulator simulator, int domid, int budgetMs, int periodMs, String extra) {
     SimUnit unit = simulator.add(domid, 256, Workload.cpuBound());
     simulator.give(
         unit,
@@ -83,7 +84,8 @@ class RtdsContractTest extends SchedulerContract {
           if (ms % reservation[1] == 0) { // to a budget of the greedy one's, every ten seconds
             long due = (long) ms / reservation[1] * reservation[0] * MS;
             long had = simulator.runNanos(units.get(i));
-            assertTrue(had >= due - 20_000 && had <= due, "seed " + seed + ": " + had + " of " + due);
+            assertTrue(
+                had >= due - 20_000 && had <= due, "seed " + seed + ": " + had + " of " + due);
           }
         }
       }
@@ -124,7 +126,8 @@ class RtdsContractTest extends SchedulerContract {
     simulator.run(10 * SECOND);
     for (SimUnit unit : simulator.units()) {
       assertTrue(simulator.runNanos(unit) > SECOND, unit::label);
-      assertTrue(simulator.longestWaitNanos(unit) <= 150 * MS, "its period, and a turn of all others");
+      assertTrue(
+          simulator.longestWaitNanos(unit) <= 150 * MS, "its period, and a turn of all others");
     }
   }
 
@@ -138,7 +141,8 @@ class RtdsContractTest extends SchedulerContract {
       SimUnit four = busy(simulator, 4, 1, 10, "off");
       simulator.run(SECOND);
       assertEquals(0.6, simulator.runNanos(one) / (double) SECOND, 0.01);
-      assertTrue(simulator.runNanos(two) <= 0.01 * SECOND, "only extra time, of which there is none");
+      assertTrue(
+          simulator.runNanos(two) <= 0.01 * SECOND, "only extra time, of which there is none");
       assertEquals(0.4, simulator.runNanos(three) / (double) SECOND, 0.01);
       assertEquals(0, simulator.runNanos(four) / (double) SECOND, 0.01);
       simulator.remove(one);
