@@ -23,8 +23,10 @@ package dev.domus.kernel.sched;
  *
  * <h2>Cost</h2>
  *
- * <p>{@link #add}, {@link #remove}, {@link #first} and {@link #firstFor} are O(log n); {@link
- * #isEmpty} and {@link #size} O(1). Nothing allocates.
+ * <p>{@link #add} and {@link #firstFor} are O(log n), but O(1) where the entry comes last, or where
+ * the first one may run on the pCPU: which is what they are mostly asked. {@link #remove} and {@link
+ * #next} are O(1) on average, {@link #first}, {@link #last}, {@link #isEmpty} and {@link #size}
+ * always. Nothing allocates.
  *
  * <p>Not thread-safe: for use in calls of the kernel into a scheduler, which never overlap.
  *
@@ -63,6 +65,13 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
       return key;
     }
 
+    /** Adds to {@link #pcpusBelow}; false if that changed nothing. */
+    private boolean cover(long more) {
+      boolean changed = (pcpusBelow | more) != pcpusBelow;
+      pcpusBelow |= more;
+      return changed;
+    }
+
     /** Brings {@link #pcpusBelow} up to date; false if that changed nothing. */
     private boolean refresh() {
       long all = pcpus;
@@ -79,6 +88,8 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
   }
 
   private Entry root;
+  private Entry first;
+  private Entry last;
   private int size;
   private int random = 0x9E37_79B9;
 
@@ -118,25 +129,41 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
     entry.pcpus = entry.unit.affinity().folded();
     entry.pcpusBelow = entry.pcpus;
     size++;
+    if (root == null) {
+      root = entry;
+      first = entry;
+      last = entry;
+      return;
+    }
+    if (key - last.key >= 0) {
+      last.right = entry;
+      entry.parent = last;
+      last = entry;
+    } else {
+      hang(entry);
+    }
+    for (Entry at = entry.parent; at != null && at.cover(entry.pcpus); at = at.parent) {}
+    while (entry.parent != null && entry.priority > entry.parent.priority) {
+      rotateUp(entry);
+    }
+  }
+
+  /** Finds the place of an entry that is not the last. */
+  private void hang(Entry entry) {
     Entry parent = null;
     boolean before = false;
     for (Entry at = root; at != null; at = before ? at.left : at.right) {
-      at.pcpusBelow |= entry.pcpus;
       parent = at;
-      before = key - at.key < 0; // behind its equals
+      before = entry.key - at.key < 0; // behind its equals
     }
     entry.parent = parent;
-    if (parent == null) {
-      root = entry;
-      return;
-    }
     if (before) {
       parent.left = entry;
     } else {
       parent.right = entry;
     }
-    while (entry.parent != null && entry.priority > entry.parent.priority) {
-      rotateUp(entry);
+    if (before && parent == first) {
+      first = entry;
     }
   }
 
@@ -149,6 +176,12 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
     Entry entry = oldEntry;
     if (entry.queue != this) {
       throw new IllegalStateException("not in this queue: unit=" + entry.unit.label());
+    }
+    if (entry == first) {
+      first = next(oldEntry);
+    }
+    if (entry == last) {
+      last = before(entry);
     }
     while (entry.left != null && entry.right != null) {
       rotateUp(entry.left.priority > entry.right.priority ? entry.left : entry.right);
@@ -168,20 +201,12 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
 
   /** The one with the smallest key; null if it is empty (the queue's answers are per decision). */
   public E first() {
-    Entry at = root;
-    while (at != null && at.left != null) {
-      at = at.left;
-    }
-    return cast(at);
+    return cast(first);
   }
 
   /** The one with the largest key, or null. */
   public E last() {
-    Entry at = root;
-    while (at != null && at.right != null) {
-      at = at.right;
-    }
-    return cast(at);
+    return cast(last);
   }
 
   /** The one behind an entry that is in this queue, or null. */
@@ -204,7 +229,11 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
 
   /** The first that may run on a pCPU, or null. */
   public E firstFor(int pcpu) {
-    return cast(firstFor(root, pcpu, 1L << pcpu));
+    Entry one = first;
+    return cast(
+        one != null && one.unit.affinity().contains(pcpu)
+            ? one
+            : firstFor(root, pcpu, 1L << pcpu));
   }
 
   private static Entry firstFor(Entry top, int pcpu, long bit) {

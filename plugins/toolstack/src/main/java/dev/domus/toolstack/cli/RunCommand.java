@@ -14,6 +14,7 @@ import dev.domus.toolstack.life.GuestConfig;
 import dev.domus.toolstack.terminal.ConsoleSession;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -115,6 +116,12 @@ final class RunCommand implements Callable<Integer> {
   private Optional<String> scheduler;
 
   @Option(
+      names = "--sched-param",
+      paramLabel = "NAME=VALUE",
+      description = "A parameter of the scheduler (domus sched parameters); may be given repeatedly.")
+  private Map<String, String> schedulerParameters = Map.of();
+
+  @Option(
       names = "--pcpus",
       paramLabel = "N",
       defaultValue = "1",
@@ -192,7 +199,8 @@ final class RunCommand implements Callable<Integer> {
               hugePages,
               pcpus,
               MachineParts.POOL,
-              schedulerName);
+              schedulerName,
+              schedulerParameters);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
         return run(guest);
