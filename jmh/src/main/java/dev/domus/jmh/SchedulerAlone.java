@@ -27,10 +27,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What a scheduler's own part of a decision costs, against the number of vCPUs that wait: a pick and a
- * put after a slice in virtual time, a third of the units falling asleep, as many waking up. No clock,
- * no lock, no dispatcher; {@link SchedulingDecision} has those. With {@code -prof gc} it shows that
- * nothing is allocated.
+ * What a scheduler's own part of a decision costs, against the number of vCPUs that wait: a pick
+ * and a put after a slice in virtual time, a third of the units falling asleep, as many waking up.
+ * No clock, no lock, no dispatcher; {@link SchedulingDecision} has those. With {@code -prof gc} it
+ * shows that nothing is allocated.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

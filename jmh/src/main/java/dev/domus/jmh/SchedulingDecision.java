@@ -26,8 +26,8 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * What it costs a pCPU to end one slice and begin the next, everything included: two clock reads,
  * the pool's lock, put, pick, run states, CPU time. Guests that use their slices up at once stand
- * in for guests. Judge it by the ratio to {@link #twoClockReads}, which are in it. Of the schedulers
- * those are here that serve any number of units; {@link SchedulerAlone} has all.
+ * in for guests. Judge it by the ratio to {@link #twoClockReads}, which are in it. Of the
+ * schedulers those are here that serve any number of units; {@link SchedulerAlone} has all.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -24,9 +24,9 @@ package dev.domus.kernel.sched;
  * <h2>Cost</h2>
  *
  * <p>{@link #add} and {@link #firstFor} are O(log n), but O(1) where the entry comes last, or where
- * the first one may run on the pCPU: which is what they are mostly asked. {@link #remove} and {@link
- * #next} are O(1) on average, {@link #first}, {@link #last}, {@link #isEmpty} and {@link #size}
- * always. Nothing allocates.
+ * the first one may run on the pCPU: which is what they are mostly asked. {@link #remove} and
+ * {@link #next} are O(1) on average, {@link #first}, {@link #last}, {@link #isEmpty} and {@link
+ * #size} always. Nothing allocates.
  *
  * <p>Not thread-safe: for use in calls of the kernel into a scheduler, which never overlap.
  *
@@ -231,9 +231,7 @@ public final class UnitQueue<E extends UnitQueue.Entry> {
   public E firstFor(int pcpu) {
     Entry one = first;
     return cast(
-        one != null && one.unit.affinity().contains(pcpu)
-            ? one
-            : firstFor(root, pcpu, 1L << pcpu));
+        one != null && one.unit.affinity().contains(pcpu) ? one : firstFor(root, pcpu, 1L << pcpu));
   }
 
   private static Entry firstFor(Entry top, int pcpu, long bit) {

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class HandoverTest {
   private static final long MS = 1_000_000;
   private static final long SECOND = 1_000_000_000;
-  private static final int HISTORIES = 12;
+  private static final int HISTORIES = 6;
   private static final List<String> BY_WEIGHT = List.of("credit", "credit2", "eevdf");
 
   static Stream<Arguments> pairs() {

@@ -118,7 +118,8 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--sched-param",
       paramLabel = "NAME=VALUE",
-      description = "A parameter of the scheduler (domus sched parameters); may be given repeatedly.")
+      description =
+          "A parameter of the scheduler (domus sched parameters); may be given repeatedly.")
   private Map<String, String> schedulerParameters = Map.of();
 
   @Option(
