@@ -2,6 +2,7 @@
 module dev.domus.sched.contract {
   requires transitive dev.domus.kernel;
   requires transitive org.junit.jupiter.api;
+  requires transitive net.jqwik.api;
   requires java.management;
   requires jdk.management;
 

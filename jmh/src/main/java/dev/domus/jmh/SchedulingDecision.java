@@ -7,8 +7,6 @@ import dev.domus.kernel.dispatch.Runner;
 import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.trace.TraceSpec;
-import dev.domus.sched.credit.CreditFactory;
-import dev.domus.sched.rr.RoundRobinFactory;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -28,9 +26,10 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What it costs a pCPU to end one slice and begin the next, everything included: two clock reads,
- * the pool's lock, put, pick, run states, CPU time. Guests that give the pCPU up at once stand in
- * for guests; one alone has the pCPU's thread yield its host CPU, too. Judge it by the ratio to
- * {@link #twoClockReads}, which are in it.
+ * the pool's lock, put, pick, run states, CPU time. Guests that use their slices up at once stand
+ * in for guests; one alone has the pCPU's thread yield its host CPU, too. Judge it by the ratio to
+ * {@link #twoClockReads}, which are in it. Of the schedulers those are here that serve any number
+ * of units; {@link SchedulerAlone} has all.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -42,7 +41,7 @@ public class SchedulingDecision {
   private static final int DECISIONS = 200_000;
 
   /** The scheduler. */
-  @Param({"rr", "credit"})
+  @Param({"rr", "credit", "credit2", "eevdf", "rtds", "chaos"})
   public String scheduler;
 
   /** How many units share the pCPU. */
@@ -85,8 +84,7 @@ public class SchedulingDecision {
   /** A pool with one pCPU. */
   @Setup
   public void open() {
-    SchedulerFactory factory =
-        scheduler.equals("rr") ? new RoundRobinFactory() : new CreditFactory();
+    SchedulerFactory factory = SchedulerAlone.named(scheduler);
     dispatcher = new Dispatcher();
     if (trace.equals("on")) {
       dispatcher.tracer().start(TraceSpec.everything());

@@ -8,6 +8,7 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
@@ -68,7 +69,10 @@ public final class KernelMachine implements Machine {
     Dispatcher dispatcher = new Dispatcher();
     KernelMachine machine;
     try {
-      dispatcher.createPool(spec.pool(), spec.pcpus(), schedulers.get(spec.scheduler()), Map.of());
+      SchedulerFactory scheduler = schedulers.get(spec.scheduler());
+      Map<String, String> parameters = spec.schedulerParameters();
+      SchedParameters.check(scheduler, parameters, schedulers.values()); // names the owner
+      dispatcher.createPool(spec.pool(), spec.pcpus(), scheduler, parameters);
       Hypervisor hypervisor =
           new Hypervisor(
               spec.memoryBytes(),

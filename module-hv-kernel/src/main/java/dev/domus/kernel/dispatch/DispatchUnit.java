@@ -105,8 +105,13 @@ public final class DispatchUnit implements SchedUnit {
   private long standingNanos;
   private Object data;
 
-  /** The data slot of the outgoing scheduler, during a swap that may still be rolled back. */
-  Object savedData;
+  /** How long it may wait by its operator's wish, as its scheduler says. */
+  private long mayWaitNanos;
+
+  /** The slots of the outgoing scheduler, during a swap that may still be rolled back. */
+  private Object savedData;
+
+  private long savedMayWaitNanos;
 
   /** {@link Seat#deliveredNanos} when it began to wait; and its waiting beside an idle pCPU. */
   long waitingSinceDelivered;
@@ -510,6 +515,15 @@ public final class DispatchUnit implements SchedUnit {
   }
 
   @Override
+  public void mayWaitNanos(long nanos) {
+    seat.checkInCall();
+    if (nanos < mayWaitNanos) {
+      seat.forgiveWait(this); // it did not wait for this scheduler's neglect
+    }
+    mayWaitNanos = nanos;
+  }
+
+  @Override
   public Object data() {
     return data;
   }
@@ -525,9 +539,34 @@ public final class DispatchUnit implements SchedUnit {
     standingNanos = 0;
   }
 
-  /** Sets the data slot on behalf of the kernel. */
-  void restoreData(Object newData) {
-    data = newData;
+  /** How long it may wait on top of what is fair. With the seat's lock. */
+  long mayWaitNanos() {
+    return mayWaitNanos;
+  }
+
+  /** Clears what a scheduler keeps of it. With the seat's lock, as what follows. */
+  void clearSlots() {
+    data = null;
+    mayWaitNanos = 0;
+  }
+
+  /** Puts what a scheduler keeps of it aside, and clears it. */
+  void saveSlots() {
+    savedData = data;
+    savedMayWaitNanos = mayWaitNanos;
+    clearSlots();
+  }
+
+  /** Puts back what {@link #saveSlots} put aside. */
+  void restoreSlots() {
+    data = savedData;
+    mayWaitNanos = savedMayWaitNanos;
+    savedData = null;
+  }
+
+  /** Forgets what {@link #saveSlots} put aside. */
+  void dropSavedSlots() {
+    savedData = null;
   }
 
   @Override

@@ -162,7 +162,7 @@ final class Seat implements SchedPool, RunQueue {
     for (DispatchUnit unit : pool.byWaiting(units)) {
       unit.inserted = false;
       unit.runnable = false;
-      unit.restoreData(null);
+      unit.clearSlots();
       resettle.accept(unit);
     }
     units.clear();
@@ -260,6 +260,16 @@ final class Seat implements SchedPool, RunQueue {
   @Override
   public long load() {
     return load;
+  }
+
+  @Override
+  public boolean idles() {
+    for (Pcpu cpu : cpus.all()) {
+      if (cpu.toldToIdle) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override
@@ -413,7 +423,7 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   /** The time that a unit has waited counts from now. */
-  private void forgiveWait(DispatchUnit unit) {
+  void forgiveWait(DispatchUnit unit) {
     unit.waitingSinceDelivered = deliveredNanos;
     unit.idleTicks = 0;
   }
@@ -529,7 +539,7 @@ final class Seat implements SchedPool, RunQueue {
       units.remove(unit);
       population = units.size();
       tell(Verb.REMOVE, unit, now);
-      unit.restoreData(null);
+      unit.clearSlots();
     }
   }
 
@@ -747,7 +757,7 @@ final class Seat implements SchedPool, RunQueue {
     scheduler = successor;
     factory = LastResort.FACTORY;
     for (DispatchUnit unit : pool.byWaiting(units)) {
-      unit.restoreData(null);
+      unit.clearSlots();
       forgiveWait(unit);
       successor.insert(unit, now);
     }

@@ -91,15 +91,13 @@ final class Swap {
 
   void saveSlots(List<DispatchUnit> all) {
     for (DispatchUnit unit : all) {
-      unit.savedData = unit.data();
-      unit.restoreData(null);
+      unit.saveSlots();
     }
   }
 
   void restoreSlots(List<DispatchUnit> all) {
     for (DispatchUnit unit : all) {
-      unit.restoreData(unit.savedData);
-      unit.savedData = null;
+      unit.restoreSlots();
     }
   }
 
@@ -107,7 +105,7 @@ final class Swap {
     outgoing = deposed;
     units = all.size();
     for (DispatchUnit unit : all) {
-      unit.savedData = null;
+      unit.dropSavedSlots();
     }
   }
 

@@ -23,9 +23,10 @@ import java.util.concurrent.locks.LockSupport;
  *    starvationNanos × (runnable units + sum of their weights / its weight) × (100 / cap, if cap &lt; 100)
  * </pre>
  *
- * of CPU time. With the default of 250 ms that is several times what any honest scheduler needs. If
- * a pCPU that it may use was told to idle meanwhile, each tick counts as well: then nobody runs,
- * and the unit was forgotten.
+ * of CPU time, and on top of that what its scheduler says that its operator wants ({@link
+ * dev.domus.kernel.sched.SchedUnit#mayWaitNanos}). With the default of 250 ms that is several times
+ * what any honest scheduler needs. If a pCPU that it may use was told to idle meanwhile, each tick
+ * counts as well: then nobody runs, and the unit was forgotten.
  */
 final class Watchdog implements Runnable {
   /** Host CPU time used in one call, on top of the limit: ten thousand calls' worth. */
@@ -127,7 +128,10 @@ final class Watchdog implements Runnable {
           limit = limit * 100 / unit.cap();
         }
         long waited = deliveredNanos - unit.waitingSinceDelivered;
-        if (waited > limit || unit.idleTicks * limits.tickNanos() > limit) {
+        // All pCPUs run while it waits.
+        long wanted = Math.min(unit.mayWaitNanos(), Long.MAX_VALUE / 2 / cpus.length);
+        if (waited > limit + wanted * cpus.length
+            || unit.idleTicks * limits.tickNanos() > limit + wanted) {
           return unit;
         }
       }

@@ -2,7 +2,9 @@ package dev.domus.kernel.host;
 
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Host.NamedPart;
+import dev.domus.kernel.plugin.Host.ParameterInfo;
 import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.sched.SchedParameter;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -25,6 +27,7 @@ final class Parts {
   private final LinkedHashMap<String, SchedulerFactory> schedulers = new LinkedHashMap<>();
   private final List<NamedPart> engineNames = new ArrayList<>();
   private final List<NamedPart> schedulerNames = new ArrayList<>();
+  private final List<ParameterInfo> schedulerParameters = new ArrayList<>();
   private final List<Ordered> services = new ArrayList<>();
   private final List<String> unusable = new ArrayList<>();
 
@@ -85,6 +88,11 @@ final class Parts {
     return List.copyOf(schedulerNames);
   }
 
+  /** What the schedulers declare, for listings. */
+  List<ParameterInfo> schedulerParameters() {
+    return List.copyOf(schedulerParameters);
+  }
+
   /** Engines that this host cannot run: {@code name: reason}. */
   List<String> unusable() {
     return List.copyOf(unusable);
@@ -103,8 +111,16 @@ final class Parts {
 
   private void add(Candidate plugin, SchedulerFactory factory) {
     NamedPart part = new NamedPart(factory.name(), factory.description());
+    List<ParameterInfo> parameters = new ArrayList<>();
+    for (SchedParameter parameter : factory.parameters()) {
+      parameters.add(ParameterInfo.of(part.name(), "pool", parameter));
+    }
+    for (SchedParameter parameter : factory.unitParameters()) {
+      parameters.add(ParameterInfo.of(part.name(), "vcpu", parameter));
+    }
     if (addFirst("scheduler", schedulers, part.name(), factory, plugin)) {
       schedulerNames.add(part);
+      schedulerParameters.addAll(parameters);
     }
   }
 

@@ -97,6 +97,11 @@ public final class PluginHost implements Host {
   }
 
   @Override
+  public List<ParameterInfo> schedulerParameters() {
+    return parts().schedulerParameters();
+  }
+
+  @Override
   public List<PluginInfo> plugins() {
     lock.lock();
     try {

@@ -1,5 +1,6 @@
 package dev.domus.kernel.plugin;
 
+import dev.domus.kernel.sched.SchedParameter;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -12,6 +13,9 @@ public interface Host {
 
   /** Names of the schedulers. */
   List<NamedPart> schedulers();
+
+  /** The parameters that each scheduler declares, in the order of {@link #schedulers}. */
+  List<ParameterInfo> schedulerParameters();
 
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
@@ -34,6 +38,38 @@ public interface Host {
    * @param description one line
    */
   record NamedPart(String name, String description) {}
+
+  /**
+   * A parameter of a scheduler.
+   *
+   * @param scheduler the scheduler's name
+   * @param of what it is given to: {@code pool} or {@code vcpu}
+   * @param name by which it is given
+   * @param type number, flag, choice or text
+   * @param range what may be given, with its unit
+   * @param value the default
+   * @param description one line
+   */
+  record ParameterInfo(
+      String scheduler,
+      String of,
+      String name,
+      String type,
+      String range,
+      String value,
+      String description) {
+    /** What a scheduler declares. */
+    public static ParameterInfo of(String scheduler, String of, SchedParameter parameter) {
+      return new ParameterInfo(
+          scheduler,
+          of,
+          parameter.name(),
+          parameter.type(),
+          parameter.range(),
+          parameter.defaultText(),
+          parameter.description());
+    }
+  }
 
   /**
    * A hypercall, or one sub-operation of it.

@@ -1,5 +1,7 @@
 package dev.domus.kernel.plugin;
 
+import java.util.Map;
+
 /**
  * What the machine is to be.
  *
@@ -9,6 +11,23 @@ package dev.domus.kernel.plugin;
  * @param pcpus number of pCPUs in the first pool, at least 1
  * @param pool name of the first pool
  * @param scheduler name of its scheduler
+ * @param schedulerParameters what is given for the scheduler, name to text; the rest is its default
  */
 public record MachineSpec(
-    long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {}
+    long memoryBytes,
+    boolean hugePages,
+    int pcpus,
+    String pool,
+    String scheduler,
+    Map<String, String> schedulerParameters) {
+  /** Copies what is given. */
+  public MachineSpec {
+    schedulerParameters = Map.copyOf(schedulerParameters);
+  }
+
+  /** A machine whose scheduler has its default parameters. */
+  public MachineSpec(
+      long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {
+    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of());
+  }
+}

@@ -56,6 +56,25 @@ public final class CpuMask {
     return false;
   }
 
+  /** The pCPUs 64 {@code i} … 64 {@code i} + 63, a bit each. */
+  long word(int i) {
+    long[] b = bits;
+    return b == null ? -1 : i < b.length ? b[i] : 0;
+  }
+
+  /** All pCPUs, with their numbers modulo 64: what is not in here is not in the set. */
+  long folded() {
+    long[] b = bits;
+    if (b == null) {
+      return -1;
+    }
+    long all = 0;
+    for (long word : b) {
+      all |= word;
+    }
+    return all;
+  }
+
   /**
    * The set as a run queue sees it that numbers some pCPUs anew. A set that has none of them
    * becomes {@link #ALL}: what cannot be kept is not kept half.

@@ -11,6 +11,9 @@ public interface RunQueue {
   /** What its scheduler last said to {@link Scheduler#load}. */
   long load();
 
+  /** Whether one of its pCPUs has nothing to run; as of late, for it is not locked. */
+  boolean idles();
+
   /** Whether a unit's affinity allows any of its pCPUs. */
   boolean allows(SchedUnit unit);
 }

@@ -4,8 +4,8 @@ package dev.domus.kernel.sched;
  * What is scheduled: a vCPU, seen through the generic record that the kernel keeps of it. It
  * outlives every scheduler that handles it, so all that a swap hands over is here.
  *
- * <p>Getters are cheap and may be called in any call of the kernel into the scheduler; the three
- * methods with an argument only there.
+ * <p>Getters are cheap and may be called in any call of the kernel into the scheduler; the setters
+ * only there.
  */
 public interface SchedUnit {
   /** Weight of a unit for which nobody has said anything, as in Xen. */
@@ -77,6 +77,18 @@ public interface SchedUnit {
 
   /** Leaves a standing for the next scheduler; for {@link Scheduler#export}. */
   void standingNanos(long nanos);
+
+  /**
+   * Says how long the unit may wait for a pCPU by what its operator wants: a reservation that is
+   * used up until its next period, a window of a frame table, a place in a queue for pCPUs of which
+   * there are none free. By that much the kernel's watchdog is more patient with it. Stays until it
+   * is said anew; 0 when the unit is inserted. It does not allow a scheduler anything: a unit is
+   * owed a pCPU in this time all the same. Where it becomes less, the wait counts from then. May be
+   * called in any call of the kernel into the scheduler; costs a store.
+   *
+   * @param nanos in the pool's time, 0 or more; {@link Long#MAX_VALUE} for as long as it stays so
+   */
+  void mayWaitNanos(long nanos);
 
   /** What the scheduler attached; null if nothing since the unit was inserted. */
   Object data();

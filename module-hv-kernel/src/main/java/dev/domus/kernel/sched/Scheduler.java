@@ -25,6 +25,9 @@ import java.util.Optional;
  * state that the diagram shows is what {@link SchedUnit#runnable()} and {@link
  * SchedUnit#runningOn()} answer during every call, already as it is after the change.
  *
+ * <p>Hints that a guest gives come by the same verbs: SCHEDOP_yield as {@code put(YIELDED)},
+ * SCHEDOP_block and SCHEDOP_poll as {@code put(SLEPT)}.
+ *
  * <h2>Threads and locks</h2>
  *
  * <p>All methods but {@link #close} are called by pCPU threads of the pool, between two slices of
@@ -64,6 +67,10 @@ import java.util.Optional;
  *   <li>Keep one object per unit in {@link SchedUnit#data(Object)}.
  *   <li>Ask for a pCPU's attention with {@link SchedPool#tickle}: an idle one is woken, a busy one
  *       is preempted; either then calls {@link #pick} (after {@link #put}, if it ran something).
+ *   <li>Say how long a unit may wait by its operator's wish ({@link SchedUnit#mayWaitNanos}), where
+ *       that is longer than fair: for a budget, a window, a place.
+ *   <li>Use what is offered here: {@link UnitQueue} for those who wait, {@link CpuSet} for those that
+ *       idle, {@link CapBucket} for caps.
  *   <li>Do its periodic work when it is called: compare {@code nowNanos} with the time of the last
  *       accounting. If something must happen later on an idle pCPU, answer {@link
  *       Decision#idleUntil}.

@@ -9,6 +9,8 @@
  * what does this pCPU run next, and for how long? Everything here takes the time as an argument and
  * knows no thread and no clock, so the same classes run in a simulator in virtual time.
  *
- * <p>Start at {@link dev.domus.kernel.sched.Scheduler}, whose comment is the contract.
+ * <p>Start at {@link dev.domus.kernel.sched.Scheduler}, whose comment is the contract. {@link
+ * dev.domus.kernel.sched.UnitQueue}, {@link dev.domus.kernel.sched.CpuSet} and {@link
+ * dev.domus.kernel.sched.CapBucket} are for whoever writes one, and nobody has to use them.
  */
 package dev.domus.kernel.sched;

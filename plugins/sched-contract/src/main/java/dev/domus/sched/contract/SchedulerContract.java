@@ -2,32 +2,45 @@ package dev.domus.sched.contract;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.domus.kernel.sched.CpuMask;
-import dev.domus.kernel.sched.Decision;
-import dev.domus.kernel.sched.PutReason;
-import dev.domus.kernel.sched.SchedParameters;
-import dev.domus.kernel.sched.SchedPool;
-import dev.domus.kernel.sched.SchedUnit;
-import dev.domus.kernel.sched.Scheduler;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.sched.contract.History.Habit;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.EdgeCasesMode;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.IntRange;
+import net.jqwik.api.constraints.Size;
+import net.jqwik.api.lifecycle.AddLifecycleHook;
+import net.jqwik.api.lifecycle.PropagationMode;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * What every scheduler promises, tested in virtual time. A scheduler's test class extends this and
- * says what it claims; what it does not claim is skipped, or, for weights, the opposite is tested.
+ * What every scheduler promises, tested in virtual time. A scheduler's test class extends this,
+ * names its factory and says what it {@linkplain Claim claims}; what it does not claim is skipped,
+ * by name.
+ *
+ * <p>Tests with fixed scenes are Jupiter's, tests with random ones are jqwik's, which shrinks what
+ * fails to a small {@link History}. Its seed is fixed, so that a run can be repeated.
  */
+@ExtendWith(ClaimCheck.class)
+@AddLifecycleHook(value = ClaimCheck.class, propagateTo = PropagationMode.ALL_DESCENDANTS)
 public abstract class SchedulerContract {
   private static final long MS = 1_000_000;
   private static final long SECOND = 1_000_000_000;
-  private static final int SEEDS = 40;
+  private static final int TRIES = 60;
+  private static final String SEED = "1";
 
   /** For subclasses. */
   protected SchedulerContract() {}
@@ -35,17 +48,14 @@ public abstract class SchedulerContract {
   /** The scheduler under test. */
   protected abstract SchedulerFactory factory();
 
+  /** What it claims. */
+  protected abstract Set<Claim> claims();
+
   /**
-   * Whether CPU-bound units get shares in proportion to their weights; else they get equal ones.
+   * The parameters with which it is tested on a pool of so many pCPUs; by default none are given.
    */
-  protected abstract boolean claimsWeights();
-
-  /** Whether no domain uses more than its cap. */
-  protected abstract boolean claimsCaps();
-
-  /** Whether no pCPU idles while a unit without a cap waits that may run there. */
-  protected boolean claimsWorkConservation() {
-    return true;
+  protected Map<String, String> parameters(int pcpus) {
+    return Map.of();
   }
 
   /** How far a share over a second or more may be off, relative to what it should be. */
@@ -55,36 +65,84 @@ public abstract class SchedulerContract {
 
   // ------------------------------------------------------------------ rules
 
-  @Test
-  void randomHistoriesBreakNoRule() {
-    for (long seed = 0; seed < SEEDS; seed++) {
-      RandomHistory history = new RandomHistory(seed);
-      Simulator simulator = simulator(history.pcpus());
-      history.populate(simulator);
-      for (int step = 0; step < 100; step++) {
-        history.step(simulator);
+  @Property(tries = TRIES, seed = SEED, edgeCases = EdgeCasesMode.NONE)
+  void randomHistoriesBreakNoRule(@ForAll("histories") History history) {
+    Simulator simulator = simulator(history.pcpus());
+    history.play(simulator);
+    expectNobodyIsNeglectedIn(simulator);
+  }
+
+  @Property(tries = TRIES, seed = SEED, edgeCases = EdgeCasesMode.NONE)
+  void randomHistoriesBreakNoRuleAcrossSwaps(@ForAll("histories") History history) {
+    Simulator simulator = simulator(history.pcpus());
+    history.play(
+        simulator,
+        step -> {
+          if (step % 2 == 0) {
+            simulator.swap(ReferenceFifo.FACTORY);
+          } else {
+            simulator.swap(factory(), parameters(simulator.pcpus()));
+          }
+        });
+    simulator.swap(factory(), parameters(simulator.pcpus()));
+    expectNobodyIsNeglectedIn(simulator);
+  }
+
+  @Property(tries = TRIES, seed = SEED, edgeCases = EdgeCasesMode.NONE)
+  @Needs(Claim.CAPS)
+  void noDomainEverExceedsItsCap(
+      @ForAll @IntRange(min = 1, max = 4) int pcpus,
+      @ForAll @Size(min = 1, max = 12) List<@IntRange(min = 1, max = 250) Integer> caps,
+      @ForAll long seed) {
+    Simulator simulator = simulator(pcpus);
+    SplittableRandom random = new SplittableRandom(seed);
+    Map<Integer, List<SimUnit>> domains = new HashMap<>();
+    for (int domid = 0; domid < caps.size(); domid++) {
+      for (int vcpu = random.nextInt(3); vcpu >= 0; vcpu--) {
+        Habit habit = Habit.values()[random.nextInt(Habit.values().length)];
+        Workload workload = habit.workload(random.nextLong());
+        domains
+            .computeIfAbsent(domid, id -> new ArrayList<>())
+            .add(simulator.add(domid, vcpu, 256, caps.get(domid), CpuMask.ALL, workload));
       }
-      history.resumeAll(simulator);
-      expectNobodyStarvesIn(simulator, "seed " + seed);
+    }
+    simulator.run(2 * SECOND);
+    domains.forEach((domid, units) -> {
+      long used = units.stream().mapToLong(simulator::runNanos).sum();
+      double most = caps.get(domid) / 100.0 * 2 * SECOND * (1 + shareTolerance());
+      // The last slice of each of its vCPUs may be the one with which it goes over.
+      assertTrue(used <= most + units.size() * MS, "cap " + caps.get(domid) + ", used " + used);
+    });
+  }
+
+  @Property(tries = TRIES, seed = SEED, edgeCases = EdgeCasesMode.NONE)
+  @Needs(Claim.WEIGHTS)
+  void sharesOfOneCpuAreInProportionToWeights(
+      @ForAll @Size(min = 2, max = 8) List<@IntRange(min = 64, max = 1024) Integer> weights) {
+    Simulator simulator = simulator(1);
+    List<SimUnit> units = new ArrayList<>();
+    for (int i = 0; i < weights.size(); i++) {
+      units.add(simulator.add(i, weights.get(i), Workload.cpuBound()));
+    }
+    simulator.run(SECOND);
+    long[] before = units.stream().mapToLong(simulator::runNanos).toArray();
+    simulator.run(5 * SECOND);
+    double sum = weights.stream().mapToInt(Integer::intValue).sum();
+    for (int i = 0; i < before.length; i++) {
+      double share = (simulator.runNanos(units.get(i)) - before[i]) / (5.0 * SECOND);
+      // A slice more or less, which for a small share is more than what is tolerated of it.
+      assertEquals(
+          weights.get(i) / sum, share, shareTolerance() * weights.get(i) / sum + 0.007, "" + i);
     }
   }
 
-  @Test
-  void randomHistoriesBreakNoRuleAcrossSwaps() {
-    for (long seed = 0; seed < SEEDS; seed++) {
-      RandomHistory history = new RandomHistory(seed);
-      Simulator simulator = simulator(history.pcpus());
-      history.populate(simulator);
-      for (int step = 0; step < 100; step++) {
-        history.step(simulator);
-        simulator.swap(step % 2 == 0 ? ReferenceFifo.FACTORY : factory());
-      }
-      history.resumeAll(simulator);
-      expectNobodyStarvesIn(simulator, "seed " + seed);
-    }
+  @Provide
+  Arbitrary<History> histories() {
+    return Histories.arbitrary();
   }
 
   @Test
+  @Needs(Claim.WORK_CONSERVING)
   void aPoolWithNothingToDoAsksForNothing() {
     Simulator simulator = simulator(4);
     SimUnit unit = simulator.add(1, 256, Workload.periodic(MS, 3_600 * SECOND));
@@ -96,6 +154,7 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.WORK_CONSERVING)
   void aUnitAloneGetsAllItWants() {
     Simulator simulator = simulator(1);
     SimUnit unit = simulator.add(1, 1, Workload.cpuBound());
@@ -104,6 +163,7 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.SHARES_PCPUS)
   void oneThatYieldsAllTheTimeLetsOthersRun() {
     Simulator simulator = simulator(1);
     simulator.add(1, 65_535, Workload.periodic(20_000, 0));
@@ -116,6 +176,7 @@ public abstract class SchedulerContract {
   // ------------------------------------------------------------------ shares
 
   @Test
+  @Needs(Claim.EQUAL_SHARES)
   void equalUnitsGetEqualShares() {
     for (int pcpus : new int[] {1, 2, 3, 8}) {
       Simulator simulator = simulator(pcpus);
@@ -131,6 +192,7 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.EQUAL_SHARES)
   void twoUnitsOnOneCpuShareByWeightOrEqually() {
     for (int heavy : new int[] {256, 512, 1_024, 2_560}) {
       Simulator simulator = simulator(1);
@@ -139,7 +201,7 @@ public abstract class SchedulerContract {
       simulator.run(SECOND / 2); // the first to come has had the pCPU to itself
       long before = simulator.runNanos(light);
       simulator.run(2 * SECOND);
-      double share = claimsWeights() ? 256.0 / (256 + heavy) : 0.5;
+      double share = claims().contains(Claim.WEIGHTS) ? 256.0 / (256 + heavy) : 0.5;
       double was = (simulator.runNanos(light) - before) / (2.0 * SECOND);
       assertEquals(share, was, share * shareTolerance(), () -> "weights 256 : " + heavy);
       assertEquals(simulator.nowNanos(), simulator.runNanos(light) + simulator.runNanos(other));
@@ -147,8 +209,8 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.WEIGHTS)
   void whatAHeavyUnitCannotUseGoesToTheOthersByWeight() {
-    assumeTrue(claimsWeights());
     Simulator simulator = simulator(2);
     SimUnit one = simulator.add(1, 100, Workload.cpuBound());
     SimUnit two = simulator.add(2, 200, Workload.cpuBound());
@@ -160,8 +222,8 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.WEIGHTS)
   void sharesSettleAgainWithinASecondAfterOneComesBack() {
-    assumeTrue(claimsWeights());
     Simulator simulator = simulator(1);
     SimUnit light = simulator.add(1, 256, Workload.cpuBound());
     SimUnit heavy = simulator.add(2, 512, Workload.cpuBound());
@@ -177,6 +239,7 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.EQUAL_SHARES)
   void sharesSurviveFrequentSwapsToItself() {
     Simulator simulator = simulator(1);
     SimUnit light = simulator.add(1, 256, Workload.cpuBound());
@@ -184,10 +247,10 @@ public abstract class SchedulerContract {
     SplittableRandom random = new SplittableRandom(7);
     while (simulator.nowNanos() < 5 * SECOND) {
       simulator.run(random.nextLong(MS, 20 * MS));
-      simulator.swap(factory());
+      simulator.swap(factory(), parameters(simulator.pcpus()));
     }
     double total = simulator.nowNanos();
-    double share = claimsWeights() ? 1 / 3.0 : 0.5;
+    double share = claims().contains(Claim.WEIGHTS) ? 1 / 3.0 : 0.5;
     assertEquals(share, simulator.runNanos(light) / total, 0.05);
     assertEquals(1 - share, simulator.runNanos(heavy) / total, 0.05);
   }
@@ -195,8 +258,8 @@ public abstract class SchedulerContract {
   // ------------------------------------------------------------------ caps
 
   @Test
+  @Needs(Claim.CAPS)
   void aCapHoldsOnAnIdlePool() {
-    assumeTrue(claimsCaps());
     for (int cap : new int[] {1, 10, 50, 90}) {
       Simulator simulator = simulator(2);
       SimUnit unit = simulator.add(1, 0, 256, cap, CpuMask.ALL, Workload.cpuBound());
@@ -206,8 +269,8 @@ public abstract class SchedulerContract {
   }
 
   @Test
+  @Needs(Claim.CAPS)
   void aCapIsTheDomainsAndNotEachVcpus() {
-    assumeTrue(claimsCaps());
     Simulator simulator = simulator(4);
     List<SimUnit> domain = new ArrayList<>();
     for (int vcpu = 0; vcpu < 3; vcpu++) {
@@ -227,7 +290,7 @@ public abstract class SchedulerContract {
 
   @Test
   void decisionsAllocateNothing() {
-    DecisionLoop loop = new DecisionLoop(factory(), 64);
+    DecisionLoop loop = new DecisionLoop(factory(), parameters(1), 64);
     loop.run(200_000); // compiled by then
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     int decisions = 100_000;
@@ -237,58 +300,13 @@ public abstract class SchedulerContract {
     assertTrue(bytes < decisions, "bytes=%d decisions=%d".formatted(bytes, decisions));
   }
 
-  /** Picks, puts, wake-ups and sleeps without a simulator around them. */
-  private static final class DecisionLoop implements SchedPool {
-    private final Scheduler scheduler;
-    private final SimUnit[] units;
-    private final Decision decision = new Decision();
-    private long nowNanos;
-
-    DecisionLoop(SchedulerFactory factory, int n) {
-      scheduler = factory.create(this, SchedParameters.check(factory, Map.of()));
-      units = new SimUnit[n];
-      for (int i = 0; i < n; i++) {
-        units[i] = new SimUnit(i, 0, 256, SchedUnit.NO_CAP, CpuMask.ALL, Workload.cpuBound());
-        scheduler.insert(units[i], nowNanos);
-      }
-    }
-
-    void run(int decisions) {
-      for (int i = 0; i < decisions; i++) {
-        SimUnit woken = units[i % units.length];
-        if (!woken.runnable) {
-          woken.runnable = true;
-          scheduler.wake(woken, nowNanos);
-        }
-        decision.reset();
-        scheduler.pick(0, nowNanos, decision);
-        SimUnit unit = (SimUnit) decision.unit();
-        nowNanos += decision.sliceNanos();
-        PutReason reason = i % 3 == 0 ? PutReason.SLEPT : PutReason.EXPIRED;
-        unit.runnable = reason != PutReason.SLEPT;
-        scheduler.put(unit, 0, reason, decision.sliceNanos(), nowNanos);
-      }
-    }
-
-    @Override
-    public String name() {
-      return "loop";
-    }
-
-    @Override
-    public int pcpus() {
-      return 1;
-    }
-
-    @Override
-    public void tickle(int pcpu) {}
-  }
-
   // ------------------------------------------------------------------
 
   private Simulator simulator(int pcpus) {
-    Simulator simulator = new Simulator(pcpus, factory());
-    return claimsWorkConservation() ? simulator.checkingWorkConservation() : simulator;
+    Simulator simulator = new Simulator(pcpus, factory(), parameters(pcpus));
+    return claims().contains(Claim.WORK_CONSERVING)
+        ? simulator.checkingWorkConservation()
+        : simulator;
   }
 
   private void expectShare(Simulator simulator, SimUnit unit, long outOfNanos, double expected) {
@@ -296,13 +314,14 @@ public abstract class SchedulerContract {
     assertEquals(expected, share, expected * shareTolerance(), unit::label);
   }
 
-  private static void expectNobodyStarvesIn(Simulator simulator, String what) {
+  /** Runs on for a while, and sees to it that nobody was left waiting. */
+  public static void expectNobodyIsNeglectedIn(Simulator simulator) {
     simulator.run(3 * SECOND);
     for (SimUnit unit : simulator.units()) {
-      long waited = simulator.longestWaitNanos(unit);
+      long neglected = simulator.longestNeglectNanos(unit);
       assertTrue(
-          waited <= RandomHistory.starvationNanos(simulator, unit),
-          () -> what + ": " + unit + " waited for " + waited / MS + " ms");
+          neglected <= History.starvationNanos(simulator, unit),
+          () -> unit + " waited for " + neglected / MS + " ms");
     }
   }
 }

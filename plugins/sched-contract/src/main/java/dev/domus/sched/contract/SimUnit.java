@@ -4,6 +4,9 @@ import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.SchedulerFactory;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.LongSupplier;
 
 /** A simulated unit: the generic record, its workload, and what happened to it. */
 public final class SimUnit implements SchedUnit {
@@ -15,7 +18,8 @@ public final class SimUnit implements SchedUnit {
   int cap;
   CpuMask affinity;
   CpuMask softAffinity = CpuMask.ALL;
-  SchedParameters given = SchedParameters.none();
+  final Map<String, SchedParameters> given = new HashMap<>();
+  private final LongSupplier clock;
 
   boolean inserted;
   boolean removed;
@@ -37,15 +41,49 @@ public final class SimUnit implements SchedUnit {
   /** The longest it ever waited for a pCPU. */
   long longestWaitNanos;
 
+  /** How long it may wait by its operator's wish, and since when that counts. */
+  private long mayWaitNanos;
+
+  long neglectedSinceNanos;
+
+  /** The longest it ever waited beyond that. */
+  long longestNeglectNanos;
+
   long picks;
 
-  SimUnit(int domid, int vcpu, int weight, int cap, CpuMask affinity, Workload workload) {
+  SimUnit(
+      LongSupplier clock,
+      int domid,
+      int vcpu,
+      int weight,
+      int cap,
+      CpuMask affinity,
+      Workload workload) {
+    this.clock = clock;
     this.domid = domid;
     this.vcpu = vcpu;
     this.weight = weight;
     this.cap = cap;
     this.affinity = affinity;
     this.workload = workload;
+  }
+
+  /** It begins to wait, to sleep or to run. */
+  void since(long nowNanos) {
+    sinceNanos = nowNanos;
+    neglectedSinceNanos = nowNanos;
+  }
+
+  /** For how long it has been neglected now, if it waits. */
+  long neglectNanos(long nowNanos) {
+    return Math.max(0, nowNanos - neglectedSinceNanos - mayWaitNanos);
+  }
+
+  /** A swap clears what the scheduler kept. */
+  void clearSlots() {
+    data = null;
+    mayWaitNanos = 0;
+    neglectedSinceNanos = clock.getAsLong();
   }
 
   boolean wantsCpu() {
@@ -94,7 +132,8 @@ public final class SimUnit implements SchedUnit {
 
   @Override
   public SchedParameters parameters(SchedulerFactory scheduler) {
-    return SchedParameters.ofUnit(scheduler, given);
+    return SchedParameters.ofUnit(
+        scheduler, given.getOrDefault(scheduler.name(), SchedParameters.none()));
   }
 
   @Override
@@ -125,6 +164,14 @@ public final class SimUnit implements SchedUnit {
   @Override
   public void standingNanos(long nanos) {
     standingNanos = nanos;
+  }
+
+  @Override
+  public void mayWaitNanos(long nanos) {
+    if (nanos < mayWaitNanos) {
+      neglectedSinceNanos = clock.getAsLong();
+    }
+    mayWaitNanos = nanos;
   }
 
   @Override

@@ -38,6 +38,7 @@ public final class Simulator implements SchedPool {
   /** Numbers the decisions of a pCPU, so that events of an earlier one are recognized. */
   private final long[] decisionNumber;
 
+  private Object shared;
   private Scheduler scheduler;
   private long nowNanos;
   private long order;
@@ -47,12 +48,28 @@ public final class Simulator implements SchedPool {
 
   /** A pool of pCPUs under a scheduler with its default parameters. */
   public Simulator(int pcpus, SchedulerFactory factory) {
+    this(pcpus, factory, Map.of());
+  }
+
+  /**
+   * A pool of pCPUs under a scheduler.
+   *
+   * @param parameters what is given for it, as on the command line
+   * @throws IllegalArgumentException if the scheduler refuses them, or this pool
+   */
+  public Simulator(int pcpus, SchedulerFactory factory, Map<String, String> parameters) {
     running = new SimUnit[pcpus];
     startedNanos = new long[pcpus];
     tickled = new boolean[pcpus];
     idle = new boolean[pcpus];
     decisionNumber = new long[pcpus];
-    scheduler = factory.create(this, SchedParameters.check(factory, Map.of()));
+    scheduler = create(factory, parameters);
+  }
+
+  private Scheduler create(SchedulerFactory factory, Map<String, String> parameters) {
+    SchedParameters values = SchedParameters.check(factory, parameters);
+    shared = factory.createShared(values);
+    return factory.create(this, values);
   }
 
   /** From now on it is a violation if a pCPU idles while a unit waits that may run there. */
@@ -71,10 +88,10 @@ public final class Simulator implements SchedPool {
   /** Adds a unit that wakes up now. */
   public SimUnit add(
       int domid, int vcpu, int weight, int cap, CpuMask affinity, Workload workload) {
-    SimUnit unit = new SimUnit(domid, vcpu, weight, cap, affinity, workload);
+    SimUnit unit = new SimUnit(() -> nowNanos, domid, vcpu, weight, cap, affinity, workload);
     units.add(unit);
     unit.inserted = true;
-    unit.sinceNanos = nowNanos;
+    unit.since(nowNanos);
     scheduler.insert(unit, nowNanos);
     events.add(new Event(nowNanos, order++, unit, -1, 0));
     return unit;
@@ -87,7 +104,7 @@ public final class Simulator implements SchedPool {
     units.remove(unit);
     unit.inserted = false;
     scheduler.remove(unit, nowNanos);
-    unit.data = null;
+    unit.clearSlots();
     settle();
   }
 
@@ -103,6 +120,20 @@ public final class Simulator implements SchedPool {
     unit.paused = false;
     bringUpToDate(unit);
     settle();
+  }
+
+  /** Gives a unit parameters of a scheduler's, whether that is the one here or not. */
+  public void give(SimUnit unit, SchedulerFactory factory, Map<String, String> parameters) {
+    SchedParameters before = unit.given.getOrDefault(factory.name(), SchedParameters.none());
+    unit.given.put(
+        factory.name(), SchedParameters.checkUnit(factory, parameters, before, List.of(factory)));
+    adjust(unit, unit.weight, unit.cap, unit.affinity);
+  }
+
+  /** Says on which pCPUs a unit had better run. */
+  public void prefer(SimUnit unit, CpuMask softAffinity) {
+    unit.softAffinity = softAffinity;
+    adjust(unit, unit.weight, unit.cap, unit.affinity);
   }
 
   /** Changes what the operator says about a unit. */
@@ -162,6 +193,15 @@ public final class Simulator implements SchedPool {
   public long longestWaitNanos(SimUnit unit) {
     boolean waits = unit.runnable && unit.runningOn < 0;
     return Math.max(unit.longestWaitNanos, waits ? nowNanos - unit.sinceNanos : 0);
+  }
+
+  /**
+   * The longest that a unit has waited at a stretch, beyond what its scheduler says that its
+   * operator wants ({@link SchedUnit#mayWaitNanos}), up to this moment.
+   */
+  public long longestNeglectNanos(SimUnit unit) {
+    boolean waits = unit.runnable && unit.runningOn < 0;
+    return Math.max(unit.longestNeglectNanos, waits ? unit.neglectNanos(nowNanos) : 0);
   }
 
   private void passTo(long atNanos) {
@@ -234,7 +274,7 @@ public final class Simulator implements SchedPool {
     unit.runNanos += ran;
     unit.burstLeftNanos -= ran;
     unit.runnable = reason != PutReason.SLEPT;
-    unit.sinceNanos = nowNanos;
+    unit.since(nowNanos);
     scheduler.put(unit, pcpu, reason, ran, nowNanos);
   }
 
@@ -292,8 +332,9 @@ public final class Simulator implements SchedPool {
   private void noteWait(SimUnit unit) {
     if (unit.runnable) {
       unit.longestWaitNanos = Math.max(unit.longestWaitNanos, nowNanos - unit.sinceNanos);
+      unit.longestNeglectNanos = Math.max(unit.longestNeglectNanos, unit.neglectNanos(nowNanos));
     }
-    unit.sinceNanos = nowNanos;
+    unit.since(nowNanos);
   }
 
   private void check(Decision made, int pcpu) {
@@ -334,8 +375,18 @@ public final class Simulator implements SchedPool {
 
   // ------------------------------------------------------------------ swap
 
-  /** Swaps the scheduler in place, with the handover that the kernel makes. */
+  /** Swaps the scheduler in place, for one with its default parameters. */
   public void swap(SchedulerFactory factory) {
+    swap(factory, Map.of());
+  }
+
+  /**
+   * Swaps the scheduler in place, with the handover that the kernel makes.
+   *
+   * @throws IllegalArgumentException if the new one refuses; then nothing has changed
+   */
+  public void swap(SchedulerFactory factory, Map<String, String> parameters) {
+    Scheduler incoming = create(factory, parameters);
     for (int pcpu = 0; pcpu < running.length; pcpu++) {
       if (running[pcpu] != null) {
         takeOff(pcpu, PutReason.PREEMPTED);
@@ -348,9 +399,9 @@ public final class Simulator implements SchedPool {
     for (SimUnit unit : units) {
       unit.standingNanos = 0;
       outgoing.export(unit, nowNanos);
-      unit.data = null;
     }
-    scheduler = factory.create(this, SchedParameters.check(factory, Map.of()));
+    units.forEach(SimUnit::clearSlots);
+    scheduler = incoming;
     List<SimUnit> byWaiting = new ArrayList<>(units);
     byWaiting.sort(Comparator.comparingLong(unit -> unit.sinceNanos));
     for (SimUnit unit : byWaiting) {
@@ -370,6 +421,11 @@ public final class Simulator implements SchedPool {
   @Override
   public int pcpus() {
     return running.length;
+  }
+
+  @Override
+  public Object shared() {
+    return shared;
   }
 
   @Override

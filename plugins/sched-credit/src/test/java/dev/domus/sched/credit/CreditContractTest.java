@@ -1,7 +1,10 @@
 package dev.domus.sched.credit;
 
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.sched.contract.Claim;
 import dev.domus.sched.contract.SchedulerContract;
+import java.util.EnumSet;
+import java.util.Set;
 
 class CreditContractTest extends SchedulerContract {
   @Override
@@ -10,12 +13,7 @@ class CreditContractTest extends SchedulerContract {
   }
 
   @Override
-  protected boolean claimsWeights() {
-    return true;
-  }
-
-  @Override
-  protected boolean claimsCaps() {
-    return true;
+  protected Set<Claim> claims() {
+    return EnumSet.allOf(Claim.class);
   }
 }

@@ -1,7 +1,10 @@
 package dev.domus.sched.eevdf;
 
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.sched.contract.Claim;
 import dev.domus.sched.contract.SchedulerContract;
+import java.util.EnumSet;
+import java.util.Set;
 
 class EevdfContractTest extends SchedulerContract {
   @Override
@@ -10,12 +13,7 @@ class EevdfContractTest extends SchedulerContract {
   }
 
   @Override
-  protected boolean claimsWeights() {
-    return true;
-  }
-
-  @Override
-  protected boolean claimsCaps() {
-    return false;
+  protected Set<Claim> claims() {
+    return EnumSet.complementOf(EnumSet.of(Claim.CAPS));
   }
 }

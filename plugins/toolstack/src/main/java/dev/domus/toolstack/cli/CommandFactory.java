@@ -23,6 +23,9 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
     if (type == ListCommands.Schedulers.class) {
       return type.cast(new ListCommands.Schedulers(host, out));
     }
+    if (type == ListCommands.Parameters.class) {
+      return type.cast(new ListCommands.Parameters(host, out));
+    }
     if (type == ListCommands.Engines.class) {
       return type.cast(new ListCommands.Engines(host, out));
     }

@@ -5,6 +5,7 @@ import dev.domus.kernel.plugin.PluginInfo;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -74,7 +75,50 @@ final class ListCommands {
 
     @Override
     Listing listing() {
-      return parts(host.schedulers());
+      Listing listing = new Listing("name", "description", "pool-parameters", "vcpu-parameters");
+      for (Host.NamedPart part : host.schedulers()) {
+        listing.add(
+            part.name(),
+            part.description(),
+            parameters(part.name(), "pool"),
+            parameters(part.name(), "vcpu"));
+      }
+      return listing;
+    }
+
+    private String parameters(String scheduler, String of) {
+      return host.schedulerParameters().stream()
+          .filter(parameter -> parameter.scheduler().equals(scheduler) && parameter.of().equals(of))
+          .map(Host.ParameterInfo::name)
+          .collect(Collectors.joining(", "));
+    }
+  }
+
+  /** {@code domus sched parameters}. */
+  @Command(
+      name = "parameters",
+      mixinStandardHelpOptions = true,
+      description = "List the parameters of the schedulers: ranges, units, defaults.")
+  static final class Parameters extends ListCommand {
+    Parameters(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      Listing listing =
+          new Listing("scheduler", "of", "name", "type", "range", "default", "description");
+      for (Host.ParameterInfo parameter : host.schedulerParameters()) {
+        listing.add(
+            parameter.scheduler(),
+            parameter.of(),
+            parameter.name(),
+            parameter.type(),
+            parameter.range(),
+            parameter.value(),
+            parameter.description());
+      }
+      return listing;
     }
   }
 

@@ -18,6 +18,7 @@ import dev.domus.toolstack.top.TopView;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -123,6 +124,13 @@ final class RunCommand implements Callable<Integer> {
   private Optional<String> scheduler;
 
   @Option(
+      names = "--sched-param",
+      paramLabel = "NAME=VALUE",
+      description =
+          "A parameter of the scheduler (domus sched parameters); may be given repeatedly.")
+  private Map<String, String> schedulerParameters = Map.of();
+
+  @Option(
       names = "--pcpus",
       paramLabel = "N",
       defaultValue = "1",
@@ -209,7 +217,8 @@ final class RunCommand implements Callable<Integer> {
               hugePages,
               pcpus,
               MachineParts.POOL,
-              schedulerName);
+              schedulerName,
+              schedulerParameters);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
         return run(machine, guest);

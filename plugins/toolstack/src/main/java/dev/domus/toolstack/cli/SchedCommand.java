@@ -7,5 +7,5 @@ import picocli.CommandLine.Command;
     name = "sched",
     mixinStandardHelpOptions = true,
     description = "About schedulers.",
-    subcommands = ListCommands.Schedulers.class)
+    subcommands = {ListCommands.Schedulers.class, ListCommands.Parameters.class})
 final class SchedCommand extends CommandGroup {}

@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,6 +40,13 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<ParameterInfo> schedulerParameters() {
+      return List.of(
+          new ParameterInfo("rr", "pool", "slice", "number", "100 … 9000 us", "500", "a turn"),
+          new ParameterInfo("rr", "vcpu", "turns", "number", "1 … 9", "1", "how many"));
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
@@ -54,7 +62,14 @@ class DomusCommandLineTest {
 
     @Override
     public Machine start(MachineSpec spec) throws MachineException {
-      throw new MachineException("asked for " + spec.scheduler() + " on " + spec.pcpus());
+      throw new MachineException(
+          "asked for %s%s on %d"
+              .formatted(
+                  spec.scheduler(),
+                  spec.schedulerParameters().isEmpty()
+                      ? ""
+                      : " " + new TreeMap<>(spec.schedulerParameters()),
+                  spec.pcpus()));
     }
   }
 
@@ -86,7 +101,7 @@ class DomusCommandLineTest {
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",
-        "sched                            | a command is missing (list)",
+        "sched                            | a command is missing (list, parameters)",
       })
   void mistakesAreAnsweredInOneLineWithStatus2(String line, String complaint) {
     assertEquals(2, domus(line.split(" +")));
@@ -100,6 +115,23 @@ class DomusCommandLineTest {
     assertEquals(69, domus("run", "--kernel", goodImage().toString(), "--pcpus", "2"));
     assertEquals(
         "domus: the machine does not start: asked for credit on 2", err.toString().strip());
+  }
+
+  @Test
+  void parametersOfTheSchedulerAreHandedOver() throws Exception {
+    String image = goodImage().toString();
+    domus("run", "--kernel", image, "--sched-param", "a=1", "--sched-param", "schedule=d1v0:5ms");
+    assertTrue(err.toString().contains("credit {a=1, schedule=d1v0:5ms} on 1"), err::toString);
+  }
+
+  @Test
+  void schedulersAreListedWithTheirParameters() {
+    assertEquals(0, domus("sched", "list"));
+    assertTrue(out.toString().matches("(?s).*rr +round-robin +slice +turns\n.*"), out::toString);
+    assertEquals(0, domus("sched", "parameters"));
+    assertTrue(
+        out.toString().matches("(?s).*rr +pool +slice +number +100 … 9000 us +500 +a turn\n.*"),
+        out::toString);
   }
 
   @Test

@@ -1,4 +1,4 @@
-package dev.domus.sched.credit;
+package dev.domus.sched.cross;
 
 import dev.domus.kernel.dispatch.PcpuClock;
 import dev.domus.kernel.dispatch.Runner;
@@ -66,7 +66,7 @@ final class VirtualHost implements PcpuClock {
   /** Lets units have that much CPU time, and waits until they have. */
   void deliver(long nanos) {
     long horizon = horizonNanos.addAndGet(nanos);
-    LivePoolTest.await("the time was spent", () -> deliveredNanos.get() >= horizon);
+    Await.until("the time was spent", () -> deliveredNanos.get() >= horizon);
   }
 
   /** By the one that runs: spends some time, if there is any left to spend. */

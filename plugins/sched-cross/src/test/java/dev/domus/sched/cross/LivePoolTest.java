@@ -1,32 +1,25 @@
-package dev.domus.sched.credit;
+package dev.domus.sched.cross;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.dispatch.PcpuClock;
 import dev.domus.kernel.dispatch.Pool;
-import dev.domus.kernel.dispatch.Runner;
-import dev.domus.kernel.dispatch.SwapReport;
 import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.sched.credit.CreditFactory;
 import dev.domus.sched.rr.RoundRobinFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
-import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** credit and rr under the kernel's dispatcher, swapped while units run. */
+/** What schedulers promise holds under the kernel's dispatcher too, also on a busy host. */
 class LivePoolTest {
   private static final long MS = 1_000_000;
   private static final SchedulerFactory CREDIT = new CreditFactory();
@@ -161,139 +154,11 @@ class LivePoolTest {
 
   private static long awaitDelivered(Relay[] relays, long nanos) {
     long before = delivered(relays);
-    await("the CPU time was had", () -> delivered(relays) - before >= nanos);
+    Await.until("the CPU time was had", () -> delivered(relays) - before >= nanos);
     return delivered(relays) - before;
   }
 
   private static long delivered(Relay[] relays) {
     return Arrays.stream(relays).mapToLong(relay -> relay.unit.cpuTimeNanos()).sum();
-  }
-
-  // ------------------------------------------------------------------ swaps, in real time
-
-  /** Works off tokens, hands each on to another, and blocks when it has none. */
-  private static final class Relay implements Runner {
-    private final String label;
-    private final boolean busy;
-    private final AtomicInteger tokens = new AtomicInteger();
-    private final AtomicBoolean inside = new AtomicBoolean();
-    private final AtomicLong worked = new AtomicLong();
-    private volatile boolean preempted;
-    private volatile boolean runTwice;
-    private DispatchUnit unit;
-    private Relay next;
-
-    Relay(String label, boolean busy) {
-      this.label = label;
-      this.busy = busy;
-    }
-
-    void give() {
-      tokens.incrementAndGet();
-      unit.wake();
-    }
-
-    @Override
-    public SliceEnd runSlice(long deadlineNanos) {
-      runTwice |= !inside.compareAndSet(false, true);
-      try {
-        while (true) {
-          if (preempted) {
-            preempted = false;
-            return SliceEnd.PREEMPTED;
-          }
-          if (System.nanoTime() >= deadlineNanos) {
-            return SliceEnd.EXPIRED;
-          }
-          if (!busy && tokens.get() == 0) {
-            unit.prepareToBlock();
-            if (tokens.get() == 0) {
-              return SliceEnd.BLOCKED;
-            }
-          }
-          worked.incrementAndGet();
-          if (!busy) {
-            tokens.decrementAndGet();
-            next.give();
-          }
-        }
-      } finally {
-        inside.set(false);
-      }
-    }
-
-    @Override
-    public void preempt() {
-      preempted = true;
-    }
-
-    @Override
-    public String label() {
-      return label;
-    }
-  }
-
-  @Test
-  void aThousandSwapsUnderLoadLoseNothing() {
-    swapUnderLoad(1_000);
-  }
-
-  @Test
-  @Tag("long")
-  void tenThousandSwapsUnderLoadLoseNothing() {
-    swapUnderLoad(10_000);
-  }
-
-  private static void swapUnderLoad(int swaps) {
-    try (Dispatcher dispatcher = new Dispatcher(PcpuClock.REAL, PATIENT)) {
-      Pool pool = dispatcher.createPool("p", 2, CREDIT, Map.of());
-      Relay[] relays = new Relay[64];
-      for (int i = 0; i < relays.length; i++) {
-        Relay relay = new Relay("d" + i + "v0", i % 4 == 0);
-        int cap = i % 16 == 1 ? 40 : 0;
-        relay.unit = pool.add(relay, i, 0, UnitParams.DEFAULT.withWeight(64 << i % 5).withCap(cap));
-        relays[i] = relay;
-      }
-      for (int i = 0; i < relays.length; i++) {
-        int next = i;
-        do {
-          next = (next + 1) % relays.length;
-        } while (relays[next].busy);
-        relays[i].next = relays[next];
-      }
-      for (int i = 0; i < relays.length; i++) {
-        relays[i].give(); // 48 tokens for 48 that block
-      }
-      long[] pauses = new long[swaps];
-      for (int i = 0; i < swaps; i++) {
-        SwapReport report = pool.swap(i % 2 == 0 ? RR : CREDIT, Map.of());
-        assertTrue(report.swapped(), () -> report.refusal().orElse(""));
-        assertEquals(relays.length, report.units());
-        pauses[i] = report.pauseNanos();
-      }
-      for (Relay relay : relays) {
-        long worked = relay.worked.get();
-        await(relay.label + " goes on", () -> relay.worked.get() > worked);
-        assertTrue(!relay.runTwice, relay.label);
-      }
-      assertEquals(List.of(), dispatcher.faults());
-      Arrays.sort(pauses);
-      System.out.printf(
-          "%d swaps, 64 units, 2 pCPUs: pause p50 %d us, p99 %d us, max %d us%n",
-          swaps,
-          pauses[swaps / 2] / 1_000,
-          pauses[swaps * 99 / 100] / 1_000,
-          pauses[swaps - 1] / 1_000);
-    }
-  }
-
-  static void await(String what, BooleanSupplier condition) {
-    long start = System.nanoTime();
-    while (!condition.getAsBoolean()) {
-      if (System.nanoTime() - start > 60_000_000_000L) {
-        fail("waited in vain until " + what);
-      }
-      LockSupport.parkNanos(100_000);
-    }
   }
 }
