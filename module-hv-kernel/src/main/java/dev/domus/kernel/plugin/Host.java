@@ -1,5 +1,6 @@
 package dev.domus.kernel.plugin;
 
+import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -12,6 +13,15 @@ public interface Host {
 
   /** Names of the schedulers. */
   List<NamedPart> schedulers();
+
+  /**
+   * The schedulers themselves, in the order of {@link #schedulers}, for those who run them without a
+   * machine. A plugin can be unloaded only when nobody holds its factory any more.
+   */
+  List<SchedulerFactory> schedulerFactories();
+
+  /** Commands that plugins add to the command line; loads only those plugins. */
+  List<Subcommand> subcommands();
 
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
