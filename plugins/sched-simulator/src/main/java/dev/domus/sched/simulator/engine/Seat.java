@@ -243,6 +243,11 @@ final class Seat implements SchedPool, RunQueue {
     }
   }
 
+  /** Whether one of its pCPUs has nothing to run. */
+  public boolean idles() {
+    return idleCpus > 0;
+  }
+
   @Override
   public long load() {
     return load;

@@ -432,8 +432,7 @@ public final class Simulation {
 
   private void beginsToWait(Vcpu vcpu) {
     vcpu.waitingSinceNanos = nowNanos;
-    vcpu.waitingSinceDelivered = vcpu.seat.deliveredNanos;
-    vcpu.idleTicks = 0;
+    vcpu.forgiveWait();
   }
 
   private void reschedule(Pcpu cpu) {
@@ -622,6 +621,7 @@ public final class Simulation {
     giver.population--;
     giver.tell(Seat.Verb.REMOVE, vcpu, null, nowNanos);
     vcpu.data(null);
+    vcpu.mayWaitNanos = 0;
     giver.askLoad(nowNanos);
     vcpu.settle(taker);
     taker.population++;

@@ -10,6 +10,7 @@ import java.util.List;
  *    250 ms × (runnable vCPUs + sum of their weights / its weight) × (100 / cap, if cap &lt; 100)
  * </pre>
  *
+ * and on top of that what its scheduler says that its operator wants ({@link Vcpu#mayWaitNanos}),
  * and as much time beside a pCPU that was told to idle and that it might use.
  */
 final class Starvation {
@@ -48,8 +49,9 @@ final class Starvation {
     if (vcpu.cap() > 0 && vcpu.cap() < 100) {
       limit = limit * 100 / vcpu.cap();
     }
-    return seat.deliveredNanos - vcpu.waitingSinceDelivered > limit
-        || vcpu.idleTicks * TICK_NANOS > limit;
+    long wanted = Math.min(vcpu.mayWaitNanos, Long.MAX_VALUE / 2 / seat.cpus.length);
+    return seat.deliveredNanos - vcpu.waitingSinceDelivered > limit + wanted * seat.cpus.length
+        || vcpu.idleTicks * TICK_NANOS > limit + wanted;
   }
 
   private static boolean mayUseAnIdleOne(Vcpu vcpu, Seat seat) {

@@ -70,6 +70,9 @@ public final class Vcpu implements SchedUnit {
   long waitingSinceDelivered;
   int idleTicks;
 
+  /** How long it may wait on top of what is fair, by the word of its scheduler. */
+  long mayWaitNanos;
+
   /** What it had run when measuring began. */
   private long runNanosBefore;
 
@@ -160,6 +163,12 @@ public final class Vcpu implements SchedUnit {
     runNanos += ranNanos;
   }
 
+  /** The time that it has waited counts from now. */
+  void forgiveWait() {
+    waitingSinceDelivered = seat.deliveredNanos;
+    idleTicks = 0;
+  }
+
   void startedOn(Pcpu cpu) {
     on = cpu;
     lastIndex = cpu.index;
@@ -246,6 +255,14 @@ public final class Vcpu implements SchedUnit {
   @Override
   public void standingNanos(long nanos) {
     standingNanos = nanos;
+  }
+
+  /** How long it may wait by its operator's wish, as its scheduler says. */
+  public void mayWaitNanos(long nanos) {
+    if (nanos < mayWaitNanos) {
+      forgiveWait(); // it did not wait for the scheduler's neglect
+    }
+    mayWaitNanos = nanos;
   }
 
   @Override

@@ -167,16 +167,18 @@ public record Comparison(Scenario scenario, List<Outcome> outcomes, boolean with
       rows.add(cell(index, "of its time spent spinning", r -> percent(r.spunPart(), 1)));
     }
     rows.add(cell(index, "longest wait for a pCPU", r -> time(r.measures().longestWaitNanos())));
-    return new Section(
-        workload.name(),
-        "%,d vCPUs in %,d domains, weight %d%s: %s"
-            .formatted(
-                workload.totalVcpus(),
-                workload.domains(),
-                workload.weight(),
-                workload.cap() == 0 ? "" : ", cap " + workload.cap() + " %",
-                workload.behaviour().description()),
-        rows);
+    return new Section(workload.name(), describe(workload), rows);
+  }
+
+  /** What a workload is, in a line. */
+  static String describe(Workload workload) {
+    return "%,d vCPUs in %,d domains, weight %d%s: %s"
+        .formatted(
+            workload.totalVcpus(),
+            workload.domains(),
+            workload.weight(),
+            workload.cap() == 0 ? "" : ", cap " + workload.cap() + " %",
+            workload.behaviour().description());
   }
 
   private Section host() {

@@ -86,14 +86,10 @@ public final class HtmlReport {
 
   private void workloads() {
     page.append("<ul class=\"workloads\">\n");
-    for (Section section : comparison.sections()) {
-      for (Workload workload : comparison.scenario().workloads()) {
-        if (workload.name().equals(section.heading())) {
-          page.append(
-              "<li><b>%s</b>: %s</li>\n"
-                  .formatted(Html.escape(section.heading()), Html.escape(section.note())));
-        }
-      }
+    for (Workload workload : comparison.scenario().workloads()) {
+      page.append(
+          "<li><b>%s</b>: %s</li>\n"
+              .formatted(Html.escape(workload.name()), Html.escape(Comparison.describe(workload))));
     }
     page.append("</ul>\n");
   }
@@ -139,27 +135,16 @@ public final class HtmlReport {
         weights.stream().map(weight -> new Scale.Tick(weight, weight.toString())).toList();
     Scale x = new Scale.Named(weights.getFirst() / 1.5, weights.getLast() * 1.5, ticks);
     Scale y =
-        Scale.Decades.around(
+        Scale.Steps.around(
             hungry()
                 .flatMapToDouble(
-                    r -> DoubleStream.of(100 * r.leastShare(), 100 * r.mostShare(), 100 * due(r))),
-            false);
+                    r -> DoubleStream.of(100 * r.leastShare(), 100 * r.mostShare(), 100 * due(r))));
     Plot plot = new Plot("Share against weight", x, "weight", y, "share of a pCPU");
-    outcomes.stream()
-        .filter(Outcome::hasResults)
-        .findFirst()
-        .ifPresent(first -> {
-          List<double[]> line = new ArrayList<>();
-          first.workloads().stream()
-              .filter(r -> r.dueShare().isPresent())
-              .sorted((a, b) -> Integer.compare(a.workload().weight(), b.workload().weight()))
-              .forEach(r -> line.add(new double[] {r.workload().weight(), 100 * due(r)}));
-          plot.line("due", line);
-        });
     for (int i = 0; i < outcomes.size(); i++) {
-      int shift = 9 * i - 9 * (outcomes.size() - 1) / 2;
+      int shift = 20 * i - 10 * (outcomes.size() - 1);
       for (WorkloadResult result : outcomes.get(i).workloads()) {
         if (outcomes.get(i).hasResults() && result.dueShare().isPresent()) {
+          plot.level(result.workload().weight(), 100 * due(result), shift);
           plot.point(
               i,
               result.workload().weight(),
@@ -180,7 +165,7 @@ public final class HtmlReport {
     }
     figure(
         "Share against weight",
-        "Workloads that compute without end. A point is the mean of a workload's vCPUs, its line goes from the least to the most that one of them got; the dashed line is what is due by weight. Points are set side by side where they would cover each other.",
+        "Workloads that compute without end. A point is the mean of a workload's vCPUs, the line through it goes from the least to the most that one of them got; the line across is what was due by weight, of what these workloads got together under that scheduler. Points of one weight are set side by side.",
         true,
         plot.svg());
   }
@@ -235,15 +220,15 @@ public final class HtmlReport {
                 .filter(h -> h.getTotalCount() > 0)
                 .flatMapToDouble(h ->
                     DoubleStream.of(
-                        Math.max(100, h.getValueAtPercentile(1)), Math.max(100, tail(h, nines)))),
-            true);
+                        Math.max(100, h.getValueAtPercentile(1)), Math.max(100, tail(h, nines)))));
     Plot plot =
         new Plot(heading, x, "time (logarithmic)", new Scale.Nines(nines), "part at most so long");
     for (int i = 0; i < histograms.size(); i++) {
       Histogram histogram = histograms.get(i);
       if (histogram.getTotalCount() > 0) {
         List<double[]> line = new ArrayList<>();
-        for (int n = 0; n <= nines * POINTS_PER_NINE; n++) {
+        double last = Math.min(nines, Math.log10(histogram.getTotalCount()));
+        for (int n = 0; n <= last * POINTS_PER_NINE; n++) {
           double part = 1 - Math.pow(10, -(double) n / POINTS_PER_NINE);
           line.add(new double[] {histogram.getValueAtPercentile(100 * part), part});
         }
@@ -266,7 +251,12 @@ public final class HtmlReport {
           long deadlines = result.measures().deadlines();
           if (deadlines > 0) {
             double part = result.measures().misses() / (double) deadlines;
-            bars.add(bar(result.workload().name(), i, part, Comparison.percent(part, 2)));
+            bars.add(
+                bar(
+                    result.workload().name(),
+                    i,
+                    part,
+                    part == 0 ? "none" : Comparison.percent(part, 2)));
           }
         }
       }

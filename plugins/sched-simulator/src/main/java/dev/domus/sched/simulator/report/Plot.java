@@ -13,7 +13,7 @@ final class Plot {
 
   private static final int WIDTH = 720;
   private static final int HEIGHT = 340;
-  private static final int LEFT = 76, RIGHT = 18, TOP = 14, BOTTOM = 58;
+  private static final int LEFT = 76, RIGHT = 36, TOP = 14, BOTTOM = 58;
 
   private final StringBuilder svg = new StringBuilder();
   private final Scale x;
@@ -81,6 +81,14 @@ final class Plot {
               Locale.ROOT, "%.1f,%.1f ", across(x.position(point[0])), down(y.position(point[1]))));
     }
     append("<polyline class=\"%s\" points=\"%s\"/>%n", look, coordinates.toString().strip());
+  }
+
+  /** A short line across: what a point beside it should be. */
+  void level(double at, double value, int shift) {
+    double px = across(x.position(at)) + shift;
+    append(
+        "<line class=\"due\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>%n",
+        px - 9, px + 9, down(y.position(value)), down(y.position(value)));
   }
 
   /**

@@ -1,7 +1,10 @@
 package dev.domus.sched.simulator.report;
 
 import dev.domus.sched.simulator.workload.Durations;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.ArrayList;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
@@ -19,51 +22,17 @@ sealed interface Scale {
 
   List<Tick> ticks();
 
-  /** Equal steps, from 0 on. */
-  record Linear(double most, String unit) implements Scale {
-    @Override
-    public double position(double value) {
-      return Math.clamp(value / most, 0, 1);
-    }
-
-    /** The least round number that is not less. */
-    static double roundUp(double value) {
-      if (value <= 0) {
-        return 1;
-      }
-      double power = Math.pow(10, Math.floor(Math.log10(value)));
-      for (double factor : new double[] {1, 2, 2.5, 5, 10}) {
-        if (factor * power >= value * (1 - 1e-9)) {
-          return factor * power;
-        }
-      }
-      return 10 * power;
-    }
-
-    @Override
-    public List<Tick> ticks() {
-      List<Tick> ticks = new ArrayList<>();
-      for (int i = 0; i <= 4; i++) {
-        double value = most * i / 4;
-        ticks.add(new Tick(value, plain(value) + unit));
-      }
-      return ticks;
-    }
-  }
-
-  /** Equal factors, in whole decades. */
-  record Decades(int first, int last, boolean isTime) implements Scale {
+  /** Times, in whole decades. */
+  record Decades(int first, int last) implements Scale {
     /** As many decades as some values need. */
-    static Decades around(DoubleStream values, boolean isTime) {
-      double[] positive = values.filter(value -> value > 0).toArray();
-      if (positive.length == 0) {
-        return new Decades(0, 1, isTime);
+    static Decades around(DoubleStream values) {
+      DoubleSummaryStatistics range = values.filter(value -> value > 0).summaryStatistics();
+      if (range.getCount() == 0) {
+        return new Decades(0, 1);
       }
-      double least = DoubleStream.of(positive).min().getAsDouble();
-      double most = DoubleStream.of(positive).max().getAsDouble();
-      int first = (int) Math.floor(Math.log10(least) + 1e-9);
-      int last = (int) Math.ceil(Math.log10(most) - 1e-9);
-      return new Decades(first, Math.max(last, first + 1), isTime);
+      int first = (int) Math.floor(Math.log10(range.getMin()) + 1e-9);
+      int last = (int) Math.ceil(Math.log10(range.getMax()) - 1e-9);
+      return new Decades(first, Math.max(last, first + 1));
     }
 
     @Override
@@ -77,13 +46,56 @@ sealed interface Scale {
       List<Tick> ticks = new ArrayList<>();
       for (int decade = first; decade <= last; decade++) {
         double value = Math.pow(10, decade);
-        ticks.add(new Tick(value, isTime ? time(decade) : plain(value) + " %"));
+        ticks.add(new Tick(value, Durations.show(value).replaceAll("\\.0+ ", " ")));
       }
       return ticks;
     }
+  }
 
-    private static String time(int decade) {
-      return Durations.show(Math.pow(10, decade)).replaceAll("\\.0+ ", " ");
+  /** Per cent, by equal factors from one of 1, 2, 5, 10, 20 … to another. */
+  record Steps(int first, int last) implements Scale {
+    private static final double[] IN_A_DECADE = {1, 2, 5};
+
+    /** As many steps as some values need. */
+    static Steps around(DoubleStream values) {
+      DoubleSummaryStatistics range = values.filter(value -> value > 0).summaryStatistics();
+      if (range.getCount() == 0) {
+        return new Steps(0, 6);
+      }
+      int first = 3 * (int) Math.floor(Math.log10(range.getMin()));
+      while (valueOf(first + 1) <= range.getMin()) {
+        first++;
+      }
+      int last = first + 1;
+      while (valueOf(last) < range.getMax()) {
+        last++;
+      }
+      return new Steps(first, last);
+    }
+
+    private static double valueOf(int step) {
+      return IN_A_DECADE[Math.floorMod(step, 3)] * Math.pow(10, Math.floorDiv(step, 3));
+    }
+
+    @Override
+    public double position(double value) {
+      double from = Math.log(valueOf(first));
+      double to = Math.log(valueOf(last));
+      return Math.clamp((Math.log(Math.max(value, Double.MIN_NORMAL)) - from) / (to - from), 0, 1);
+    }
+
+    @Override
+    public List<Tick> ticks() {
+      List<Tick> ticks = new ArrayList<>();
+      boolean all = last - first <= 9;
+      for (int step = first; step <= last; step++) {
+        if (all || Math.floorMod(step, 3) == 0 || step == first || step == last) {
+          double value = valueOf(step);
+          BigDecimal digits = new BigDecimal(value, new MathContext(1)).stripTrailingZeros();
+          ticks.add(new Tick(value, digits.toPlainString() + " %"));
+        }
+      }
+      return ticks;
     }
   }
 
@@ -117,16 +129,5 @@ sealed interface Scale {
       }
       return ticks;
     }
-  }
-
-  private static String plain(double value) {
-    if (value == 0) {
-      return "0";
-    }
-    String text =
-        value >= 100 || value == Math.rint(value)
-            ? String.format(Locale.ROOT, "%,.0f", value)
-            : String.format(Locale.ROOT, value >= 1 ? "%.1f" : "%.4f", value);
-    return text.contains(".") ? text.replaceFirst("\\.?0+$", "") : text;
   }
 }
