@@ -28,12 +28,13 @@ import java.util.SplittableRandom;
  */
 public final class Bout {
   private static final int MOST_CALL_MILLIS = 5_000;
-  private static final int LOOK_MILLIS = 100;
+  private static final int LOOK_MILLIS = 50;
 
   private final Scenario scenario;
   private final Contender contender;
   private final List<Map<String, SchedParameters>> parameters;
   private final RunRecorder recorder;
+  private final int mostCallMillis;
   private final HostClock host = new HostClock();
 
   // Written by the simulating thread, read by the waiting one when that has ended, or given up.
@@ -52,10 +53,21 @@ public final class Bout {
       Contender contender,
       List<Map<String, SchedParameters>> parameters,
       RunRecorder recorder) {
+    this(scenario, contender, parameters, recorder, MOST_CALL_MILLIS);
+  }
+
+  /** With less patience. */
+  Bout(
+      Scenario scenario,
+      Contender contender,
+      List<Map<String, SchedParameters>> parameters,
+      RunRecorder recorder,
+      int mostCallMillis) {
     this.scenario = scenario;
     this.contender = contender;
     this.parameters = List.copyOf(parameters);
     this.recorder = recorder;
+    this.mostCallMillis = mostCallMillis;
   }
 
   /** Simulates, and says what came out. Whatever the scheduler does is in there. */
@@ -75,7 +87,7 @@ public final class Bout {
               new Outcome.Fault(
                   Kind.OVERLONG_CALL,
                   "a call has not returned after %d ms of CPU time or waiting, in %s"
-                      .formatted(MOST_CALL_MILLIS, place(thread)),
+                      .formatted(mostCallMillis, place(thread)),
                   0,
                   List.of())),
           Optional.empty());
@@ -168,7 +180,7 @@ public final class Bout {
         waits = 0;
       } else {
         waits += thread.getState() == Thread.State.RUNNABLE ? 0 : LOOK_MILLIS;
-        if (cpu - cpuNanos > MOST_CALL_MILLIS * 1_000_000L || waits > MOST_CALL_MILLIS) {
+        if (cpu - cpuNanos > mostCallMillis * 1_000_000L || waits > mostCallMillis) {
           thread.interrupt(); // in case it waits for something
           return false;
         }
