@@ -245,7 +245,12 @@ final class Seat implements SchedPool, RunQueue {
 
   /** Whether one of its pCPUs has nothing to run. */
   public boolean idles() {
-    return idleCpus > 0;
+    for (Pcpu cpu : cpus) {
+      if (cpu.toldToIdle) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override

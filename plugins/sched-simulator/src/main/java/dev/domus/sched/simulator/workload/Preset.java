@@ -46,12 +46,12 @@ public enum Preset {
   MIXED(
       8,
       List.of(
-          "cpu:name=hogs",
-          "cpu:name=heavy hogs,weight=1024",
-          "io:name=i/o",
+          "cpu:name=hogs,rtds.period=100000,rtds.budget=2000",
+          "cpu:name=heavy hogs,weight=1024,rtds.period=100000,rtds.budget=2000",
+          "io:name=i/o,rtds.period=100000,rtds.budget=2000",
           "rt:name=periodic,period=20ms,work=1ms,rtds.period=20000,rtds.budget=1500",
-          "bursty:name=servers",
-          "lock:name=parallel"));
+          "bursty:name=servers,rtds.period=100000,rtds.budget=2000",
+          "lock:name=parallel,rtds.period=100000,rtds.budget=2000"));
 
   private final int vcpusPerPcpu;
   private final List<String> texts;
