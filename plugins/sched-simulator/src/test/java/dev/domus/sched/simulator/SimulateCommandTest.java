@@ -150,6 +150,8 @@ class SimulateCommandTest {
             "--workload",
             "lock");
     assertTrue(json.contains("\"vcpus\" : 19"), json); // 1, 10, and 2 domains of 4
+    String few = printed("--json", "--time", "1ms", "--vcpus", "12", "--preset", "mixed");
+    assertTrue(few.contains("\"vcpus\" : 12"), few); // the domain with locks has 2
   }
 
   @Test

@@ -25,6 +25,10 @@ public final class HtmlReport {
 
   private static final int POINTS_PER_NINE = 40;
 
+  /** The legend's entry for {@link Plot#level}. */
+  private static final String DUE =
+      "<span><svg class=\"key\" viewBox=\"0 0 34 14\"><line class=\"due\" x1=\"0\" x2=\"34\" y1=\"7\" y2=\"7\"/></svg> due by weight</span>";
+
   private final Comparison comparison;
   private final List<Outcome> outcomes;
   private final StringBuilder page = new StringBuilder();
@@ -96,20 +100,23 @@ public final class HtmlReport {
 
   // ------------------------------------------------------------------ plots
 
-  private void figure(String heading, String text, boolean legend, String svg) {
+  private void figure(String heading, String text, String legend, String svg) {
     page.append("<figure>\n<h2>%s</h2>\n".formatted(Html.escape(heading)));
-    if (legend) {
-      legend();
-    }
+    page.append(legend);
     page.append(svg);
     page.append("<figcaption>%s</figcaption>\n</figure>\n".formatted(Html.escape(text)));
   }
 
-  private void legend() {
-    page.append("<div class=\"legend\">");
+  /**
+   * What the series look like.
+   *
+   * @param more another entry, or empty
+   */
+  private String legend(String more) {
+    StringBuilder legend = new StringBuilder("<div class=\"legend\">");
     for (int i = 0; i < outcomes.size(); i++) {
       if (outcomes.get(i).hasResults()) {
-        page.append(
+        legend.append(
             "<span><svg class=\"key\" viewBox=\"0 0 34 14\"><g class=\"mark s%d\"><line x1=\"0\" x2=\"34\" y1=\"7\" y2=\"7\"/>%s</g></svg> %s</span>"
                 .formatted(
                     i % Plot.LOOKS,
@@ -117,7 +124,7 @@ public final class HtmlReport {
                     Html.escape(outcomes.get(i).contender().label())));
       }
     }
-    page.append("</div>\n");
+    return legend.append(more).append("</div>\n").toString();
   }
 
   private void shares() {
@@ -166,7 +173,7 @@ public final class HtmlReport {
     figure(
         "Share against weight",
         "Workloads that compute without end. A point is the mean of a workload's vCPUs, the line through it goes from the least to the most that one of them got; the line across is what was due by weight, of what these workloads got together under that scheduler. Points of one weight are set side by side.",
-        true,
+        legend(DUE),
         plot.svg());
   }
 
@@ -186,7 +193,8 @@ public final class HtmlReport {
         "Wake-up latency",
         "From a wake-up to the first instruction after it, all workloads. Each step upwards on the left is another nine: of a thousand wake-ups one is beyond the value at 99.9 %.",
         Outcome::wakeLatency);
-    page.append("<details><summary>By workload, and response times</summary>\n");
+    String open = "<details><summary>By workload, and response times</summary>\n";
+    int before = page.append(open).length();
     for (int i = 0; i < comparison.scenario().workloads().size(); i++) {
       int index = i;
       Workload workload = comparison.scenario().workloads().get(i);
@@ -201,7 +209,11 @@ public final class HtmlReport {
             outcome -> outcome.workloads().get(index).measures().response());
       }
     }
-    page.append("</details>\n");
+    if (page.length() == before) {
+      page.setLength(before - open.length()); // nobody ever slept
+    } else {
+      page.append("</details>\n");
+    }
   }
 
   private void distribution(String heading, String text, Function<Outcome, Histogram> histogramOf) {
@@ -235,7 +247,7 @@ public final class HtmlReport {
         plot.line("curve s" + i % Plot.LOOKS, line);
       }
     }
-    figure(heading, text, true, plot.svg());
+    figure(heading, text, legend(""), plot.svg());
   }
 
   private static double tail(Histogram histogram, int nines) {
@@ -265,7 +277,7 @@ public final class HtmlReport {
       figure(
           "Deadlines missed",
           "Part of the jobs that were not done when they were due.",
-          false,
+          "",
           Bars.svg("Deadlines missed", bars));
     }
   }
@@ -286,7 +298,7 @@ public final class HtmlReport {
       figure(
           "Migrations per pCPU and second",
           "How often a vCPU was given another pCPU than the one it ran on last.",
-          false,
+          "",
           Bars.svg("Migrations per pCPU and second", bars));
     }
   }
@@ -300,7 +312,7 @@ public final class HtmlReport {
       figure(
           "Cost of decisions on this host",
           "The bar is the median, the line goes to the 99th percentile. This is real time of the host that ran the simulation, with whatever else ran there: it is not part of what was simulated, and differs each time.",
-          false,
+          "",
           Bars.svg("Cost of decisions on this host", bars));
     }
   }

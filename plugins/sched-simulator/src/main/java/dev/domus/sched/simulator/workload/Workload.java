@@ -47,4 +47,10 @@ public record Workload(
     return new Workload(
         name, behaviour, weight, cap, affinity, softAffinity, newDomains, vcpus, parameters);
   }
+
+  /** The same with another number of vCPUs in each domain. */
+  public Workload withVcpus(int newVcpus) {
+    return new Workload(
+        name, behaviour, weight, cap, affinity, softAffinity, domains, newVcpus, parameters);
+  }
 }

@@ -39,8 +39,16 @@ public final class WorkloadReader {
   private final int pcpus;
   private final List<Draft> drafts = new ArrayList<>();
 
-  /** A workload of which the number of domains may be open. */
-  private record Draft(Workload workload, OptionalInt domains) {}
+  /** A workload of which the number of domains, and of vCPUs in each, may be open. */
+  private record Draft(Workload workload, OptionalInt domains, boolean vcpusAreOpen) {
+    /** With the domains that some vCPUs make; at least one. */
+    Workload of(long vcpus) {
+      int each = (int) Math.clamp(vcpus, 1, workload.vcpus());
+      return vcpusAreOpen && each < workload.vcpus()
+          ? workload.withDomains(1).withVcpus(each)
+          : workload.withDomains((int) Math.max(1, vcpus / workload.vcpus()));
+    }
+  }
 
   /**
    * Nothing read yet.
@@ -161,6 +169,7 @@ public final class WorkloadReader {
     int usualVcpus = behaviour instanceof Locking ? LOCK_VCPUS : 1;
     int weight = settings.number("weight", 1, SchedUnit.MAX_WEIGHT, SchedUnit.DEFAULT_WEIGHT);
     boolean counted = settings.has("count");
+    boolean vcpusAreOpen = !counted && !settings.has("vcpus");
     Workload workload =
         new Workload(
             settings.text("name", kind),
@@ -174,7 +183,10 @@ public final class WorkloadReader {
             settings.ofSchedulers());
     settings.end();
     drafts.add(
-        new Draft(workload, counted ? OptionalInt.of(workload.domains()) : OptionalInt.empty()));
+        new Draft(
+            workload,
+            counted ? OptionalInt.of(workload.domains()) : OptionalInt.empty(),
+            vcpusAreOpen));
   }
 
   /** One workload for all recorded domains that are alike. */
@@ -214,7 +226,7 @@ public final class WorkloadReader {
               Math.multiplyExact(copies, domains.size()),
               alike.vcpus(),
               parameters);
-      drafts.add(new Draft(workload, OptionalInt.of(workload.domains())));
+      drafts.add(new Draft(workload, OptionalInt.of(workload.domains()), false));
     }
   }
 
@@ -246,10 +258,9 @@ public final class WorkloadReader {
     for (Draft draft : drafts) {
       Workload workload = draft.workload();
       if (draft.domains().isEmpty()) {
-        long mine = left / open;
-        left -= mine;
+        workload = vcpus.isEmpty() ? workload : draft.of(left / open);
+        left -= workload.totalVcpus();
         open--;
-        workload = workload.withDomains((int) Math.max(1, mine / workload.vcpus()));
       }
       workload = withName(workload, names);
       workloads.add(workload);
