@@ -24,9 +24,9 @@ import org.pf4j.ExtensionPoint;
  * The plugins of one process, as {@link Host} shows them. Thread-safe.
  *
  * <p><b>Lazy.</b> Making the host reads module descriptors and nothing more. {@link #commandLines}
- * and {@link #subcommands} load the plugins that provide one; all others are loaded when something is first asked that
- * depends on them. So {@code domus --help}, and every client command that talks to a daemon, starts
- * without engines and services, and hears nothing of their problems.
+ * and {@link #subcommands} load the plugins that provide one; all others are loaded when something
+ * is first asked that depends on them. So {@code domus --help}, and every client command that talks
+ * to a daemon, starts without engines and services, and hears nothing of their problems.
  *
  * <p><b>Locking.</b> One lock guards PF4J, the catalogue and the parts made of it. Plugin code runs
  * under it only while a plugin is loaded or unloaded or asked its name: constructors, {@code

@@ -15,8 +15,8 @@ public interface Host {
   List<NamedPart> schedulers();
 
   /**
-   * The schedulers themselves, in the order of {@link #schedulers}, for those who run them without a
-   * machine. A plugin can be unloaded only when nobody holds its factory any more.
+   * The schedulers themselves, in the order of {@link #schedulers}, for those who run them without
+   * a machine. A plugin can be unloaded only when nobody holds its factory any more.
    */
   List<SchedulerFactory> schedulerFactories();
 

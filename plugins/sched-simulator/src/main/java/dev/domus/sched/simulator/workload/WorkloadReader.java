@@ -43,7 +43,7 @@ public final class WorkloadReader {
   private record Draft(Workload workload, OptionalInt domains, boolean vcpusAreOpen) {
     /** With the domains that some vCPUs make; at least one. */
     Workload of(long vcpus) {
-      int each = (int) Math.clamp(vcpus, 1, workload.vcpus());
+      int each = Math.clamp(vcpus, 1, workload.vcpus());
       return vcpusAreOpen && each < workload.vcpus()
           ? workload.withDomains(1).withVcpus(each)
           : workload.withDomains((int) Math.max(1, vcpus / workload.vcpus()));
