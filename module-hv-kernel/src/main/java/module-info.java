@@ -20,6 +20,7 @@ module dev.domus.kernel {
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;
   uses dev.domus.kernel.plugin.Service;
+  uses dev.domus.kernel.plugin.Subcommand;
   uses dev.domus.kernel.sched.SchedulerFactory;
   uses org.pf4j.Plugin;
 }

@@ -6,6 +6,8 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.Subcommand;
+import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.trace.Trace;
 import java.nio.file.Path;
@@ -17,14 +19,15 @@ import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.pf4j.ExtensionPoint;
 
 /**
  * The plugins of one process, as {@link Host} shows them. Thread-safe.
  *
  * <p><b>Lazy.</b> Making the host reads module descriptors and nothing more. {@link #commandLines}
- * loads the plugins that provide one; all others are loaded when something is first asked that
- * depends on them. So {@code domus --help}, and every client command that talks to a daemon, starts
- * without engines and services, and hears nothing of their problems.
+ * and {@link #subcommands} load the plugins that provide one; all others are loaded when something
+ * is first asked that depends on them. So {@code domus --help}, and every client command that talks
+ * to a daemon, starts without engines and services, and hears nothing of their problems.
  *
  * <p><b>Locking.</b> One lock guards PF4J, the catalogue and the parts made of it. Plugin code runs
  * under it only while a plugin is loaded or unloaded or asked its name: constructors, {@code
@@ -72,15 +75,24 @@ public final class PluginHost implements Host {
 
   /** Command lines of the plugins that provide one; loads only those. */
   public List<CommandLine> commandLines() {
+    return provided(CommandLine.class);
+  }
+
+  @Override
+  public List<Subcommand> subcommands() {
+    return provided(Subcommand.class);
+  }
+
+  /** Extensions of one type; loads only the plugins that provide it. */
+  private <T extends ExtensionPoint> List<T> provided(Class<T> type) {
     lock.lock();
     try {
       for (Candidate plugin : plugins.catalogue().all()) {
-        if (plugin.folder().isPresent()
-            && plugin.folder().get().provides(CommandLine.class.getName())) {
+        if (plugin.folder().isPresent() && plugin.folder().get().provides(type.getName())) {
           plugins.bring(plugin);
         }
       }
-      return plugins.getExtensions(CommandLine.class);
+      return plugins.getExtensions(type);
     } finally {
       lock.unlock();
     }
@@ -99,6 +111,11 @@ public final class PluginHost implements Host {
   @Override
   public List<ParameterInfo> schedulerParameters() {
     return parts().schedulerParameters();
+  }
+
+  @Override
+  public List<SchedulerFactory> schedulerFactories() {
+    return List.copyOf(parts().schedulers().values());
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.domus.kernel.plugin;
 
 import dev.domus.kernel.sched.SchedParameter;
+import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -16,6 +17,15 @@ public interface Host {
 
   /** The parameters that each scheduler declares, in the order of {@link #schedulers}. */
   List<ParameterInfo> schedulerParameters();
+
+  /**
+   * The schedulers themselves, in the order of {@link #schedulers}, for those who run them without
+   * a machine. A plugin can be unloaded only when nobody holds its factory any more.
+   */
+  List<SchedulerFactory> schedulerFactories();
+
+  /** Commands that plugins add to the command line; loads only those plugins. */
+  List<Subcommand> subcommands();
 
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();

@@ -9,6 +9,7 @@ import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.CommandLine;
 import dev.domus.kernel.plugin.Host.NamedPart;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.Subcommand;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -87,6 +88,43 @@ class LayerPluginsTest extends HostTest {
     assertSays(
         plugin(host, "test.b").problem(), "scheduler fair", "test.a comes first", "remove one");
     assertEquals(List.of(plugin(host, "test.b")), complaints);
+  }
+
+  @Test
+  void commandsAreFoundWithoutLoadingOtherPlugins() throws IOException {
+    smith.plugin(
+        "loud",
+        PluginSmith.ENGINE,
+        "public final class It { static { throw new AssertionError(\"loaded\"); } }");
+    smith.plugin(
+        "echo",
+        "dev.domus.kernel.plugin.Subcommand",
+        """
+        import dev.domus.kernel.plugin.*;
+        import java.io.PrintWriter;
+        import java.util.List;
+        public final class It implements Subcommand {
+          public List<String> path() { return List.of("sched", "echo"); }
+          public String description() { return "echo"; }
+          public int run(List<String> args, Host host, PrintWriter out, PrintWriter err) { return 7; }
+        }
+        """);
+    PluginHost host = host();
+
+    assertEquals(
+        List.of(List.of("sched", "echo")),
+        host.subcommands().stream().map(Subcommand::path).toList());
+    assertEquals(List.of(), complaints);
+  }
+
+  @Test
+  void schedulerFactoriesAreThoseThatAreListed() throws IOException {
+    smith.scheduler("a", "fair");
+    smith.scheduler("b", "unfair");
+    PluginHost host = host();
+
+    assertEquals(
+        schedulers(host), host.schedulerFactories().stream().map(SchedulerFactory::name).toList());
   }
 
   @Test

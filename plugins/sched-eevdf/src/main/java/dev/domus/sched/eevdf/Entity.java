@@ -23,6 +23,7 @@ final class Entity {
   Entity left;
   Entity right;
   int heapPriority;
+  long insertion;
   long minDeadline;
 
   boolean queued;

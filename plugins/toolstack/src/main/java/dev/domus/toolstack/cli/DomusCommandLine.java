@@ -3,6 +3,7 @@ package dev.domus.toolstack.cli;
 import dev.domus.kernel.plugin.CommandLine;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.plugin.UsageException;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.toolstack.BadInputException;
 import java.io.PrintWriter;
@@ -35,6 +36,7 @@ public final class DomusCommandLine implements CommandLine {
             .setUsageHelpAutoWidth(true)
             .setParameterExceptionHandler((e, arguments) -> complainOfUsage(e, err))
             .setExecutionExceptionHandler((e, command, parsed) -> complain(e, err, faults));
+    ContributedCommand.addAll(commands, host, out, err);
     int status = commands.execute(args);
     if (!faults.isEmpty()) {
       throw faults.getFirst();
@@ -53,6 +55,10 @@ public final class DomusCommandLine implements CommandLine {
   private static int complain(Exception e, PrintWriter err, List<RuntimeException> faults) {
     return switch (e) {
       case BadInputException bad -> {
+        err.println("domus: " + bad.getMessage());
+        yield ExitStatus.BAD_INPUT;
+      }
+      case UsageException bad -> {
         err.println("domus: " + bad.getMessage());
         yield ExitStatus.BAD_INPUT;
       }

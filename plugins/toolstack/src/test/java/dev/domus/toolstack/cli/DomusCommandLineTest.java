@@ -8,6 +8,9 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.Subcommand;
+import dev.domus.kernel.plugin.UsageException;
+import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.toolstack.image.TestImage;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -47,6 +50,17 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<SchedulerFactory> schedulerFactories() {
+      return List.of();
+    }
+
+    @Override
+    public List<Subcommand> subcommands() {
+      return List.of(
+          new Echo("sched", "echo"), new Echo("sched", "list"), new Echo("starship", "launch"));
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
@@ -70,6 +84,28 @@ class DomusCommandLineTest {
                       ? ""
                       : " " + new TreeMap<>(spec.schedulerParameters()),
                   spec.pcpus()));
+    }
+  }
+
+  /** Another plugin's command: prints its arguments, and dislikes {@code --bad}. */
+  private record Echo(List<String> path) implements Subcommand {
+    Echo(String... path) {
+      this(List.of(path));
+    }
+
+    @Override
+    public String description() {
+      return "Print what follows.";
+    }
+
+    @Override
+    public int run(List<String> args, Host host, PrintWriter out, PrintWriter err)
+        throws UsageException {
+      if (args.contains("--bad")) {
+        throw new UsageException("--bad: is bad; leave it out");
+      }
+      out.println(String.join("|", args));
+      return 1;
     }
   }
 
@@ -101,7 +137,8 @@ class DomusCommandLineTest {
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",
-        "sched                            | a command is missing (list, parameters)",
+        "sched                            | a command is missing (list, parameters, echo)",
+        "sched echo --bad                 | --bad: is bad; leave it out",
       })
   void mistakesAreAnsweredInOneLineWithStatus2(String line, String complaint) {
     assertEquals(2, domus(line.split(" +")));
@@ -184,6 +221,22 @@ class DomusCommandLineTest {
         } ]
         """,
         out.toString());
+  }
+
+  @Test
+  void aPluginsCommandReadsTheRestOfTheLineItself() {
+    assertEquals(1, domus("sched", "echo", "--help", "-x", "a b", "--y=1"));
+    assertEquals("--help|-x|a b|--y=1", out.toString().strip());
+    assertEquals(0, domus("sched", "--help"));
+    assertTrue(out.toString().contains("echo  Print what follows."), out::toString);
+  }
+
+  @Test
+  void aPluginsCommandTakesNoOthersPlaceAndOneWithoutAPlaceIsLeftOut() {
+    assertEquals(0, domus("sched", "list"));
+    assertTrue(out.toString().startsWith("NAME"), out::toString);
+    assertEquals(2, domus("starship", "launch"));
+    assertTrue(err.toString().contains("starship"), err::toString);
   }
 
   @Test
