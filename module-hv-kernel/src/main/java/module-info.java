@@ -9,12 +9,14 @@ module dev.domus.kernel {
   requires java.management;
 
   exports dev.domus.kernel.abi;
+  exports dev.domus.kernel.access;
   exports dev.domus.kernel.control;
   exports dev.domus.kernel.engine;
   exports dev.domus.kernel.plugin;
   exports dev.domus.kernel.sched;
   exports dev.domus.kernel.service;
 
+  uses dev.domus.kernel.access.AccessPolicyFactory;
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;
   uses dev.domus.kernel.plugin.Service;

@@ -2,9 +2,7 @@ package dev.domus.kernel;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
-import dev.domus.kernel.access.AccessControl;
 import dev.domus.kernel.access.Operation;
-import dev.domus.kernel.access.PrivilegedDomains;
 import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.cpuid.CpuidPolicy;
@@ -33,6 +31,8 @@ import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
+import dev.domus.kernel.xsm.AccessControl;
+import dev.domus.kernel.xsm.PrivilegedDomains;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
@@ -460,6 +460,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     destroyDomains();
     dispatcher.close();
     timerQueue.close();
+    access.close();
     frameTable.close();
     machineMemory.close();
   }

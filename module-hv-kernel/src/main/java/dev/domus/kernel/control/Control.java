@@ -1,5 +1,6 @@
 package dev.domus.kernel.control;
 
+import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.Window;
 import java.util.List;
@@ -96,6 +97,26 @@ public interface Control {
 
   /** The hypercalls that a domain has made, most frequent first. */
   List<CallCount> hypercallCounts(int domid);
+
+  // ---- who may do what
+
+  /** The name of the access policy in force. */
+  String accessPolicy();
+
+  /**
+   * Replaces the access policy; operations under way have been decided by the old one.
+   *
+   * @param name one that is there; {@code default} for the built-in one
+   * @param argument what the policy is to be made of, such as a file of rules
+   * @throws HypercallException EINVAL if there is no such policy, or it can make nothing of the
+   *     argument; the message is for users
+   */
+  void setAccessPolicy(String name, Optional<String> argument);
+
+  /** What was refused to whom, and how often; of each caller, and of callers, the last last. */
+  List<Denial> denials();
+
+  // ---- scheduling
 
   /** The cpupools. */
   List<PoolInfo> pools();

@@ -7,6 +7,9 @@ import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
+import dev.domus.kernel.access.AccessPolicy;
+import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
@@ -22,12 +25,14 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.host.Faults;
 import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.kernel.xsm.AccessControl;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
@@ -51,6 +56,7 @@ public final class DomainControl implements Control {
   private final Hypervisor hypervisor;
   private final Map<String, Engine> engines;
   private final Map<String, SchedulerFactory> schedulers;
+  private final Map<String, AccessPolicyFactory> policies;
   private final int caller;
 
   /**
@@ -59,12 +65,14 @@ public final class DomainControl implements Control {
    *
    * @param engines by name, the one that is used if none is named first
    * @param schedulers by name
+   * @param policies access policies by name, beside the built-in one
    */
   public DomainControl(
       Hypervisor hypervisor,
       Map<String, Engine> engines,
-      Map<String, SchedulerFactory> schedulers) {
-    this(hypervisor, engines, schedulers, 0);
+      Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies) {
+    this(hypervisor, engines, schedulers, policies, 0);
     hypervisor.setControl(this);
   }
 
@@ -72,16 +80,18 @@ public final class DomainControl implements Control {
       Hypervisor hypervisor,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies,
       int caller) {
     this.hypervisor = hypervisor;
     this.engines = engines;
     this.schedulers = schedulers;
+    this.policies = policies;
     this.caller = caller;
   }
 
   /** The same in another domain's name. */
   public DomainControl as(int domid) {
-    return new DomainControl(hypervisor, engines, schedulers, domid);
+    return new DomainControl(hypervisor, engines, schedulers, policies, domid);
   }
 
   // ---- life cycle
@@ -330,6 +340,53 @@ public final class DomainControl implements Control {
   @Override
   public List<CallCount> hypercallCounts(int domid) {
     return target(DomctlLayout.GET_DOMAIN_INFO, domid).counters().list();
+  }
+
+  // ---- who may do what
+
+  private static final int LOOK = 0, REPLACE = 1;
+
+  @Override
+  public String accessPolicy() {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, LOOK);
+    return hypervisor.access().policyName();
+  }
+
+  @Override
+  public void setAccessPolicy(String name, Optional<String> argument) {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, REPLACE);
+    if (name.equals(AccessControl.BUILT_IN)) {
+      require(argument.isEmpty(), "argument", argument, "none for the built-in policy");
+      hypervisor.access().resetPolicy();
+      return;
+    }
+    AccessPolicyFactory factory = policies.get(name);
+    require(factory != null, "policy", name, "default or one of " + policies.keySet());
+    hypervisor.access().setPolicy(name, makePolicy(factory, name, argument));
+  }
+
+  private AccessPolicy makePolicy(
+      AccessPolicyFactory factory, String name, Optional<String> argument) {
+    AccessPolicy policy;
+    try {
+      policy = factory.create(argument, hypervisor.access().builtIn());
+    } catch (IllegalArgumentException refused) {
+      throw new HypercallException(Errno.EINVAL, refused.getMessage());
+    } catch (Throwable fault) { // a plugin's, of any kind
+      Faults.rethrowIfOurs(fault);
+      throw new HypercallException(
+          Errno.EINVAL, "access policy %s failed: %s".formatted(name, Faults.inOneLine(fault)));
+    }
+    if (policy == null) {
+      throw new HypercallException(Errno.EINVAL, "access policy %s made none".formatted(name));
+    }
+    return policy;
+  }
+
+  @Override
+  public List<Denial> denials() {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, LOOK);
+    return hypervisor.access().denials();
   }
 
   // ---- scheduling

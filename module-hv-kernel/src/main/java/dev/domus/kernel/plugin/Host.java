@@ -13,6 +13,9 @@ public interface Host {
   /** Names of the schedulers. */
   List<NamedPart> schedulers();
 
+  /** Names of the access policies, the built-in one first. */
+  List<NamedPart> policies();
+
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
 
@@ -28,7 +31,7 @@ public interface Host {
   Machine start(MachineSpec spec) throws MachineException;
 
   /**
-   * An engine or scheduler.
+   * An engine, a scheduler, or an access policy.
    *
    * @param name by which it is chosen
    * @param description one line

@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
       RunCommand.class,
       PluginCommand.class,
       SchedCommand.class,
+      PolicyCommand.class,
       EngineCommand.class,
       ListCommands.Hypercalls.class
     },

@@ -142,6 +142,13 @@ final class RunCommand implements Callable<Integer> {
   private boolean privileged;
 
   @Option(
+      names = "--policy",
+      paramLabel = "NAME[:ARGUMENT]",
+      description =
+          "Access policy (domus policy list), with what it is made of, such as rules:FILE; default: the built-in one.")
+  private Optional<String> policy;
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "0",
@@ -150,7 +157,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(
       names = "--stats",
-      description = "At the end, print instructions retired, MIPS, and hypercall counts.")
+      description =
+          "At the end, print instructions retired, MIPS, hypercall counts, and what was refused to whom.")
   private boolean stats;
 
   RunCommand(Host host, PrintWriter err) {
@@ -163,6 +171,8 @@ final class RunCommand implements Callable<Integer> {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     String schedulerName = parts.scheduler(scheduler);
+    Optional<PolicyChoice> policyChoice =
+        policy.isPresent() ? Optional.of(PolicyChoice.parse(host, policy.get())) : Optional.empty();
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
     requireRange("--weight", weight, 1, 65535);
@@ -193,9 +203,13 @@ final class RunCommand implements Callable<Integer> {
               pcpus,
               MachineParts.POOL,
               schedulerName);
-      try (Machine machine = host.start(spec);
-          Guest guest = Guest.create(machine, config)) {
-        return run(guest);
+      try (Machine machine = host.start(spec)) {
+        if (policyChoice.isPresent()) {
+          policyChoice.get().apply(machine.domain0().hypercalls().control());
+        }
+        try (Guest guest = Guest.create(machine, config)) {
+          return run(guest);
+        }
       }
     }
   }
@@ -222,6 +236,7 @@ final class RunCommand implements Callable<Integer> {
     if (stats) {
       RunStatistics.print(
           guest.control().hypercallCounts(guest.domid()), info, System.nanoTime() - started, err);
+      RunStatistics.print(guest.control().denials(), err);
     }
     return status;
   }

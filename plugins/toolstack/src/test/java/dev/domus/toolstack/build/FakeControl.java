@@ -1,6 +1,7 @@
 package dev.domus.toolstack.build;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
@@ -214,6 +215,21 @@ public final class FakeControl implements Control {
   @Override
   public List<CallCount> hypercallCounts(int domid) {
     return List.of();
+  }
+
+  @Override
+  public String accessPolicy() {
+    throw new AssertionError("the builder sets no policy");
+  }
+
+  @Override
+  public void setAccessPolicy(String name, Optional<String> argument) {
+    throw new AssertionError("the builder sets no policy");
+  }
+
+  @Override
+  public List<Denial> denials() {
+    throw new AssertionError("the builder sets no policy");
   }
 
   @Override

@@ -39,6 +39,11 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<NamedPart> policies() {
+      return List.of(new NamedPart("default", "as ever"), new NamedPart("rules", "from a file"));
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
@@ -83,6 +88,8 @@ class DomusCommandLineTest {
         "run --kernel x --weight 65536    | --weight: is 65536, and has to be 1 to 65535",
         "run --kernel x --scheduler fair  | --scheduler: there is no scheduler \"fair\"; there is rr, credit",
         "run --kernel x --engine steam    | --engine: there is no engine \"steam\"; there is jvm",
+        "run --kernel x --policy flask    | --policy: there is no access policy \"flask\"; there is default, rules",
+        "run --kernel x --policy :f       | --policy: there is no access policy \"\"; there is default, rules",
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",
