@@ -458,6 +458,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   @Override
   public void close() {
     destroyDomains();
+    if (control != null) {
+      control.close();
+    }
     dispatcher.close();
     timerQueue.close();
     access.close();

@@ -164,7 +164,17 @@ public final class DomctlOp implements Hypercall {
     boolean self = domid == v.domain().domid();
     Argument a = new Argument(v, op + UNION);
     switch (command) {
-      case CREATE_DOMAIN -> create(control, domid, a, op);
+      case CREATE_DOMAIN -> {
+        if (!control.cpupools().tryLock()) { // somebody changes a pool, and waits for this pCPU
+          v.continuation().leave(op, 0);
+          return CONTINUE;
+        }
+        try {
+          create(control, domid, a, op);
+        } finally {
+          control.cpupools().unlock();
+        }
+      }
       case DESTROY_DOMAIN -> {
         refuse(self);
         if (!control.destroyDomain(domid, v::mustPreempt)) {
@@ -178,7 +188,7 @@ public final class DomctlOp implements Hypercall {
       }
       case UNPAUSE_DOMAIN -> control.unpause(domid);
       case GET_DOMAIN_INFO -> info(control, domid, a, op);
-      case SET_VCPU_AFFINITY -> setAffinity(vcpu(control, command, domid, a), a);
+      case SET_VCPU_AFFINITY -> setAffinity(control, vcpu(control, command, domid, a), a);
       case GET_VCPU_AFFINITY -> getAffinity(vcpu(control, command, domid, a), a);
       case MAX_MEM -> control.target(command, domid).mmu().setMaxPages(a.getLong(0) >>> 2);
       case SET_VCPU_CONTEXT -> {
@@ -238,13 +248,17 @@ public final class DomctlOp implements Hypercall {
                 control.hypervisor().frames(),
                 a.getInt(CREATE_VCPUS),
                 control.usualEngine(),
-                control.poolName(a.getInt(CREATE_POOL)),
+                poolName(control, a.getInt(CREATE_POOL)),
                 UnitParams.DEFAULT.weight(),
                 UnitParams.DEFAULT.cap(),
                 false),
             certain ? wanted : DomainIds.NONE);
     control.hypervisor().domain(domid).mmu().setMaxPages(0);
     a.caller().guest().putShort(op + DOMAIN, domid);
+  }
+
+  private static String poolName(DomainControl control, int id) {
+    return control.cpupools().byId(id).name();
   }
 
   private static UUID handle(Argument a, int offset) {
@@ -286,7 +300,7 @@ public final class DomctlOp implements Hypercall {
     a.putInt(INFO_MAX_VCPU, info.vcpus() - 1);
     a.putLong(INFO_HANDLE, Long.reverseBytes(info.uuid().getMostSignificantBits()));
     a.putLong(INFO_HANDLE + 8, Long.reverseBytes(info.uuid().getLeastSignificantBits()));
-    a.putInt(INFO_POOL, control.poolId(info.pool()));
+    a.putInt(INFO_POOL, control.cpupools().byName(info.pool()).id());
   }
 
   private static int flags(Domain domain, DomainInfo info) {
@@ -403,7 +417,7 @@ public final class DomctlOp implements Hypercall {
 
   // ---- scheduling
 
-  private static void setAffinity(Vcpu vcpu, Argument a) {
+  private static void setAffinity(DomainControl control, Vcpu vcpu, Argument a) {
     int flags = a.getInt(AFFINITY_FLAGS);
     refuse(flags == 0 || (flags & ~(HARD | SOFT)) != 0);
     int pcpus = vcpu.domain().hypervisor().dispatcher().pcpus();
@@ -414,11 +428,7 @@ public final class DomctlOp implements Hypercall {
     if ((flags & SOFT) != 0) {
       params = params.withSoftAffinity(Bitmap.read(a, AFFINITY_SOFT, pcpus));
     }
-    try {
-      vcpu.unit().params(params);
-    } catch (IllegalArgumentException noneOfThePool) {
-      refuse(true);
-    }
+    control.setAffinity(vcpu.domain().domid(), vcpu.id(), params.affinity(), params.softAffinity());
   }
 
   private static void getAffinity(Vcpu vcpu, Argument a) {

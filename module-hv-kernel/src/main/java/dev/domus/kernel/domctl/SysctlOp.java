@@ -21,6 +21,8 @@ import dev.domus.memory.MachineMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * sysctl (35): questions about the machine by a privileged guest (public/sysctl.h of Xen 4.17,
@@ -85,15 +87,19 @@ public final class SysctlOp implements Hypercall {
       control.gate(Operation.SYSCTL, Domid.XEN, command);
       Argument a = new Argument(v, op + UNION);
       a.requireWritable();
-      carryOut(control, command, a);
-      a.writeBack();
-      return 0;
+      long result = carryOut(control, command, a);
+      if (result == 0) {
+        a.writeBack();
+      } else if (result == CONTINUE) {
+        v.continuation().leave(op, a2);
+      }
+      return result;
     } catch (HypercallException refused) {
       return -refused.errno();
     }
   }
 
-  private static void carryOut(DomainControl control, int command, Argument a) {
+  private static long carryOut(DomainControl control, int command, Argument a) {
     Hypervisor hypervisor = control.hypervisor();
     switch (command) {
       case READ_CONSOLE -> readConsole(hypervisor.console(), a);
@@ -108,9 +114,12 @@ public final class SysctlOp implements Hypercall {
               hypervisor.machineFrames().allocator().freeFrames() << MachineMemory.FRAME_SHIFT);
       case CPU_TOPOLOGY -> topology(hypervisor, a);
       case NUMA_INFO -> numaInfo(hypervisor, a);
-      case CPUPOOL_OP -> cpupoolOp(control, a);
+      case CPUPOOL_OP -> {
+        return cpupoolOp(control, a);
+      }
       default -> throw new HypercallException(Errno.ENOSYS, "no such sysctl: cmd=" + command);
     }
+    return 0;
   }
 
   private static List<Pool> pools(Hypervisor hypervisor) {
@@ -226,13 +235,58 @@ public final class SysctlOp implements Hypercall {
     a.putInt(LIST_COUNT, domains.size());
   }
 
-  private static void cpupoolOp(DomainControl control, Argument a) {
-    switch (a.getInt(POOL_OP)) {
-      case POOL_INFO -> poolInfo(control.hypervisor(), a);
+  /**
+   * Pools are made and forgotten without pCPUs, which only concerns the list of pools, and at once.
+   * What moves pCPUs or vCPUs waits for pCPUs, and is an errand.
+   */
+  private static long cpupoolOp(DomainControl control, Argument a) {
+    int op = a.getInt(POOL_OP);
+    switch (op) {
+      case POOL_INFO -> poolInfo(control, a);
       case POOL_FREE_INFO -> freeInfo(control.hypervisor(), a);
-      case POOL_CREATE, POOL_DESTROY, POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN ->
-          throw new HypercallException(Errno.EOPNOTSUPP, "pools are not changed by hypercall");
+      case POOL_CREATE, POOL_DESTROY -> {
+        if (!control.cpupools().tryLock()) {
+          return CONTINUE;
+        }
+        try {
+          if (op == POOL_CREATE) {
+            a.putInt(POOL_ID, control.createPool(a.getInt(POOL_ID), a.getInt(POOL_SCHED)));
+          } else {
+            control.cpupools().destroy(control.cpupools().byId(a.getInt(POOL_ID)));
+          }
+        } finally {
+          control.cpupools().unlock();
+        }
+      }
+      case POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN -> {
+        Change change = new Change(op, a.getInt(POOL_ID), a.getInt(POOL_CPU), a.getInt(POOL_DOMID));
+        DomctlOp.refuse(op == POOL_MOVE_DOMAIN && change.domid == a.caller().domain().domid());
+        OptionalInt result =
+            control.errands().ask(a.caller(), change, () -> change.carryOut(control));
+        return result.isPresent() ? result.getAsInt() : CONTINUE;
+      }
       default -> throw new HypercallException(Errno.ENOSYS, "no such cpupool operation");
+    }
+    return 0;
+  }
+
+  /** A change of a pool that waits for pCPUs. */
+  private record Change(int op, int pool, int pcpu, int domid) {
+    /** By a thread that is no pCPU's. */
+    int carryOut(DomainControl control) {
+      Cpupools cpupools = control.cpupools();
+      cpupools.lock();
+      try {
+        Cpupools.Cpupool target = cpupools.byId(pool);
+        switch (op) {
+          case POOL_ADD_CPU -> cpupools.addPcpu(target, pcpu);
+          case POOL_REMOVE_CPU -> cpupools.removePcpu(target, pcpu);
+          default -> control.move(domid, target);
+        }
+      } finally {
+        cpupools.unlock();
+      }
+      return 0;
     }
   }
 
@@ -245,22 +299,30 @@ public final class SysctlOp implements Hypercall {
         free.clear(pcpu);
       }
     }
-    CpuMask mask = free.isEmpty() ? CpuMask.ALL : CpuMask.of(free.stream().toArray());
-    Bitmap.write(a, POOL_CPUS, mask, free.isEmpty() ? 0 : pcpus(hypervisor));
+    writeCpus(a, free.stream().toArray(), pcpus(hypervisor));
+  }
+
+  private static void writeCpus(Argument a, int[] cpus, int pcpus) {
+    CpuMask mask = cpus.length == 0 ? CpuMask.ALL : CpuMask.of(cpus);
+    Bitmap.write(a, POOL_CPUS, mask, cpus.length == 0 ? 0 : pcpus);
   }
 
   /** About the pool of that number, or if there is none the next one. */
-  private static void poolInfo(Hypervisor hypervisor, Argument a) {
-    List<Pool> pools = pools(hypervisor);
+  private static void poolInfo(DomainControl control, Argument a) {
     int id = a.getInt(POOL_ID);
-    if (id < 0 || id >= pools.size()) {
-      throw new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id);
-    }
-    Pool pool = pools.get(id);
-    Bitmap.write(a, POOL_CPUS, CpuMask.of(pool.numbers()), pcpus(hypervisor));
+    Cpupools.Cpupool pool =
+        control.cpupools().all().stream()
+            .filter(other -> other.id() >= id)
+            .findFirst()
+            .orElseThrow(
+                () -> new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id));
+    writeCpus(a, pool.pcpus(), pcpus(control.hypervisor()));
+    a.putInt(POOL_ID, pool.id());
     a.putInt(POOL_SCHED, DomctlLayout.schedulerId(pool.scheduler().name()));
     long domains =
-        hypervisor.domains().stream().filter(d -> d.spec().pool().equals(pool.name())).count();
+        control.hypervisor().domains().stream()
+            .filter(d -> Optional.of(d.vcpu(0).unit().pool()).equals(pool.pool()))
+            .count();
     a.putInt(POOL_DOMAINS, (int) domains);
   }
 }
