@@ -110,6 +110,44 @@ class RunTest {
   }
 
   @Test
+  void schedulersParametersAndAffinitiesAreSetForTheRun() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("hello"),
+            "--pcpus",
+            "2",
+            "--scheduler",
+            "eevdf",
+            "--sched-param",
+            "run-queues=pcpu",
+            "--vcpu-param",
+            "slice=1000",
+            "--cpus",
+            "1")) {
+      domus.endInput();
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.out().contains("hello"), domus::transcript);
+    }
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("hello"),
+            "--scheduler",
+            "rr",
+            "--sched-param",
+            "ratelimit=1")) {
+      assertEquals(2, domus.await(60), domus::transcript);
+      assertEquals(1, domus.err().lines().count(), domus::transcript);
+      assertTrue(
+          domus.err().startsWith("domus: --sched-param: scheduler rr has no parameter ratelimit"),
+          domus::transcript);
+    }
+  }
+
+  @Test
   void aRebootEndsTheRunWithStatus0AndAWord() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 1))) {

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -121,6 +122,8 @@ final class RunCommand implements Callable<Integer> {
       description = "Number of pCPUs, 1 to 256; default: ${DEFAULT-VALUE}.")
   private int pcpus;
 
+  @Mixin private SchedulingOptions scheduling;
+
   @Option(
       names = "--weight",
       paramLabel = "N",
@@ -175,6 +178,7 @@ final class RunCommand implements Callable<Integer> {
         policy.isPresent() ? Optional.of(PolicyChoice.parse(host, policy.get())) : Optional.empty();
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
+    scheduling.check(pcpus);
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
@@ -207,7 +211,10 @@ final class RunCommand implements Callable<Integer> {
         if (policyChoice.isPresent()) {
           policyChoice.get().apply(machine.domain0().hypercalls().control());
         }
+        scheduling.applyToPool(
+            machine.domain0().hypercalls().control(), MachineParts.POOL, schedulerName);
         try (Guest guest = Guest.create(machine, config)) {
+          scheduling.applyToGuest(guest.control(), guest.info(), pcpus);
           return run(guest);
         }
       }
