@@ -17,6 +17,7 @@ import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
+import dev.domus.kernel.event.GlobalVirqs;
 import dev.domus.kernel.grant.GrantMachine;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallTable;
@@ -83,6 +84,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
       new ConcurrentHashMap<>();
   private final ConcurrentHashMap<Integer, Domain> dying = new ConcurrentHashMap<>();
   private final MachineConsole console = new MachineConsole();
+  private final GlobalVirqs virqs = new GlobalVirqs(this);
   private volatile DomainControl control;
   private final DomainIds ids = new DomainIds(this::isInUse);
   private final AccessControl access =
@@ -310,6 +312,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     if (domain != null) {
       dying.put(domid, domain); // before it is no more a living one: somebody may be looking for it
       domains.remove(domid, domain);
+      virqs.forget(domid);
     } else {
       domain = dying.get(domid);
     }
@@ -319,6 +322,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     boolean done = domain.destroy(mustStop);
     if (done) {
       dying.remove(domid, domain);
+      virqs.raise(Virq.DOM_EXC);
       dispatcher.offerIdleWork(); // what was too small to go back to the host is zeroed now
     }
     return done;
@@ -337,12 +341,14 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
         || serviceDomains.containsKey(domid);
   }
 
-  /** A domain has shut down: tells domain 0. */
+  /** A domain has shut down: tells whoever handles that. */
   public void domainShutDown(Domain domain) {
-    EventChannels domain0 = serviceDomains.get(0);
-    if (domain0 != null) {
-      domain0.raiseVirq(Virq.DOM_EXC, 0);
-    }
+    virqs.raise(Virq.DOM_EXC);
+  }
+
+  /** The virtual interrupts of the machine. */
+  public GlobalVirqs virqs() {
+    return virqs;
   }
 
   /** Enters a service domain, so that others can reach its ports. */

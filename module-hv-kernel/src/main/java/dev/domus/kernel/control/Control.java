@@ -67,6 +67,14 @@ public interface Control {
   /** Pins a page table on the guest's behalf, validating it. */
   void pinTable(int domid, int level, long mfn);
 
+  /**
+   * Types on the machine's console, which privileged domains read with console_io; VIRQ_CONSOLE
+   * tells its handler.
+   *
+   * @return how many bytes of it there was room for
+   */
+  int typeOnConsole(byte[] text);
+
   /** Sets where vCPU 0 starts. */
   void setStart(int domid, VcpuStart start);
 

@@ -7,6 +7,7 @@ import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
+import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicy;
 import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.access.Denial;
@@ -275,6 +276,14 @@ public final class DomainControl implements Control {
     int result = target(Operation.CHANGE_TABLES, domid).mmu().roots().pin(level, mfn, work);
     work.finish();
     check(result, "page table refused: domid=%d level=%d mfn=0x%x", domid, level, mfn);
+  }
+
+  @Override
+  public int typeOnConsole(byte[] text) {
+    gate(Operation.CONSOLE_IO, Domid.XEN, 0);
+    int taken = hypervisor.console().type(text);
+    hypervisor.virqs().raise(Virq.CONSOLE);
+    return taken;
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.domus.kernel.domctl;
 import static dev.domus.kernel.abi.DomctlLayout.*;
 
 import dev.domus.kernel.DomainIds;
+import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
@@ -71,7 +72,7 @@ public final class DomctlOp implements Hypercall {
           .absent(24, "settimeoffset", "all domains have the machine's time")
           .done(GET_VCPU_AFFINITY, "getvcpuaffinity")
           .absent(27, "resumedomain", "suspended domains are not resumed")
-          .absent(28, "sendtrigger", TRANSLATED)
+          .done(SEND_TRIGGER, "sendtrigger")
           .absent(29, "subscribe", "for suspending")
           .absent(33, "gethvmcontext", TRANSLATED)
           .absent(34, "sethvmcontext", TRANSLATED)
@@ -99,7 +100,7 @@ public final class DomctlOp implements Hypercall {
           .absent(63, "getvcpuextstate", "for migration")
           .absent(64, "set_access_required", TRANSLATED)
           .absent(65, "audit_p2m", TRANSLATED)
-          .absent(66, "set_virq_handler", "global interrupts are domain 0's")
+          .done(SET_VIRQ_HANDLER, "set_virq_handler")
           .absent(67, "set_broken_page_p2m", TRANSLATED)
           .absent(68, "setnodeaffinity", "there is one NUMA node")
           .absent(69, "getnodeaffinity", "there is one NUMA node")
@@ -208,6 +209,12 @@ public final class DomctlOp implements Hypercall {
       case IOPORT_PERMISSION ->
           control.permitIoPorts(domid, a.getInt(0), a.getInt(4), a.getByte(8) != 0);
       case HYPERCALL_INIT -> control.initHypercallPage(domid, a.getLong(0));
+      case SEND_TRIGGER -> {
+        return sendTrigger(control.target(command, domid), a);
+      }
+      case SET_VIRQ_HANDLER -> {
+        return setVirqHandler(control.target(command, domid), a.getInt(0));
+      }
       case SET_ADDRESS_SIZE -> {
         control.target(command, domid);
         refuse(a.getInt(0) != Long.SIZE);
@@ -345,6 +352,32 @@ public final class DomctlOp implements Hypercall {
     a.putLong(VCPU_CPU_TIME, vcpu.unit().cpuTimeNanos());
     a.putInt(VCPU_CPU, Math.max(0, vcpu.unit().lastPcpu()));
     a.writeBack();
+  }
+
+  // ---- interrupts
+
+  private static long sendTrigger(Domain domain, Argument a) {
+    Vcpu vcpu = domain.vcpu(a.getInt(TRIGGER_VCPU));
+    if (vcpu == null) {
+      return -Errno.ESRCH;
+    }
+    return switch (a.getInt(TRIGGER)) {
+      case TRIGGER_NMI -> {
+        vcpu.sendNmi();
+        yield 0;
+      }
+      case TRIGGER_POWER, TRIGGER_SLEEP -> -Errno.EINVAL; // buttons of HVM guests
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private static long setVirqHandler(Domain domain, int virq) {
+    Hypervisor hypervisor = domain.hypervisor();
+    int result = hypervisor.virqs().setHandler(virq, domain.domid());
+    if (hypervisor.domain(domain.domid()) != domain) { // it has gone meanwhile
+      hypervisor.virqs().forget(domain.domid());
+    }
+    return result;
   }
 
   // ---- building

@@ -6,10 +6,12 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Pool;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -44,7 +46,7 @@ public final class SysctlOp implements Hypercall {
           .done(SCHED_ID, "sched_id")
           .absent(5, "perfc_op", "statistics are read by Java's means")
           .done(GET_DOMAIN_INFO_LIST, "getdomaininfolist")
-          .absent(7, "debug_keys", "there is no keyboard")
+          .done(DEBUG_KEYS, "debug_keys")
           .done(GET_CPU_INFO, "getcpuinfo")
           .done(AVAIL_HEAP, "availheap")
           .absent(10, "get_pmstat", NO_HARDWARE)
@@ -65,6 +67,7 @@ public final class SysctlOp implements Hypercall {
           .absent(27, "livepatch_op", "schedulers and backends are swapped as plugins")
           .absent(29, "get_cpu_policy", "all guests see one processor");
 
+  private static final int MOST_KEYS = 64;
   private static final int KILO = 1000;
 
   /** Makes the table entry. */
@@ -107,6 +110,7 @@ public final class SysctlOp implements Hypercall {
       case SCHED_ID ->
           a.putInt(0, DomctlLayout.schedulerId(pools(hypervisor).getFirst().scheduler().name()));
       case GET_DOMAIN_INFO_LIST -> domainInfoList(control, a);
+      case DEBUG_KEYS -> debugKeys(hypervisor, a);
       case GET_CPU_INFO -> cpuInfo(hypervisor, a);
       case AVAIL_HEAP ->
           a.putLong(
@@ -147,6 +151,32 @@ public final class SysctlOp implements Hypercall {
     }
     a.putInt(CONSOLE_INDEX, (int) (read >>> 32));
     a.putInt(CONSOLE_COUNT, count);
+  }
+
+  /**
+   * Keys as on Xen's console: {@code q} lists the domains there, and raises VIRQ_DEBUG at each vCPU
+   * that has bound it. Others mean nothing, and are no error.
+   */
+  private static void debugKeys(Hypervisor hypervisor, Argument a) {
+    int count = a.getInt(KEYS_COUNT);
+    DomctlOp.refuse(count < 0 || count > MOST_KEYS);
+    long keys = a.getLong(KEYS);
+    byte[] pressed = new byte[count];
+    a.caller().guest().read(keys, MemorySegment.ofArray(pressed), 0, count);
+    for (byte key : pressed) {
+      if (key == 'q') {
+        hypervisor.domains().forEach(domain -> debugInterrupt(hypervisor, domain));
+      }
+    }
+  }
+
+  private static void debugInterrupt(Hypervisor hypervisor, Domain domain) {
+    for (int i = 0; i < domain.vcpus(); i++) {
+      hypervisor
+          .console()
+          .writeLine("Notifying guest %d:%d (virq %d)".formatted(domain.domid(), i, Virq.DEBUG));
+      domain.events().raiseVirq(Virq.DEBUG, i);
+    }
   }
 
   private static void physInfo(Hypervisor hypervisor, Argument a) {

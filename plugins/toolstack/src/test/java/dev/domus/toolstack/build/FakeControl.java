@@ -243,6 +243,11 @@ public final class FakeControl implements Control {
   public void setShare(int domid, int weight, int cap) {}
 
   @Override
+  public int typeOnConsole(byte[] text) {
+    throw new AssertionError("the builder types nothing");
+  }
+
+  @Override
   public List<Integer> freePcpus() {
     throw new AssertionError("the builder changes no pools");
   }
