@@ -5,7 +5,6 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
-import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicy;
@@ -30,7 +29,6 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.host.Faults;
 import dev.domus.kernel.io.DomainIo;
-import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.SchedParameters;
@@ -39,10 +37,8 @@ import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
 import dev.domus.kernel.xsm.AccessControl;
 import dev.domus.memory.FrameAllocator;
-import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -661,16 +657,11 @@ public final class DomainControl implements Control {
   /** Writes the stubs by which a guest makes hypercalls into one of a domain's frames. */
   void initHypercallPage(int domid, long mfn) {
     Domain domain = target(DomctlLayout.HYPERCALL_INIT, domid);
-    MachineFrames frames = hypervisor.machineFrames();
-    require(frames.getWritable(domid, mfn), "mfn", mfn, "a frame of the domain's, and no table");
-    try {
-      MemorySegment page = MemorySegment.ofArray(HypercallPage.contents());
-      MemorySegment.copy(
-          page, 0, hypervisor.memory(), mfn << MachineMemory.FRAME_SHIFT, page.byteSize());
-      hypervisor.codeFrames().written(mfn);
-    } finally {
-      frames.putWritable(mfn);
-    }
+    require(
+        domain.mmu().machine().writeHypercallPage(domid, mfn),
+        "mfn",
+        mfn,
+        "a frame of the domain's, and no table");
   }
 
   /** The cpupools by their numbers. */
