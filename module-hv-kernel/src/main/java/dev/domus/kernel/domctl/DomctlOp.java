@@ -23,6 +23,7 @@ import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameTable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
@@ -462,6 +463,21 @@ public final class DomctlOp implements Hypercall {
       params = params.withSoftAffinity(Bitmap.read(a, AFFINITY_SOFT, pcpus));
     }
     control.setAffinity(vcpu.domain().domid(), vcpu.id(), params.affinity(), params.softAffinity());
+    writeEffective(vcpu, flags, a);
+  }
+
+  /** The caller is told on which pCPUs of the pool that comes down to. */
+  private static void writeEffective(Vcpu vcpu, int flags, Argument a) {
+    UnitParams params = vcpu.unit().params();
+    int[] hard =
+        Arrays.stream(vcpu.unit().pool().numbers()).filter(params.affinity()::contains).toArray();
+    int[] soft = Arrays.stream(hard).filter(params.softAffinity()::contains).toArray();
+    if ((flags & HARD) != 0) {
+      Bitmap.write(a, AFFINITY_HARD, hard);
+    }
+    if ((flags & SOFT) != 0) {
+      Bitmap.write(a, AFFINITY_SOFT, soft);
+    }
   }
 
   private static void getAffinity(Vcpu vcpu, Argument a) {

@@ -16,7 +16,6 @@ import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
-import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
@@ -329,12 +328,7 @@ public final class SysctlOp implements Hypercall {
         free.clear(pcpu);
       }
     }
-    writeCpus(a, free.stream().toArray(), pcpus(hypervisor));
-  }
-
-  private static void writeCpus(Argument a, int[] cpus, int pcpus) {
-    CpuMask mask = cpus.length == 0 ? CpuMask.ALL : CpuMask.of(cpus);
-    Bitmap.write(a, POOL_CPUS, mask, cpus.length == 0 ? 0 : pcpus);
+    Bitmap.write(a, POOL_CPUS, free.stream().toArray());
   }
 
   /** About the pool of that number, or if there is none the next one. */
@@ -346,7 +340,7 @@ public final class SysctlOp implements Hypercall {
             .findFirst()
             .orElseThrow(
                 () -> new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id));
-    writeCpus(a, pool.pcpus(), pcpus(control.hypervisor()));
+    Bitmap.write(a, POOL_CPUS, pool.pcpus());
     a.putInt(POOL_ID, pool.id());
     a.putInt(POOL_SCHED, DomctlLayout.schedulerId(pool.scheduler().name()));
     long domains =
