@@ -10,6 +10,7 @@ module dev.domus.kernel {
   requires jdk.jfr;
 
   exports dev.domus.kernel.abi;
+  exports dev.domus.kernel.access;
   exports dev.domus.kernel.control;
   exports dev.domus.kernel.engine;
   exports dev.domus.kernel.plugin;
@@ -17,6 +18,7 @@ module dev.domus.kernel {
   exports dev.domus.kernel.service;
   exports dev.domus.kernel.trace;
 
+  uses dev.domus.kernel.access.AccessPolicyFactory;
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;
   uses dev.domus.kernel.plugin.Service;

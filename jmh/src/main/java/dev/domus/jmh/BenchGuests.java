@@ -59,7 +59,10 @@ final class BenchGuests implements AutoCloseable {
     hypervisor = new Hypervisor(64L << 20, hypercalls, dispatcher);
     control =
         new DomainControl(
-            hypervisor, Map.of(ENGINE, new NoEngine()), Map.of(scheduler.name(), scheduler));
+            hypervisor,
+            Map.of(ENGINE, new NoEngine()),
+            Map.of(scheduler.name(), scheduler),
+            Map.of());
   }
 
   Control control() {

@@ -2,9 +2,7 @@ package dev.domus.kernel;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
-import dev.domus.kernel.access.AccessControl;
 import dev.domus.kernel.access.Operation;
-import dev.domus.kernel.access.PrivilegedDomains;
 import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.cpuid.CpuidPolicy;
@@ -19,6 +17,7 @@ import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
+import dev.domus.kernel.event.GlobalVirqs;
 import dev.domus.kernel.grant.GrantMachine;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallTable;
@@ -34,6 +33,8 @@ import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.kernel.trace.ring.Tracer;
+import dev.domus.kernel.xsm.AccessControl;
+import dev.domus.kernel.xsm.PrivilegedDomains;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
@@ -84,6 +85,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
       new ConcurrentHashMap<>();
   private final ConcurrentHashMap<Integer, Domain> dying = new ConcurrentHashMap<>();
   private final MachineConsole console = new MachineConsole();
+  private final GlobalVirqs virqs = new GlobalVirqs(this);
   private volatile DomainControl control;
   private final DomainIds ids = new DomainIds(this::isInUse);
   private final AccessControl access =
@@ -317,6 +319,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     if (domain != null) {
       dying.put(domid, domain); // before it is no more a living one: somebody may be looking for it
       domains.remove(domid, domain);
+      virqs.forget(domid);
     } else {
       domain = dying.get(domid);
     }
@@ -326,6 +329,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     boolean done = domain.destroy(mustStop);
     if (done) {
       dying.remove(domid, domain);
+      virqs.raise(Virq.DOM_EXC);
       dispatcher.offerIdleWork(); // what was too small to go back to the host is zeroed now
     }
     return done;
@@ -344,12 +348,14 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
         || serviceDomains.containsKey(domid);
   }
 
-  /** A domain has shut down: tells domain 0. */
+  /** A domain has shut down: tells whoever handles that. */
   public void domainShutDown(Domain domain) {
-    EventChannels domain0 = serviceDomains.get(0);
-    if (domain0 != null) {
-      domain0.raiseVirq(Virq.DOM_EXC, 0);
-    }
+    virqs.raise(Virq.DOM_EXC);
+  }
+
+  /** The virtual interrupts of the machine. */
+  public GlobalVirqs virqs() {
+    return virqs;
   }
 
   /** Enters a service domain, so that others can reach its ports. */
@@ -465,8 +471,12 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   @Override
   public void close() {
     destroyDomains();
+    if (control != null) {
+      control.close();
+    }
     dispatcher.close();
     timerQueue.close();
+    access.close();
     frameTable.close();
     machineMemory.close();
   }

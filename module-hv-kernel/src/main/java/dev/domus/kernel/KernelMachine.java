@@ -1,5 +1,6 @@
 package dev.domus.kernel;
 
+import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.engine.Engine;
@@ -39,9 +40,10 @@ public final class KernelMachine implements Machine {
   private KernelMachine(
       Hypervisor hypervisor,
       Map<String, Engine> engines,
-      Map<String, SchedulerFactory> schedulers) {
+      Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies) {
     this.hypervisor = hypervisor;
-    DomainControl control = new DomainControl(hypervisor, engines, schedulers);
+    DomainControl control = new DomainControl(hypervisor, engines, schedulers, policies);
     domain0 =
         new LocalServiceDomain(
             DOMAIN_0,
@@ -57,6 +59,7 @@ public final class KernelMachine implements Machine {
    *
    * @param engines by name
    * @param schedulers by name; the one that {@code spec} names is among them
+   * @param policies access policies by name
    * @param services to run in domain 0
    * @throws MachineException if memory or pCPUs cannot be had
    */
@@ -64,6 +67,7 @@ public final class KernelMachine implements Machine {
       MachineSpec spec,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies,
       List<Service> services)
       throws MachineException {
     Dispatcher dispatcher = new Dispatcher();
@@ -81,7 +85,7 @@ public final class KernelMachine implements Machine {
                   : MachineMemory.HugePages.HOST_POLICY,
               new HypercallTable(),
               dispatcher);
-      machine = new KernelMachine(hypervisor, engines, schedulers);
+      machine = new KernelMachine(hypervisor, engines, schedulers, policies);
     } catch (MachineMemoryException | IllegalArgumentException refused) {
       dispatcher.close();
       throw new MachineException(refused.getMessage());

@@ -17,6 +17,7 @@ package dev.domus.kernel.abi;
  *   scheduler_op       sched_id u32@0  cmd u32@4  credit: weight u16@8  cap u16@10
  *   getpageframeinfo3  num u64@0  array ptr@8        setdomainhandle    handle 16@0
  *   address_size       size u32@0
+ *   sendtrigger        trigger u32@0  vcpu u32@4     set_virq_handler   virq u32@0
  *   iomem_permission   first_mfn u64@0  nr_mfns u64@8  allow_access u8@16
  *   ioport_permission  first_port u32@0  nr_ports u32@4  allow_access u8@8
  *
@@ -63,6 +64,16 @@ public final class DomctlLayout {
       SET_ADDRESS_SIZE = 35,
       GET_ADDRESS_SIZE = 36,
       GET_PAGE_FRAME_INFO3 = 61;
+
+  /** Command. */
+  public static final int SEND_TRIGGER = 28, SET_VIRQ_HANDLER = 66;
+
+  /** Offset in sendtrigger, and the triggers that need no device model. */
+  public static final int TRIGGER = 0,
+      TRIGGER_VCPU = 4,
+      TRIGGER_NMI = 0,
+      TRIGGER_POWER = 3,
+      TRIGGER_SLEEP = 4;
 
   /** Offset in createdomain. */
   public static final int CREATE_HANDLE = 4,

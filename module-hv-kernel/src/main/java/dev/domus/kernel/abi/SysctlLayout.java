@@ -12,6 +12,7 @@ package dev.domus.kernel.abi;
  *                      arch_capabilities u32@32  total_pages u64@40  free_pages u64@48  scrub_pages u64@56
  *                      outstanding_pages u64@64  max_mfn u64@72  hw_cap u32[8]@80
  *   sched_id           sched_id u32@0
+ *   debug_keys         keys ptr@0  nr_keys u32@8
  *   getdomaininfolist  first_domain u16@0  max_domains u32@4  buffer ptr@8  num_domains u32@16
  *   getcpuinfo         max_cpus u32@0  info ptr@8  nr_cpus u32@16; an element: idletime u64
  *   availheap          min_bitwidth u32@0  max_bitwidth u32@4  node s32@8  avail_bytes u64@16
@@ -30,6 +31,7 @@ public final class SysctlLayout {
       PHYS_INFO = 3,
       SCHED_ID = 4,
       GET_DOMAIN_INFO_LIST = 6,
+      DEBUG_KEYS = 7,
       GET_CPU_INFO = 8;
 
   /** Command. */
@@ -41,6 +43,9 @@ public final class SysctlLayout {
       CONSOLE_INDEX = 4,
       CONSOLE_BUFFER = 8,
       CONSOLE_COUNT = 16;
+
+  /** Offset in debug_keys. */
+  public static final int KEYS = 0, KEYS_COUNT = 8;
 
   /** Offset in physinfo. */
   public static final int PHYS_THREADS = 0,

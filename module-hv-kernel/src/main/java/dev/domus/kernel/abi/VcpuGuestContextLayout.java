@@ -43,7 +43,7 @@ public final class VcpuGuestContextLayout {
   public static final int GS_BASE_KERNEL = 5152, GS_BASE_USER = 5160;
 
   /** Bit of the flags. */
-  public static final int IN_KERNEL = 1 << 2, ONLINE = 1 << 5;
+  public static final int FPU_VALID = 1, IN_KERNEL = 1 << 2, ONLINE = 1 << 5;
 
   /** Bit of the flags. */
   public static final int FAILSAFE_DISABLES_EVENTS = 1 << 3, SYSCALL_DISABLES_EVENTS = 1 << 4;

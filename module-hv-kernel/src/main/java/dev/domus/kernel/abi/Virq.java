@@ -1,7 +1,8 @@
 package dev.domus.kernel.abi;
 
 /**
- * Virtual interrupts (xen-pv-abi.md, section 10). Some exist once a vCPU, the others once a domain.
+ * Virtual interrupts (xen-pv-abi.md, section 10). Some exist once a vCPU, the others once a
+ * machine.
  */
 public final class Virq {
   /** How many there are. */
@@ -10,7 +11,7 @@ public final class Virq {
   /** Of each vCPU: its timer has expired, or the console's debug key was pressed. */
   public static final int TIMER = 0, DEBUG = 1;
 
-  /** Of the domain: console input; some domain has shut down or is dying. */
+  /** Of the machine: console input; some domain has shut down or is gone. */
   public static final int CONSOLE = 2, DOM_EXC = 3;
 
   private static final int XENOPROF = 7, XENPMU = 13;

@@ -2,8 +2,8 @@ package dev.domus.kernel.access;
 
 /**
  * What a domain may ask to do to another, or to the machine; for the latter the target is
- * DOMID_XEN. Each says what its detail means to a policy, and whether {@link PrivilegedDomains}
- * lets a domain do it to itself.
+ * DOMID_XEN. Each says what its detail means to a policy, and whether the built-in policy lets a
+ * domain do it to itself.
  */
 public enum Operation {
   /** Map the target's frames into one's own page tables. Detail: 0. */
@@ -43,7 +43,10 @@ public enum Operation {
   PLATFORM_OP("control the platform:", false),
 
   /** Read and write the machine's console. Detail: console_io command. */
-  CONSOLE_IO("use the console of", false);
+  CONSOLE_IO("use the console of", false),
+
+  /** Look at refusals, and replace the access policy. Detail: 0 to look, 1 to replace. */
+  ACCESS_POLICY("see or replace the access policy of", false);
 
   private final String words;
   private final boolean ownIsFree;
@@ -54,7 +57,7 @@ public enum Operation {
   }
 
   /** What is asked, in words that the target's name may follow. */
-  String words() {
+  public String words() {
     return words;
   }
 

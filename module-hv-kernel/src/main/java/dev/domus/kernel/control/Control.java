@@ -1,8 +1,11 @@
 package dev.domus.kernel.control;
 
+import dev.domus.kernel.access.Denial;
+import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.Window;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -64,6 +67,14 @@ public interface Control {
   /** Pins a page table on the guest's behalf, validating it. */
   void pinTable(int domid, int level, long mfn);
 
+  /**
+   * Types on the machine's console, which privileged domains read with console_io; VIRQ_CONSOLE
+   * tells its handler.
+   *
+   * @return how many bytes of it there was room for
+   */
+  int typeOnConsole(byte[] text);
+
   /** Sets where vCPU 0 starts. */
   void setStart(int domid, VcpuStart start);
 
@@ -97,16 +108,94 @@ public interface Control {
   /** The hypercalls that a domain has made, most frequent first. */
   List<CallCount> hypercallCounts(int domid);
 
-  /** The cpupools. */
+  // ---- who may do what
+
+  /** The name of the access policy in force. */
+  String accessPolicy();
+
+  /**
+   * Replaces the access policy; operations under way have been decided by the old one.
+   *
+   * @param name one that is there; {@code default} for the built-in one
+   * @param argument what the policy is to be made of, such as a file of rules
+   * @throws HypercallException EINVAL if there is no such policy, or it can make nothing of the
+   *     argument; the message is for users
+   */
+  void setAccessPolicy(String name, Optional<String> argument);
+
+  /** What was refused to whom, and how often; of each caller, and of callers, the last last. */
+  List<Denial> denials();
+
+  // ---- scheduling
+
+  /** The cpupools, by number. */
   List<PoolInfo> pools();
+
+  /** The pCPUs that are in no cpupool, ascending. */
+  List<Integer> freePcpus();
+
+  /**
+   * Makes a cpupool without pCPUs.
+   *
+   * @param parameters of its scheduler, name to text; what is absent gets its default
+   * @throws HypercallException EEXIST if there is one of that name; EINVAL with a message for users
+   *     if there is no such scheduler, or a parameter is wrong
+   */
+  void createPool(String name, String scheduler, Map<String, String> parameters);
+
+  /** Forgets a cpupool; EBUSY if it has pCPUs. */
+  void destroyPool(String pool);
+
+  /** Gives a cpupool another name; EEXIST if another has it. */
+  void renamePool(String pool, String newName);
+
+  /**
+   * Gives a cpupool a pCPU, while its guests run.
+   *
+   * @throws HypercallException ENODEV if it is in a pool; EOPNOTSUPP if the scheduler would not
+   *     have it
+   */
+  void addPcpu(String pool, int pcpu);
+
+  /**
+   * Takes a pCPU from a cpupool, while its guests run. A vCPU that may run nowhere else in the pool
+   * may then run everywhere in it.
+   *
+   * @throws HypercallException EINVAL if it is not there; EBUSY if it is the last and there are
+   *     vCPUs; EOPNOTSUPP if the scheduler cannot work without
+   */
+  void removePcpu(String pool, int pcpu);
+
+  /**
+   * Moves a domain's vCPUs to another cpupool while they run. Returns when all are there; EBUSY if
+   * it has no pCPU.
+   */
+  void moveDomain(int domid, String pool);
+
+  /**
+   * Sets on which pCPUs, by the machine's numbers, a vCPU may and had better run; EINVAL if its
+   * pool has none of the former.
+   */
+  void setAffinity(int domid, int vcpu, CpuMask hard, CpuMask soft);
+
+  /**
+   * Sets what the scheduler of a vCPU's pool lets one say of a single vCPU.
+   *
+   * @param parameters name to text; what is absent stays as it was
+   * @throws HypercallException EINVAL with a message for users if a name or a value is wrong
+   */
+  void setVcpuParameters(int domid, int vcpu, Map<String, String> parameters);
 
   /** Changes a domain's weight and cap. */
   void setShare(int domid, int weight, int cap);
 
   /**
-   * Replaces a pool's scheduler while its vCPUs run.
+   * Replaces a pool's scheduler while its vCPUs run, or changes the parameters of the one it has.
    *
+   * @param parameters name to text; what is absent gets its default
    * @return how long the pool was held and what was handed over
+   * @throws HypercallException EINVAL with a message for users if there is no such scheduler, or a
+   *     parameter is wrong; EOPNOTSUPP if it cannot take over
    */
-  SwapResult swapScheduler(String pool, String scheduler);
+  SwapResult swapScheduler(String pool, String scheduler, Map<String, String> parameters);
 }

@@ -1,12 +1,24 @@
 package dev.domus.kernel.control;
 
+import java.util.List;
+import java.util.Map;
+
 /**
  * A cpupool.
  *
+ * @param id its number, which stays the same as long as it exists
  * @param name its name
  * @param scheduler name of the scheduler that decides there
- * @param pcpus number of pCPUs
+ * @param parameters the scheduler's parameters
+ * @param pcpus the numbers of its pCPUs, ascending; none in one that is new
  * @param vcpus number of vCPUs
  * @param lastFault what made the pool fall back to the built-in round-robin, or empty
  */
-public record PoolInfo(String name, String scheduler, int pcpus, int vcpus, String lastFault) {}
+public record PoolInfo(
+    int id,
+    String name,
+    String scheduler,
+    Map<String, String> parameters,
+    List<Integer> pcpus,
+    int vcpus,
+    String lastFault) {}

@@ -433,7 +433,7 @@ public final class Domain implements EventTarget {
         mmu.maxPages(),
         vcpus.length,
         onlineVcpus(),
-        spec.pool(),
+        vcpus[0].unit().pool().name(),
         weight,
         cap,
         cpu,

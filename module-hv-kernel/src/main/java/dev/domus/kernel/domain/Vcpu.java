@@ -401,6 +401,12 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     }
   }
 
+  /** Sends a non-maskable interrupt. Any thread. */
+  public void sendNmi() {
+    traps.raiseNmi();
+    notifyUpcall();
+  }
+
   // ---- address spaces
 
   @Override

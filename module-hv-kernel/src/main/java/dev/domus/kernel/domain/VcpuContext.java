@@ -1,8 +1,10 @@
 package dev.domus.kernel.domain;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.FxsaveLayout;
 import dev.domus.kernel.abi.VcpuGuestContextLayout;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.FpuState;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.trap.DebugRegisters;
 import dev.domus.kernel.trap.TrapState;
@@ -19,6 +21,7 @@ import java.lang.foreign.ValueLayout;
  */
 public final class VcpuContext {
   private static final int IOPL_SHIFT = 12;
+  private static final int ONLINE = VcpuGuestContextLayout.ONLINE;
 
   private VcpuContext() {}
 
@@ -32,10 +35,6 @@ public final class VcpuContext {
    *     again
    */
   public static long initialise(Vcpu v, Vcpu target, long arg) {
-    return initialise(v, target, arg, false);
-  }
-
-  private static long initialise(Vcpu v, Vcpu target, long arg, boolean upIfOnline) {
     if (!v.tableWork().finish()) {
       return TableWork.RESTART;
     }
@@ -46,19 +45,15 @@ public final class VcpuContext {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
-        long result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
-        long flags = at(context, VcpuGuestContextLayout.FLAGS);
-        if (result == 0 && upIfOnline && (flags & VcpuGuestContextLayout.ONLINE) != 0) {
-          target.up();
-        }
-        return result;
+        return target.initialised() ? -Errno.EEXIST : apply(v, target, context);
       }
     }
   }
 
   /**
-   * The same for a vCPU of another domain, which is brought up if the context says that it is
-   * online.
+   * The same for a vCPU of another domain, which is brought up or taken down as the context says.
+   * It may be set up again, as debuggers do and who resumes a suspended domain; but page tables and
+   * descriptor tables have to be those that it has (−EOPNOTSUPP).
    *
    * @param v the calling vCPU
    * @param target the vCPU to set up; its domain does not run
@@ -67,17 +62,58 @@ public final class VcpuContext {
    *     again
    */
   public static long set(Vcpu v, Vcpu target, long arg) {
-    return initialise(v, target, arg, true);
+    if (!v.tableWork().finish()) {
+      return TableWork.RESTART;
+    }
+    if (target.vcpuInfo() < 0) {
+      return -Errno.EINVAL;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
+      v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
+      synchronized (target) {
+        if (target.initialised()) {
+          MemorySegment present = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
+          get(target, present);
+          if (!sameTables(present, context)) {
+            return -Errno.EOPNOTSUPP;
+          }
+        }
+        long result = apply(v, target, context);
+        if (result == 0) {
+          boolean online = (at(context, VcpuGuestContextLayout.FLAGS) & ONLINE) != 0;
+          if (online && !target.online()) {
+            target.up();
+          } else if (!online && target.online()) {
+            target.down();
+          }
+        }
+        return result;
+      }
+    }
+  }
+
+  private static boolean sameTables(MemorySegment a, MemorySegment b) {
+    long cr1 = VcpuGuestContextLayout.CTRLREG + 8, cr3 = VcpuGuestContextLayout.CTRLREG + 24;
+    return at(a, cr1) == at(b, cr1)
+        && at(a, cr3) == at(b, cr3)
+        && same(a, b, VcpuGuestContextLayout.LDT_BASE, VcpuGuestContextLayout.KERNEL_SS);
+  }
+
+  /** The fields from LDT base to GDT entries stand in one piece. */
+  private static boolean same(MemorySegment a, MemorySegment b, long from, long to) {
+    return MemorySegment.mismatch(a, from, to, b, from, to) < 0;
   }
 
   /**
-   * Writes a vCPU's context, without its floating-point registers.
+   * Writes a vCPU's context.
    *
    * @param target a vCPU that does not run
    * @param c receives the vcpu_guest_context, and is zero before
    */
   public static void get(Vcpu target, MemorySegment c) {
     CpuState s = target.state();
+    FxsaveLayout.store(s.fpu, c);
     long base = VcpuGuestContextLayout.USER_REGS;
     for (int i = 0; i < 16; i++) {
       put(c, base + VcpuGuestContextLayout.register(i), s.gpr[i]);
@@ -92,8 +128,9 @@ public final class VcpuContext {
     put(c, base + VcpuGuestContextLayout.REG_GS, s.gs);
     boolean inKernel = target.kernelMode();
     long flags = target.traps().store(c);
+    flags |= VcpuGuestContextLayout.FPU_VALID;
     flags |= inKernel ? VcpuGuestContextLayout.IN_KERNEL : 0;
-    flags |= target.online() ? VcpuGuestContextLayout.ONLINE : 0;
+    flags |= target.online() ? ONLINE : 0;
     put(c, VcpuGuestContextLayout.FLAGS, flags);
     target.domain().mmu().storeDescriptorTables(target, c);
     put(c, VcpuGuestContextLayout.CTRLREG, s.cr0);
@@ -148,27 +185,45 @@ public final class VcpuContext {
     if (!inKernel && userTable == 0 || !debugRegistersAllowed(c)) {
       return -Errno.EINVAL;
     }
+    int error = target.initialised() ? 0 : setUpTables(v, target, c, userTable);
+    if (error != 0) {
+      return error;
+    }
+    target.enterKernel();
+    load(target, c, flags);
+    CpuState s = target.state();
+    s.fsBase = fsBase;
+    s.gsBase = gsKernel;
+    target.setInactiveGsBase(gsUser);
+    if (!inKernel) {
+      target.enterUser();
+    }
+    target.setInitialised();
+    return 0;
+  }
+
+  private static int setUpTables(Vcpu v, Vcpu target, MemorySegment c, long userTable) {
     long[] gdtFrames = new long[16];
     for (int i = 0; i < gdtFrames.length; i++) {
       gdtFrames[i] = at(c, VcpuGuestContextLayout.GDT_FRAMES + 8L * i);
     }
-    int error =
-        target
-            .domain()
-            .mmu()
-            .roots()
-            .setUpVcpu(
-                target,
-                at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
-                userTable,
-                gdtFrames,
-                (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
-                at(c, VcpuGuestContextLayout.LDT_BASE),
-                (int) at(c, VcpuGuestContextLayout.LDT_ENTRIES),
-                v.tableWork());
-    if (error != 0) {
-      return error;
-    }
+    return target
+        .domain()
+        .mmu()
+        .roots()
+        .setUpVcpu(
+            target,
+            at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
+            userTable,
+            gdtFrames,
+            (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
+            at(c, VcpuGuestContextLayout.LDT_BASE),
+            (int) at(c, VcpuGuestContextLayout.LDT_ENTRIES),
+            v.tableWork());
+  }
+
+  /** Everything that is not memory. */
+  private static void load(Vcpu target, MemorySegment c, long flags) {
     TrapState traps = target.traps();
     for (int i = 0; i < 256; i++) {
       long entry = VcpuGuestContextLayout.TRAPS + 16L * i;
@@ -177,33 +232,30 @@ public final class VcpuContext {
     }
     traps.setKernelStack(
         (int) at(c, VcpuGuestContextLayout.KERNEL_SS), at(c, VcpuGuestContextLayout.KERNEL_SP));
-    traps.setCallback(TrapState.CALLBACK_EVENT, event, true);
+    traps.setCallback(TrapState.CALLBACK_EVENT, at(c, VcpuGuestContextLayout.EVENT_CALLBACK), true);
     traps.setCallback(
         TrapState.CALLBACK_FAILSAFE,
-        failsafe,
+        at(c, VcpuGuestContextLayout.FAILSAFE_CALLBACK),
         (flags & VcpuGuestContextLayout.FAILSAFE_DISABLES_EVENTS) != 0);
     traps.setCallback(
         TrapState.CALLBACK_SYSCALL,
-        syscall,
+        at(c, VcpuGuestContextLayout.SYSCALL_CALLBACK),
         (flags & VcpuGuestContextLayout.SYSCALL_DISABLES_EVENTS) != 0);
     registers(target, c);
     CpuState s = target.state();
-    s.fsBase = fsBase;
-    s.gsBase = gsKernel;
-    target.setInactiveGsBase(gsUser);
+    if ((flags & VcpuGuestContextLayout.FPU_VALID) != 0) {
+      FxsaveLayout.load(s.fpu, c);
+    } else {
+      s.fpu.copy(new FpuState());
+    }
     s.cr4 =
         target
             .domain()
             .hypervisor()
             .cpuidPolicy()
             .guestCr4(at(c, VcpuGuestContextLayout.CTRLREG + 32));
-    s.cr0 |= at(c, VcpuGuestContextLayout.CTRLREG) & CpuState.CR0_TS;
+    s.cr0 = s.cr0 & ~CpuState.CR0_TS | at(c, VcpuGuestContextLayout.CTRLREG) & CpuState.CR0_TS;
     debugRegisters(s, c);
-    if (!inKernel) {
-      target.enterUser();
-    }
-    target.setInitialised();
-    return 0;
   }
 
   /** Breakpoints that could not be set by hypercall are refused (XSA-444). */

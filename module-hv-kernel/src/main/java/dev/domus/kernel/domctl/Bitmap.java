@@ -26,6 +26,12 @@ final class Bitmap {
     return CpuMask.of(Arrays.copyOf(set, found));
   }
 
+  /** Writes certain pCPUs, ascending and maybe none, and zeros behind them. */
+  static void write(Argument a, int offset, int[] cpus) {
+    boolean none = cpus.length == 0;
+    write(a, offset, none ? CpuMask.ALL : CpuMask.of(cpus), none ? 0 : cpus[cpus.length - 1] + 1);
+  }
+
   /** Writes one, and zeros behind it. */
   static void write(Argument a, int offset, CpuMask mask, int pcpus) {
     long bits = a.getLong(offset + DomctlLayout.BITMAP_BITS);

@@ -5,8 +5,11 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
-import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
+import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.access.AccessPolicy;
+import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
@@ -15,24 +18,29 @@ import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Pool;
 import dev.domus.kernel.dispatch.SchedulerFault;
 import dev.domus.kernel.dispatch.SwapReport;
+import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.host.Faults;
 import dev.domus.kernel.io.DomainIo;
-import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.TableWork;
+import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.kernel.xsm.AccessControl;
 import dev.domus.memory.FrameAllocator;
-import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
-import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,6 +59,9 @@ public final class DomainControl implements Control {
   private final Hypervisor hypervisor;
   private final Map<String, Engine> engines;
   private final Map<String, SchedulerFactory> schedulers;
+  private final Map<String, AccessPolicyFactory> policies;
+  private final Cpupools cpupools;
+  private final Errands errands;
   private final int caller;
 
   /**
@@ -59,12 +70,21 @@ public final class DomainControl implements Control {
    *
    * @param engines by name, the one that is used if none is named first
    * @param schedulers by name
+   * @param policies access policies by name, beside the built-in one
    */
   public DomainControl(
       Hypervisor hypervisor,
       Map<String, Engine> engines,
-      Map<String, SchedulerFactory> schedulers) {
-    this(hypervisor, engines, schedulers, 0);
+      Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies) {
+    this(
+        hypervisor,
+        engines,
+        schedulers,
+        policies,
+        new Cpupools(hypervisor.dispatcher()),
+        new Errands(),
+        0);
     hypervisor.setControl(this);
   }
 
@@ -72,16 +92,22 @@ public final class DomainControl implements Control {
       Hypervisor hypervisor,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies,
+      Cpupools cpupools,
+      Errands errands,
       int caller) {
     this.hypervisor = hypervisor;
     this.engines = engines;
     this.schedulers = schedulers;
+    this.policies = policies;
+    this.cpupools = cpupools;
+    this.errands = errands;
     this.caller = caller;
   }
 
   /** The same in another domain's name. */
   public DomainControl as(int domid) {
-    return new DomainControl(hypervisor, engines, schedulers, domid);
+    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid);
   }
 
   // ---- life cycle
@@ -109,15 +135,17 @@ public final class DomainControl implements Control {
     requireShare(spec.weight(), spec.cap());
     Engine engine = engines.get(spec.engine());
     require(engine != null, "engine", spec.engine(), "one of " + engines.keySet());
-    pool(spec.pool());
     int domid = claimId(wanted);
+    cpupools.lock(); // no pool goes before the vCPUs are in it
     try {
+      require(pool(spec.pool()).pool().isPresent(), "pool", spec.pool(), "one with a pCPU");
       return hypervisor
           .createDomain(domid, spec, engine)
           .orElseThrow(
               () -> new HypercallException(Errno.ENOMEM, "no frame for the shared info page"))
           .domid();
     } finally {
+      cpupools.unlock();
       hypervisor.ids().release(domid);
     }
   }
@@ -247,6 +275,14 @@ public final class DomainControl implements Control {
   }
 
   @Override
+  public int typeOnConsole(byte[] text) {
+    gate(Operation.CONSOLE_IO, Domid.XEN, 0);
+    int taken = hypervisor.console().type(text);
+    hypervisor.virqs().raise(Virq.CONSOLE);
+    return taken;
+  }
+
+  @Override
   public void setStart(int domid, VcpuStart start) {
     Domain domain = target(DomctlLayout.SET_VCPU_CONTEXT, domid);
     Vcpu v = domain.vcpu(0);
@@ -332,23 +368,209 @@ public final class DomainControl implements Control {
     return target(DomctlLayout.GET_DOMAIN_INFO, domid).counters().list();
   }
 
+  // ---- who may do what
+
+  private static final int LOOK = 0, REPLACE = 1;
+
+  @Override
+  public String accessPolicy() {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, LOOK);
+    return hypervisor.access().policyName();
+  }
+
+  @Override
+  public void setAccessPolicy(String name, Optional<String> argument) {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, REPLACE);
+    if (name.equals(AccessControl.BUILT_IN)) {
+      require(argument.isEmpty(), "argument", argument, "none for the built-in policy");
+      hypervisor.access().resetPolicy();
+      return;
+    }
+    AccessPolicyFactory factory = policies.get(name);
+    require(factory != null, "policy", name, "default or one of " + policies.keySet());
+    hypervisor.access().setPolicy(name, makePolicy(factory, name, argument));
+  }
+
+  private AccessPolicy makePolicy(
+      AccessPolicyFactory factory, String name, Optional<String> argument) {
+    AccessPolicy policy;
+    try {
+      policy = factory.create(argument, hypervisor.access().builtIn());
+    } catch (IllegalArgumentException refused) {
+      throw new HypercallException(Errno.EINVAL, refused.getMessage());
+    } catch (Throwable fault) { // a plugin's, of any kind
+      Faults.rethrowIfOurs(fault);
+      throw new HypercallException(
+          Errno.EINVAL, "access policy %s failed: %s".formatted(name, Faults.inOneLine(fault)));
+    }
+    if (policy == null) {
+      throw new HypercallException(Errno.EINVAL, "access policy %s made none".formatted(name));
+    }
+    return policy;
+  }
+
+  @Override
+  public List<Denial> denials() {
+    gate(Operation.ACCESS_POLICY, Domid.XEN, LOOK);
+    return hypervisor.access().denials();
+  }
+
   // ---- scheduling
 
   @Override
   public List<PoolInfo> pools() {
-    gate(Operation.SYSCTL, Domid.XEN, SysctlLayout.CPUPOOL_OP);
-    return hypervisor.dispatcher().pools().stream().map(this::info).toList();
+    poolGate();
+    return cpupools.all().stream().map(this::info).toList();
   }
 
-  private PoolInfo info(Pool pool) {
+  private void poolGate() {
+    gate(Operation.SYSCTL, Domid.XEN, SysctlLayout.CPUPOOL_OP);
+  }
+
+  private PoolInfo info(Cpupools.Cpupool cpupool) {
+    String name = cpupool.name();
     String fault =
         hypervisor.dispatcher().faults().reversed().stream()
-            .filter(f -> f.pool().equals(pool.name()))
+            .filter(f -> f.pool().equals(name))
             .findFirst()
             .map(SchedulerFault::toString)
             .orElse("");
     return new PoolInfo(
-        pool.name(), pool.scheduler().name(), pool.pcpus(), pool.snapshot().size(), fault);
+        cpupool.id(),
+        name,
+        cpupool.scheduler().name(),
+        cpupool.parameters(),
+        Arrays.stream(cpupool.pcpus()).boxed().toList(),
+        cpupool.pool().map(pool -> pool.snapshot().size()).orElse(0),
+        fault);
+  }
+
+  @Override
+  public List<Integer> freePcpus() {
+    poolGate();
+    return Arrays.stream(hypervisor.dispatcher().freePcpus()).boxed().toList();
+  }
+
+  @Override
+  public void createPool(String name, String scheduler, Map<String, String> parameters) {
+    poolGate();
+    require(!name.isBlank(), "name", name, "not empty");
+    SchedulerFactory factory = scheduler(scheduler);
+    SchedParameters checked = checked(factory, parameters);
+    whilePoolsStay(() -> cpupools.create(Cpupools.ANY, name, factory, checked.asMap()));
+  }
+
+  /**
+   * Makes a cpupool by the numbers of the ABI.
+   *
+   * @param wanted its number, or {@link Cpupools#ANY}
+   * @return its number
+   */
+  int createPool(int wanted, int schedulerId) {
+    poolGate();
+    SchedulerFactory first = cpupools.all().getFirst().scheduler();
+    SchedulerFactory factory =
+        DomctlLayout.schedulerId(first.name()) == schedulerId
+            ? first
+            : schedulers.values().stream()
+                .filter(other ->
+                    schedulerId != 0 && DomctlLayout.schedulerId(other.name()) == schedulerId)
+                .findFirst()
+                .orElseThrow(() ->
+                    new HypercallException(
+                        Errno.ENOENT, "no such scheduler: sched_id=" + schedulerId));
+    return cpupools.create(wanted, "", factory, checked(factory, Map.of()).asMap()).id();
+  }
+
+  @Override
+  public void destroyPool(String name) {
+    poolGate();
+    whilePoolsStay(() -> cpupools.destroy(pool(name)));
+  }
+
+  @Override
+  public void renamePool(String name, String newName) {
+    poolGate();
+    require(!newName.isBlank(), "name", newName, "not empty");
+    whilePoolsStay(() -> cpupools.rename(pool(name), newName));
+  }
+
+  @Override
+  public void addPcpu(String name, int pcpu) {
+    poolGate();
+    require(pcpu >= 0, "pcpu", pcpu, "the number of a free one");
+    whilePoolsStay(() -> cpupools.addPcpu(pool(name), pcpu));
+  }
+
+  @Override
+  public void removePcpu(String name, int pcpu) {
+    poolGate();
+    require(pcpu >= 0, "pcpu", pcpu, "the number of one of the pool's");
+    whilePoolsStay(() -> cpupools.removePcpu(pool(name), pcpu));
+  }
+
+  @Override
+  public void moveDomain(int domid, String name) {
+    poolGate();
+    whilePoolsStay(() -> move(domid, pool(name)));
+  }
+
+  /** With the lock of the pools. */
+  void move(int domid, Cpupools.Cpupool target) {
+    Domain domain = hypervisor.domain(domid);
+    if (domain == null) {
+      throw noSuchDomain(domid);
+    }
+    List<DispatchUnit> units = new ArrayList<>();
+    for (int i = 0; i < domain.vcpus(); i++) {
+      units.add(domain.vcpu(i).unit());
+    }
+    cpupools.move(units, target);
+  }
+
+  private void whilePoolsStay(Runnable change) {
+    cpupools.lock();
+    try {
+      change.run();
+    } finally {
+      cpupools.unlock();
+    }
+  }
+
+  @Override
+  public void setAffinity(int domid, int vcpu, CpuMask hard, CpuMask soft) {
+    DispatchUnit unit = unit(domid, vcpu, DomctlLayout.SET_VCPU_AFFINITY);
+    change(unit, unit.params().withAffinity(hard).withSoftAffinity(soft));
+  }
+
+  @Override
+  public void setVcpuParameters(int domid, int vcpu, Map<String, String> parameters) {
+    DispatchUnit unit = unit(domid, vcpu, DomctlLayout.SCHEDULER_OP);
+    SchedulerFactory factory = unit.pool().scheduler();
+    UnitParams before = unit.params();
+    SchedParameters checked;
+    try {
+      checked =
+          SchedParameters.checkUnit(
+              factory, parameters, before.given(factory.name()), schedulers.values());
+    } catch (IllegalArgumentException refused) {
+      throw new HypercallException(Errno.EINVAL, refused.getMessage());
+    }
+    change(unit, before.withParameters(factory.name(), checked));
+  }
+
+  private DispatchUnit unit(int domid, int vcpu, int command) {
+    Domain domain = target(command, domid);
+    require(vcpu >= 0 && vcpu < domain.vcpus(), "vcpu", vcpu, "0 to " + (domain.vcpus() - 1));
+    return domain.vcpu(vcpu).unit();
+  }
+
+  private static void change(DispatchUnit unit, UnitParams params) {
+    try {
+      unit.params(params);
+    } catch (IllegalArgumentException noneOfThePool) {
+      throw new HypercallException(Errno.EINVAL, noneOfThePool.getMessage());
+    }
   }
 
   @Override
@@ -358,26 +580,40 @@ public final class DomainControl implements Control {
   }
 
   @Override
-  public SwapResult swapScheduler(String poolName, String scheduler) {
-    gate(Operation.SYSCTL, Domid.XEN, SysctlLayout.CPUPOOL_OP);
-    Pool pool = pool(poolName);
-    SchedulerFactory factory = schedulers.get(scheduler);
-    require(factory != null, "scheduler", scheduler, "one of " + schedulers.keySet());
-    SwapReport report;
+  public SwapResult swapScheduler(
+      String poolName, String scheduler, Map<String, String> parameters) {
+    poolGate();
+    SchedulerFactory factory = scheduler(scheduler);
+    SchedParameters checked = checked(factory, parameters);
+    cpupools.lock();
     try {
-      report = pool.swap(factory, Map.of());
+      Pool pool =
+          pool(poolName)
+              .pool()
+              .orElseThrow(() ->
+                  new HypercallException(
+                      Errno.EBUSY, "the cpupool has no pCPU; give it one first: pool=" + poolName));
+      SwapReport report = Cpupools.settled(pool.swap(factory, checked));
+      return new SwapResult(report.from(), report.to(), report.units(), report.pauseNanos());
+    } catch (IllegalArgumentException refused) {
+      throw new HypercallException(Errno.EINVAL, refused.getMessage());
+    } finally {
+      cpupools.unlock();
+    }
+  }
+
+  private SchedulerFactory scheduler(String name) {
+    SchedulerFactory factory = schedulers.get(name);
+    require(factory != null, "scheduler", name, "one of " + schedulers.keySet());
+    return factory;
+  }
+
+  private SchedParameters checked(SchedulerFactory factory, Map<String, String> parameters) {
+    try {
+      return SchedParameters.check(factory, parameters, schedulers.values());
     } catch (IllegalArgumentException refused) {
       throw new HypercallException(Errno.EINVAL, refused.getMessage());
     }
-    report
-        .refusal()
-        .ifPresent(why -> {
-          throw new HypercallException(
-              Errno.EOPNOTSUPP,
-              "pool %s still runs %s, %s was refused: %s"
-                  .formatted(poolName, report.from(), scheduler, why));
-        });
-    return new SwapResult(report.from(), report.to(), report.units(), report.pauseNanos());
   }
 
   // ---- checks
@@ -421,34 +657,26 @@ public final class DomainControl implements Control {
   /** Writes the stubs by which a guest makes hypercalls into one of a domain's frames. */
   void initHypercallPage(int domid, long mfn) {
     Domain domain = target(DomctlLayout.HYPERCALL_INIT, domid);
-    MachineFrames frames = hypervisor.machineFrames();
-    require(frames.getWritable(domid, mfn), "mfn", mfn, "a frame of the domain's, and no table");
-    try {
-      MemorySegment page = MemorySegment.ofArray(HypercallPage.contents());
-      MemorySegment.copy(
-          page, 0, hypervisor.memory(), mfn << MachineMemory.FRAME_SHIFT, page.byteSize());
-      hypervisor.codeFrames().written(mfn);
-    } finally {
-      frames.putWritable(mfn);
-    }
+    require(
+        domain.mmu().machine().writeHypercallPage(domid, mfn),
+        "mfn",
+        mfn,
+        "a frame of the domain's, and no table");
   }
 
-  /** The number of a cpupool: its place in the order in which they were made. */
-  int poolId(String name) {
-    List<Pool> pools = hypervisor.dispatcher().pools();
-    for (int i = 0; i < pools.size(); i++) {
-      if (pools.get(i).name().equals(name)) {
-        return i;
-      }
-    }
-    return -1;
+  /** The cpupools by their numbers. */
+  Cpupools cpupools() {
+    return cpupools;
   }
 
-  /** The name of a cpupool. */
-  String poolName(int id) {
-    List<Pool> pools = hypervisor.dispatcher().pools();
-    require(id >= 0 && id < pools.size(), "pool", id, "the number of a cpupool");
-    return pools.get(id).name();
+  /** What has to wait for pCPUs on behalf of vCPUs. */
+  Errands errands() {
+    return errands;
+  }
+
+  /** Ends the thread that runs errands. */
+  public void close() {
+    errands.close();
   }
 
   /** The engine that runs a domain if none is named. */
@@ -460,11 +688,8 @@ public final class DomainControl implements Control {
     return hypervisor;
   }
 
-  private Pool pool(String name) {
-    return hypervisor
-        .dispatcher()
-        .pool(name)
-        .orElseThrow(() -> new HypercallException(Errno.ENOENT, "no such cpupool: pool=" + name));
+  private Cpupools.Cpupool pool(String name) {
+    return cpupools.byName(name);
   }
 
   private static void requireShare(int weight, int cap) {

@@ -3,6 +3,7 @@ package dev.domus.kernel.domctl;
 import static dev.domus.kernel.abi.DomctlLayout.*;
 
 import dev.domus.kernel.DomainIds;
+import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
@@ -22,6 +23,7 @@ import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameTable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
@@ -71,7 +73,7 @@ public final class DomctlOp implements Hypercall {
           .absent(24, "settimeoffset", "all domains have the machine's time")
           .done(GET_VCPU_AFFINITY, "getvcpuaffinity")
           .absent(27, "resumedomain", "suspended domains are not resumed")
-          .absent(28, "sendtrigger", TRANSLATED)
+          .done(SEND_TRIGGER, "sendtrigger")
           .absent(29, "subscribe", "for suspending")
           .absent(33, "gethvmcontext", TRANSLATED)
           .absent(34, "sethvmcontext", TRANSLATED)
@@ -99,7 +101,7 @@ public final class DomctlOp implements Hypercall {
           .absent(63, "getvcpuextstate", "for migration")
           .absent(64, "set_access_required", TRANSLATED)
           .absent(65, "audit_p2m", TRANSLATED)
-          .absent(66, "set_virq_handler", "global interrupts are domain 0's")
+          .done(SET_VIRQ_HANDLER, "set_virq_handler")
           .absent(67, "set_broken_page_p2m", TRANSLATED)
           .absent(68, "setnodeaffinity", "there is one NUMA node")
           .absent(69, "getnodeaffinity", "there is one NUMA node")
@@ -164,7 +166,17 @@ public final class DomctlOp implements Hypercall {
     boolean self = domid == v.domain().domid();
     Argument a = new Argument(v, op + UNION);
     switch (command) {
-      case CREATE_DOMAIN -> create(control, domid, a, op);
+      case CREATE_DOMAIN -> {
+        if (!control.cpupools().tryLock()) { // somebody changes a pool, and waits for this pCPU
+          v.continuation().leave(op, 0);
+          return CONTINUE;
+        }
+        try {
+          create(control, domid, a, op);
+        } finally {
+          control.cpupools().unlock();
+        }
+      }
       case DESTROY_DOMAIN -> {
         refuse(self);
         if (!control.destroyDomain(domid, v::mustPreempt)) {
@@ -178,7 +190,7 @@ public final class DomctlOp implements Hypercall {
       }
       case UNPAUSE_DOMAIN -> control.unpause(domid);
       case GET_DOMAIN_INFO -> info(control, domid, a, op);
-      case SET_VCPU_AFFINITY -> setAffinity(vcpu(control, command, domid, a), a);
+      case SET_VCPU_AFFINITY -> setAffinity(control, vcpu(control, command, domid, a), a);
       case GET_VCPU_AFFINITY -> getAffinity(vcpu(control, command, domid, a), a);
       case MAX_MEM -> control.target(command, domid).mmu().setMaxPages(a.getLong(0) >>> 2);
       case SET_VCPU_CONTEXT -> {
@@ -198,6 +210,12 @@ public final class DomctlOp implements Hypercall {
       case IOPORT_PERMISSION ->
           control.permitIoPorts(domid, a.getInt(0), a.getInt(4), a.getByte(8) != 0);
       case HYPERCALL_INIT -> control.initHypercallPage(domid, a.getLong(0));
+      case SEND_TRIGGER -> {
+        return sendTrigger(control.target(command, domid), a);
+      }
+      case SET_VIRQ_HANDLER -> {
+        return setVirqHandler(control.target(command, domid), a.getInt(0));
+      }
       case SET_ADDRESS_SIZE -> {
         control.target(command, domid);
         refuse(a.getInt(0) != Long.SIZE);
@@ -238,13 +256,17 @@ public final class DomctlOp implements Hypercall {
                 control.hypervisor().frames(),
                 a.getInt(CREATE_VCPUS),
                 control.usualEngine(),
-                control.poolName(a.getInt(CREATE_POOL)),
+                poolName(control, a.getInt(CREATE_POOL)),
                 UnitParams.DEFAULT.weight(),
                 UnitParams.DEFAULT.cap(),
                 false),
             certain ? wanted : DomainIds.NONE);
     control.hypervisor().domain(domid).mmu().setMaxPages(0);
     a.caller().guest().putShort(op + DOMAIN, domid);
+  }
+
+  private static String poolName(DomainControl control, int id) {
+    return control.cpupools().byId(id).name();
   }
 
   private static UUID handle(Argument a, int offset) {
@@ -286,7 +308,7 @@ public final class DomctlOp implements Hypercall {
     a.putInt(INFO_MAX_VCPU, info.vcpus() - 1);
     a.putLong(INFO_HANDLE, Long.reverseBytes(info.uuid().getMostSignificantBits()));
     a.putLong(INFO_HANDLE + 8, Long.reverseBytes(info.uuid().getLeastSignificantBits()));
-    a.putInt(INFO_POOL, control.poolId(info.pool()));
+    a.putInt(INFO_POOL, control.cpupools().byName(info.pool()).id());
   }
 
   private static int flags(Domain domain, DomainInfo info) {
@@ -331,6 +353,32 @@ public final class DomctlOp implements Hypercall {
     a.putLong(VCPU_CPU_TIME, vcpu.unit().cpuTimeNanos());
     a.putInt(VCPU_CPU, Math.max(0, vcpu.unit().lastPcpu()));
     a.writeBack();
+  }
+
+  // ---- interrupts
+
+  private static long sendTrigger(Domain domain, Argument a) {
+    Vcpu vcpu = domain.vcpu(a.getInt(TRIGGER_VCPU));
+    if (vcpu == null) {
+      return -Errno.ESRCH;
+    }
+    return switch (a.getInt(TRIGGER)) {
+      case TRIGGER_NMI -> {
+        vcpu.sendNmi();
+        yield 0;
+      }
+      case TRIGGER_POWER, TRIGGER_SLEEP -> -Errno.EINVAL; // buttons of HVM guests
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private static long setVirqHandler(Domain domain, int virq) {
+    Hypervisor hypervisor = domain.hypervisor();
+    int result = hypervisor.virqs().setHandler(virq, domain.domid());
+    if (hypervisor.domain(domain.domid()) != domain) { // it has gone meanwhile
+      hypervisor.virqs().forget(domain.domid());
+    }
+    return result;
   }
 
   // ---- building
@@ -403,7 +451,7 @@ public final class DomctlOp implements Hypercall {
 
   // ---- scheduling
 
-  private static void setAffinity(Vcpu vcpu, Argument a) {
+  private static void setAffinity(DomainControl control, Vcpu vcpu, Argument a) {
     int flags = a.getInt(AFFINITY_FLAGS);
     refuse(flags == 0 || (flags & ~(HARD | SOFT)) != 0);
     int pcpus = vcpu.domain().hypervisor().dispatcher().pcpus();
@@ -414,10 +462,21 @@ public final class DomctlOp implements Hypercall {
     if ((flags & SOFT) != 0) {
       params = params.withSoftAffinity(Bitmap.read(a, AFFINITY_SOFT, pcpus));
     }
-    try {
-      vcpu.unit().params(params);
-    } catch (IllegalArgumentException noneOfThePool) {
-      refuse(true);
+    control.setAffinity(vcpu.domain().domid(), vcpu.id(), params.affinity(), params.softAffinity());
+    writeEffective(vcpu, flags, a);
+  }
+
+  /** The caller is told on which pCPUs of the pool that comes down to. */
+  private static void writeEffective(Vcpu vcpu, int flags, Argument a) {
+    UnitParams params = vcpu.unit().params();
+    int[] hard =
+        Arrays.stream(vcpu.unit().pool().numbers()).filter(params.affinity()::contains).toArray();
+    int[] soft = Arrays.stream(hard).filter(params.softAffinity()::contains).toArray();
+    if ((flags & HARD) != 0) {
+      Bitmap.write(a, AFFINITY_HARD, hard);
+    }
+    if ((flags & SOFT) != 0) {
+      Bitmap.write(a, AFFINITY_SOFT, soft);
     }
   }
 

@@ -6,21 +6,24 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Pool;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
-import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * sysctl (35): questions about the machine by a privileged guest (public/sysctl.h of Xen 4.17,
@@ -42,7 +45,7 @@ public final class SysctlOp implements Hypercall {
           .done(SCHED_ID, "sched_id")
           .absent(5, "perfc_op", "statistics are read by Java's means")
           .done(GET_DOMAIN_INFO_LIST, "getdomaininfolist")
-          .absent(7, "debug_keys", "there is no keyboard")
+          .done(DEBUG_KEYS, "debug_keys")
           .done(GET_CPU_INFO, "getcpuinfo")
           .done(AVAIL_HEAP, "availheap")
           .absent(10, "get_pmstat", NO_HARDWARE)
@@ -63,6 +66,7 @@ public final class SysctlOp implements Hypercall {
           .absent(27, "livepatch_op", "schedulers and backends are swapped as plugins")
           .absent(29, "get_cpu_policy", "all guests see one processor");
 
+  private static final int MOST_KEYS = 64;
   private static final int KILO = 1000;
 
   /** Makes the table entry. */
@@ -85,15 +89,19 @@ public final class SysctlOp implements Hypercall {
       control.gate(Operation.SYSCTL, Domid.XEN, command);
       Argument a = new Argument(v, op + UNION);
       a.requireWritable();
-      carryOut(control, command, a);
-      a.writeBack();
-      return 0;
+      long result = carryOut(control, command, a);
+      if (result == 0) {
+        a.writeBack();
+      } else if (result == CONTINUE) {
+        v.continuation().leave(op, a2);
+      }
+      return result;
     } catch (HypercallException refused) {
       return -refused.errno();
     }
   }
 
-  private static void carryOut(DomainControl control, int command, Argument a) {
+  private static long carryOut(DomainControl control, int command, Argument a) {
     Hypervisor hypervisor = control.hypervisor();
     switch (command) {
       case READ_CONSOLE -> readConsole(hypervisor.console(), a);
@@ -101,6 +109,7 @@ public final class SysctlOp implements Hypercall {
       case SCHED_ID ->
           a.putInt(0, DomctlLayout.schedulerId(pools(hypervisor).getFirst().scheduler().name()));
       case GET_DOMAIN_INFO_LIST -> domainInfoList(control, a);
+      case DEBUG_KEYS -> debugKeys(hypervisor, a);
       case GET_CPU_INFO -> cpuInfo(hypervisor, a);
       case AVAIL_HEAP ->
           a.putLong(
@@ -108,9 +117,12 @@ public final class SysctlOp implements Hypercall {
               hypervisor.machineFrames().allocator().freeFrames() << MachineMemory.FRAME_SHIFT);
       case CPU_TOPOLOGY -> topology(hypervisor, a);
       case NUMA_INFO -> numaInfo(hypervisor, a);
-      case CPUPOOL_OP -> cpupoolOp(control, a);
+      case CPUPOOL_OP -> {
+        return cpupoolOp(control, a);
+      }
       default -> throw new HypercallException(Errno.ENOSYS, "no such sysctl: cmd=" + command);
     }
+    return 0;
   }
 
   private static List<Pool> pools(Hypervisor hypervisor) {
@@ -138,6 +150,32 @@ public final class SysctlOp implements Hypercall {
     }
     a.putInt(CONSOLE_INDEX, (int) (read >>> 32));
     a.putInt(CONSOLE_COUNT, count);
+  }
+
+  /**
+   * Keys as on Xen's console: {@code q} lists the domains there, and raises VIRQ_DEBUG at each vCPU
+   * that has bound it. Others mean nothing, and are no error.
+   */
+  private static void debugKeys(Hypervisor hypervisor, Argument a) {
+    int count = a.getInt(KEYS_COUNT);
+    DomctlOp.refuse(count < 0 || count > MOST_KEYS);
+    long keys = a.getLong(KEYS);
+    byte[] pressed = new byte[count];
+    a.caller().guest().read(keys, MemorySegment.ofArray(pressed), 0, count);
+    for (byte key : pressed) {
+      if (key == 'q') {
+        hypervisor.domains().forEach(domain -> debugInterrupt(hypervisor, domain));
+      }
+    }
+  }
+
+  private static void debugInterrupt(Hypervisor hypervisor, Domain domain) {
+    for (int i = 0; i < domain.vcpus(); i++) {
+      hypervisor
+          .console()
+          .writeLine("Notifying guest %d:%d (virq %d)".formatted(domain.domid(), i, Virq.DEBUG));
+      domain.events().raiseVirq(Virq.DEBUG, i);
+    }
   }
 
   private static void physInfo(Hypervisor hypervisor, Argument a) {
@@ -226,13 +264,58 @@ public final class SysctlOp implements Hypercall {
     a.putInt(LIST_COUNT, domains.size());
   }
 
-  private static void cpupoolOp(DomainControl control, Argument a) {
-    switch (a.getInt(POOL_OP)) {
-      case POOL_INFO -> poolInfo(control.hypervisor(), a);
+  /**
+   * Pools are made and forgotten without pCPUs, which only concerns the list of pools, and at once.
+   * What moves pCPUs or vCPUs waits for pCPUs, and is an errand.
+   */
+  private static long cpupoolOp(DomainControl control, Argument a) {
+    int op = a.getInt(POOL_OP);
+    switch (op) {
+      case POOL_INFO -> poolInfo(control, a);
       case POOL_FREE_INFO -> freeInfo(control.hypervisor(), a);
-      case POOL_CREATE, POOL_DESTROY, POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN ->
-          throw new HypercallException(Errno.EOPNOTSUPP, "pools are not changed by hypercall");
+      case POOL_CREATE, POOL_DESTROY -> {
+        if (!control.cpupools().tryLock()) {
+          return CONTINUE;
+        }
+        try {
+          if (op == POOL_CREATE) {
+            a.putInt(POOL_ID, control.createPool(a.getInt(POOL_ID), a.getInt(POOL_SCHED)));
+          } else {
+            control.cpupools().destroy(control.cpupools().byId(a.getInt(POOL_ID)));
+          }
+        } finally {
+          control.cpupools().unlock();
+        }
+      }
+      case POOL_ADD_CPU, POOL_REMOVE_CPU, POOL_MOVE_DOMAIN -> {
+        Change change = new Change(op, a.getInt(POOL_ID), a.getInt(POOL_CPU), a.getInt(POOL_DOMID));
+        DomctlOp.refuse(op == POOL_MOVE_DOMAIN && change.domid == a.caller().domain().domid());
+        OptionalInt result =
+            control.errands().ask(a.caller(), change, () -> change.carryOut(control));
+        return result.isPresent() ? result.getAsInt() : CONTINUE;
+      }
       default -> throw new HypercallException(Errno.ENOSYS, "no such cpupool operation");
+    }
+    return 0;
+  }
+
+  /** A change of a pool that waits for pCPUs. */
+  private record Change(int op, int pool, int pcpu, int domid) {
+    /** By a thread that is no pCPU's. */
+    int carryOut(DomainControl control) {
+      Cpupools cpupools = control.cpupools();
+      cpupools.lock();
+      try {
+        Cpupools.Cpupool target = cpupools.byId(pool);
+        switch (op) {
+          case POOL_ADD_CPU -> cpupools.addPcpu(target, pcpu);
+          case POOL_REMOVE_CPU -> cpupools.removePcpu(target, pcpu);
+          default -> control.move(domid, target);
+        }
+      } finally {
+        cpupools.unlock();
+      }
+      return 0;
     }
   }
 
@@ -245,22 +328,25 @@ public final class SysctlOp implements Hypercall {
         free.clear(pcpu);
       }
     }
-    CpuMask mask = free.isEmpty() ? CpuMask.ALL : CpuMask.of(free.stream().toArray());
-    Bitmap.write(a, POOL_CPUS, mask, free.isEmpty() ? 0 : pcpus(hypervisor));
+    Bitmap.write(a, POOL_CPUS, free.stream().toArray());
   }
 
   /** About the pool of that number, or if there is none the next one. */
-  private static void poolInfo(Hypervisor hypervisor, Argument a) {
-    List<Pool> pools = pools(hypervisor);
+  private static void poolInfo(DomainControl control, Argument a) {
     int id = a.getInt(POOL_ID);
-    if (id < 0 || id >= pools.size()) {
-      throw new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id);
-    }
-    Pool pool = pools.get(id);
-    Bitmap.write(a, POOL_CPUS, CpuMask.of(pool.numbers()), pcpus(hypervisor));
+    Cpupools.Cpupool pool =
+        control.cpupools().all().stream()
+            .filter(other -> other.id() >= id)
+            .findFirst()
+            .orElseThrow(
+                () -> new HypercallException(Errno.ENOENT, "no cpupool from there on: id=" + id));
+    Bitmap.write(a, POOL_CPUS, pool.pcpus());
+    a.putInt(POOL_ID, pool.id());
     a.putInt(POOL_SCHED, DomctlLayout.schedulerId(pool.scheduler().name()));
     long domains =
-        hypervisor.domains().stream().filter(d -> d.spec().pool().equals(pool.name())).count();
+        control.hypervisor().domains().stream()
+            .filter(d -> Optional.of(d.vcpu(0).unit().pool()).equals(pool.pool()))
+            .count();
     a.putInt(POOL_DOMAINS, (int) domains);
   }
 }

@@ -33,7 +33,7 @@ public final class FpuState {
   public long fop, fip, fdp;
 
   /** Takes over all registers of another. */
-  void copy(FpuState from) {
+  public void copy(FpuState from) {
     System.arraycopy(from.xmm, 0, xmm, 0, xmm.length);
     System.arraycopy(from.significand, 0, significand, 0, significand.length);
     System.arraycopy(from.signExponent, 0, signExponent, 0, signExponent.length);

@@ -34,7 +34,7 @@ public final class Faults {
    * Rethrows what no plugin can be blamed for: the JVM is out of memory or broken. A stack overflow
    * is the fault of who recurses.
    */
-  static void rethrowIfOurs(Throwable fault) {
+  public static void rethrowIfOurs(Throwable fault) {
     if (root(fault) instanceof VirtualMachineError broken
         && !(broken instanceof StackOverflowError)) {
       throw broken;

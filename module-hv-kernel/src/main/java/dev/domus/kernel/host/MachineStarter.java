@@ -1,5 +1,6 @@
 package dev.domus.kernel.host;
 
+import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -18,6 +19,7 @@ public interface MachineStarter {
    * @param spec checked: its scheduler is one of {@code schedulers}
    * @param engines those that this host can run, by name, the default first; at least one
    * @param schedulers by name
+   * @param policies access policies by name
    * @param services in the order in which they start
    * @throws MachineException with a message for people, if it cannot be started
    */
@@ -25,6 +27,7 @@ public interface MachineStarter {
       MachineSpec spec,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies,
       List<Service> services)
       throws MachineException;
 }

@@ -1,11 +1,13 @@
 package dev.domus.kernel.host;
 
+import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Host.NamedPart;
 import dev.domus.kernel.plugin.Host.ParameterInfo;
 import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.sched.SchedParameter;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.xsm.AccessControl;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -15,9 +17,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The engines, schedulers and services of the plugins in use, by name and in order. Of two with one
- * name the first is taken; the plugin of the second is told so in its {@link Candidate}, and so is
- * one whose part throws when it is asked what it is.
+ * The engines, schedulers, access policies and services of the plugins in use, by name and in
+ * order. Of two with one name the first is taken; the plugin of the second is told so in its {@link
+ * Candidate}, and so is one whose part throws when it is asked what it is.
  */
 final class Parts {
   /** It runs on every host, so it comes first where nobody has chosen another. */
@@ -25,9 +27,11 @@ final class Parts {
 
   private final LinkedHashMap<String, Engine> engines = new LinkedHashMap<>();
   private final LinkedHashMap<String, SchedulerFactory> schedulers = new LinkedHashMap<>();
+  private final LinkedHashMap<String, AccessPolicyFactory> policies = new LinkedHashMap<>();
   private final List<NamedPart> engineNames = new ArrayList<>();
   private final List<NamedPart> schedulerNames = new ArrayList<>();
   private final List<ParameterInfo> schedulerParameters = new ArrayList<>();
+  private final List<NamedPart> policyNames = new ArrayList<>();
   private final List<Ordered> services = new ArrayList<>();
   private final List<String> unusable = new ArrayList<>();
 
@@ -35,6 +39,10 @@ final class Parts {
 
   /** Asks every extension of every plugin in use what it is. */
   Parts(LayerPluginManager plugins) {
+    policyNames.add(
+        new NamedPart(
+            AccessControl.BUILT_IN,
+            "domain 0 and privileged domains may; others may do to themselves"));
     for (Candidate plugin : plugins.catalogue().all()) {
       plugin.clearRemarks();
       if (!plugin.isBroken()) {
@@ -43,6 +51,10 @@ final class Parts {
         }
         for (SchedulerFactory factory :
             plugins.getExtensions(SchedulerFactory.class, plugin.id())) {
+          ask(plugin, factory, () -> add(plugin, factory));
+        }
+        for (AccessPolicyFactory factory :
+            plugins.getExtensions(AccessPolicyFactory.class, plugin.id())) {
           ask(plugin, factory, () -> add(plugin, factory));
         }
         for (Service service : plugins.getExtensions(Service.class, plugin.id())) {
@@ -69,6 +81,11 @@ final class Parts {
     return Collections.unmodifiableMap(schedulers);
   }
 
+  /** Access policies in the order of their plugins, without the built-in one. */
+  Map<String, AccessPolicyFactory> policies() {
+    return Collections.unmodifiableMap(policies);
+  }
+
   /** Services in the order in which they start. */
   List<Service> services() {
     List<Service> inOrder = new ArrayList<>();
@@ -91,6 +108,11 @@ final class Parts {
   /** What the schedulers declare, for listings. */
   List<ParameterInfo> schedulerParameters() {
     return List.copyOf(schedulerParameters);
+  }
+
+  /** The access policies with the built-in one, for listings. */
+  List<NamedPart> policyNames() {
+    return List.copyOf(policyNames);
   }
 
   /** Engines that this host cannot run: {@code name: reason}. */
@@ -121,6 +143,17 @@ final class Parts {
     if (addFirst("scheduler", schedulers, part.name(), factory, plugin)) {
       schedulerNames.add(part);
       schedulerParameters.addAll(parameters);
+    }
+  }
+
+  private void add(Candidate plugin, AccessPolicyFactory factory) {
+    NamedPart part = new NamedPart(factory.name(), factory.description());
+    if (part.name().equals(AccessControl.BUILT_IN)) {
+      plugin.fault(
+          "its access policy %s is not in use, because the built-in one has that name; rename it"
+              .formatted(part.name()));
+    } else if (addFirst("access policy", policies, part.name(), factory, plugin)) {
+      policyNames.add(part);
     }
   }
 

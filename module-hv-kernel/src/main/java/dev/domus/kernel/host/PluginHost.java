@@ -119,6 +119,11 @@ public final class PluginHost implements Host {
   }
 
   @Override
+  public List<NamedPart> policies() {
+    return parts().policyNames();
+  }
+
+  @Override
   public List<PluginInfo> plugins() {
     lock.lock();
     try {
@@ -155,7 +160,8 @@ public final class PluginHost implements Host {
     }
     claimMachine();
     try {
-      Machine machine = starter.start(spec, all.engines(), all.schedulers(), all.services());
+      Machine machine =
+          starter.start(spec, all.engines(), all.schedulers(), all.policies(), all.services());
       return new OnlyMachine(machine);
     } catch (MachineException | RuntimeException | Error failed) {
       releaseMachine();

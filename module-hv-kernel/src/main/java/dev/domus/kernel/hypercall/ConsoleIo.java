@@ -3,13 +3,15 @@ package dev.domus.kernel.hypercall;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.console.MachineConsole;
 import dev.domus.kernel.domain.Vcpu;
 import java.lang.foreign.MemorySegment;
 
 /**
  * console_io (18): the machine's own console. As in a release build of Xen unprivileged domains may
  * not use it, and are refused before command, count or buffer is looked at; they have a console
- * ring. What a privileged one writes is kept for the sysctl readconsole; nobody types.
+ * ring. What a privileged one writes is kept for the sysctl readconsole; what it reads is what
+ * domain 0 types, of which VIRQ_CONSOLE tells.
  */
 final class ConsoleIo implements Hypercall {
   private static final int WRITE = 0, READ = 1;
@@ -36,9 +38,22 @@ final class ConsoleIo implements Hypercall {
     }
     return switch ((int) command) {
       case WRITE -> write(v, (int) count, buffer);
-      case READ -> (int) count < 0 ? -Errno.E2BIG : 0;
+      case READ -> read(v, (int) count, buffer);
       default -> -Errno.ENOSYS;
     };
+  }
+
+  private static long read(Vcpu v, int count, long buffer) {
+    if (count < 0) {
+      return -Errno.E2BIG;
+    }
+    MachineConsole console = v.domain().hypervisor().console();
+    byte[] text = new byte[Math.min(count, console.waiting())];
+    v.guest().requireWritable(buffer, text.length);
+    MemorySegment taken = MemorySegment.ofArray(text);
+    int length = console.take(taken); // less if another reader was faster
+    v.guest().write(buffer, taken, 0, length);
+    return length;
   }
 
   private static long write(Vcpu v, int count, long buffer) {

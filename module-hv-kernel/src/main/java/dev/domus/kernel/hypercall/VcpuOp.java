@@ -130,8 +130,7 @@ final class VcpuOp implements Hypercall {
     if (arg != 0) {
       return -Errno.EINVAL;
     }
-    target.traps().raiseNmi();
-    target.notifyUpcall();
+    target.sendNmi();
     return 0;
   }
 

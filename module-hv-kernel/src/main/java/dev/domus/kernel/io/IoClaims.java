@@ -2,11 +2,11 @@ package dev.domus.kernel.io;
 
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
-import dev.domus.kernel.access.AccessControl;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.IoClaim;
 import dev.domus.kernel.service.IoHandler;
+import dev.domus.kernel.xsm.AccessControl;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 

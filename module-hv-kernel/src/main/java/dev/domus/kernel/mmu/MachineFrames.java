@@ -1,6 +1,7 @@
 package dev.domus.kernel.mmu;
 
 import dev.domus.kernel.abi.Domid;
+import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameClaim;
@@ -138,6 +139,25 @@ public final class MachineFrames implements FrameReferences {
     if (frames.takeType(mfn, FrameTable.WRITABLE) != FrameTable.TAKEN) {
       put(mfn);
       return false;
+    }
+    return true;
+  }
+
+  /**
+   * Writes the stubs by which a guest makes hypercalls into one of its frames.
+   *
+   * @return false, and nothing has changed, if the frame is not the domain's or is a table
+   */
+  public boolean writeHypercallPage(int domid, long mfn) {
+    if (!getWritable(domid, mfn)) {
+      return false;
+    }
+    try {
+      MemorySegment page = MemorySegment.ofArray(HypercallPage.contents());
+      MemorySegment.copy(page, 0, memory, mfn << MachineMemory.FRAME_SHIFT, page.byteSize());
+      codeFrames.written(mfn);
+    } finally {
+      putWritable(mfn);
     }
     return true;
   }

@@ -27,6 +27,9 @@ public interface Host {
   /** Commands that plugins add to the command line; loads only those plugins. */
   List<Subcommand> subcommands();
 
+  /** Names of the access policies, the built-in one first. */
+  List<NamedPart> policies();
+
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
 
@@ -42,7 +45,7 @@ public interface Host {
   Machine start(MachineSpec spec) throws MachineException;
 
   /**
-   * An engine or scheduler.
+   * An engine, a scheduler, or an access policy.
    *
    * @param name by which it is chosen
    * @param description one line

@@ -22,6 +22,9 @@ final class Msr {
       MC_CTL2_FIRST = 0x280,
       MC_CTL2_LAST = 0x281;
 
+  /** Xen's own: the address of a frame in bits 12 and up, the index of a hypercall page below. */
+  private static final int HYPERCALL_PAGE = 0x40000000;
+
   private static final int DEBUGCTL = 0x1D9, PAT = 0x277;
   private static final int EFER = 0xC0000080, FS_BASE = 0xC0000100, GS_BASE = 0xC0000101;
   private static final int KERNEL_GS_BASE = 0xC0000102, TSC_AUX = 0xC0000103;
@@ -30,7 +33,7 @@ final class Msr {
   private static final int F15_PERF_FIRST = 0xC0010200, F15_PERF_LAST = 0xC001020B;
   private static final long APIC_BASE_BSP = 0xFEE00900L, APIC_BASE_AP = 0xFEE00800L;
   private static final long EFER_VALUE = 0xD01;
-  private static final long PAT_VALUE = 0x0000_0500_0107_0406L;
+  private static final long PAT_VALUE = 0x0000_0501_0007_0406L;
 
   /** Two machine-check banks, which never have anything to say. */
   private static final long MCG_CAP_VALUE = 2;
@@ -43,7 +46,7 @@ final class Msr {
   static boolean readable(int msr) {
     return switch (msr) {
       case TSC, APIC_BASE, PATCH_LEVEL, MCG_CAP, MCG_STATUS, DEBUGCTL, PAT -> true;
-      case PLATFORM_INFO, MISC_FEATURES_ENABLES -> true;
+      case PLATFORM_INFO, MISC_FEATURES_ENABLES, HYPERCALL_PAGE -> true;
       case EFER, FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX, HWCR, DE_CFG -> true;
       default ->
           between(msr, K7_PERF_FIRST, K7_PERF_LAST)
@@ -101,6 +104,10 @@ final class Msr {
       }
       case DE_CFG, DEBUGCTL -> {
         return msr == DE_CFG || value == 0;
+      }
+      case HYPERCALL_PAGE -> {
+        return (value & 0xFFF) == 0
+            && v.domain().mmu().machine().writeHypercallPage(v.domain().domid(), value >>> 12);
       }
       case MISC_FEATURES_ENABLES -> {
         if ((value & ~CPUID_FAULTING) != 0) {

@@ -172,7 +172,7 @@ final class DomctlOpTest {
     putInt(U + DomctlLayout.VCPU, 0);
     putLong(U + DomctlLayout.CONTEXT, BUFFER);
     assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid));
-    assertEquals(-Errno.EEXIST, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid));
+    assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid), "the same again");
 
     clear(BUFFER);
     clear(BUFFER + 4096);
@@ -208,6 +208,48 @@ final class DomctlOpTest {
     assertNull(machine.hypervisor().domain(domid));
     assertTrue(machine.hypervisor().machineFrames().allocator().freeFrames() >= free + 16);
     assertEquals(-Errno.ESRCH, domctl(DomctlLayout.DESTROY_DOMAIN, domid));
+  }
+
+  @Test
+  void aContextIsReadWholeAndSetAgainAsDebuggersDo() {
+    Domain other = machine.build(1);
+    CpuState state = other.vcpu(0).state();
+    state.fpu.fsw = 5 << 11; // TOP
+    state.fpu.significand[5] = 0x1122_3344_5566_7788L;
+    state.fpu.signExponent[5] = 0xC001;
+    state.fpu.xmm[31] = 0x99;
+    clear(ARG);
+    clear(BUFFER);
+    clear(BUFFER + 4096);
+    putLong(U + DomctlLayout.CONTEXT, BUFFER);
+    assertEquals(0, domctl(DomctlLayout.GET_VCPU_CONTEXT, other.domid()));
+    assertEquals(1, getLong(BUFFER + VcpuGuestContextLayout.FLAGS) & 1, "FPU valid");
+    assertEquals(0x037F | 5L << 27, getLong(BUFFER) & 0xFFFF_FFFFL, "FCW and FSW");
+    assertEquals(0x1122_3344_5566_7788L, getLong(BUFFER + 32), "ST0");
+    assertEquals(0xC001, getLong(BUFFER + 40));
+    assertEquals(0x1F80, getInt(BUFFER + 24), "MXCSR");
+    assertEquals(0x99, getLong(BUFFER + 160 + 8 * 31), "XMM15");
+
+    long rax = BUFFER + VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.register(0);
+    putLong(rax, 1); // as who resumes a domain tells it that suspending was cancelled
+    putLong(BUFFER + 160, 0x77);
+    putInt(BUFFER + 24, 0xFFFF_1F80); // bits of MXCSR that do not exist
+    assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, other.domid()));
+    assertEquals(1, state.gpr[CpuState.RAX]);
+    assertEquals(0x77, state.fpu.xmm[0]);
+    assertEquals(0x1122_3344_5566_7788L, state.fpu.significand[5]);
+    assertEquals(0x1F80, state.fpu.mxcsr);
+    assertTrue(other.vcpu(0).online());
+
+    putLong(BUFFER + VcpuGuestContextLayout.FLAGS, VcpuGuestContextLayout.IN_KERNEL);
+    assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, other.domid()));
+    assertFalse(other.vcpu(0).online(), "the context says that it is down");
+    assertEquals(0, state.fpu.xmm[0], "without FPU registers it has those of power-on");
+
+    putLong(BUFFER + VcpuGuestContextLayout.CTRLREG + 24, 7 << 12);
+    putLong(rax, 2);
+    assertEquals(-Errno.EOPNOTSUPP, domctl(DomctlLayout.SET_VCPU_CONTEXT, other.domid()));
+    assertEquals(1, state.gpr[CpuState.RAX], "as it was");
   }
 
   private int getDomid() {
@@ -321,6 +363,11 @@ final class DomctlOpTest {
     putInt(U + DomctlLayout.AFFINITY_FLAGS, DomctlLayout.HARD);
     putLong(U + DomctlLayout.AFFINITY_HARD, SCRATCH);
     putInt(U + DomctlLayout.AFFINITY_HARD + DomctlLayout.BITMAP_COUNT, 64);
+    putLong(SCRATCH, 0b10);
+    assertEquals(0, domctl(DomctlLayout.SET_VCPU_AFFINITY, domid));
+    putLong(SCRATCH, -1);
+    assertEquals(0, domctl(DomctlLayout.SET_VCPU_AFFINITY, domid));
+    assertEquals(0b11, getLong(SCRATCH), "what that comes down to");
     putLong(SCRATCH, 0b10);
     assertEquals(0, domctl(DomctlLayout.SET_VCPU_AFFINITY, domid));
     putLong(SCRATCH, -1);

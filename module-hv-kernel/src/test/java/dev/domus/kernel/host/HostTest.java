@@ -28,7 +28,7 @@ abstract class HostTest {
   PluginSmith smith;
   NativeAccess nativeAccess = NativeAccess.NONE;
   MachineStarter starter =
-      (spec, engines, schedulers, services) -> {
+      (spec, engines, schedulers, policies, services) -> {
         throw new MachineException("no machine here");
       };
   final List<PluginInfo> complaints = new ArrayList<>();

@@ -55,6 +55,7 @@ public final class PluginSmith {
     return plugin(plugin, SCHEDULER, schedulerSource(name, ""));
   }
 
+  public static final String POLICY = "dev.domus.kernel.access.AccessPolicyFactory";
   public static final String ENGINE = "dev.domus.kernel.engine.Engine";
   public static final String SCHEDULER = "dev.domus.kernel.sched.SchedulerFactory";
   public static final String SERVICE = "dev.domus.kernel.plugin.Service";
@@ -90,6 +91,21 @@ public final class PluginSmith {
     }
     """
         .formatted(name, name, more);
+  }
+
+  /** An access policy that permits nothing. */
+  public static String policySource(String name) {
+    return """
+    import dev.domus.kernel.access.*;
+    public final class It implements AccessPolicyFactory {
+      public String name() { return "%s"; }
+      public String description() { return "policy %s"; }
+      public AccessPolicy create(java.util.Optional<String> argument, AccessPolicy builtIn) {
+        return (operation, caller, target, detail) -> false;
+      }
+    }
+    """
+        .formatted(name, name);
   }
 
   /** A service. */

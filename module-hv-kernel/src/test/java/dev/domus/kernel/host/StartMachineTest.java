@@ -18,9 +18,10 @@ class StartMachineTest extends HostTest {
 
   StartMachineTest() {
     starter =
-        (spec, engines, schedulers, services) -> {
+        (spec, engines, schedulers, policies, services) -> {
           handedOver.addAll(engines.keySet());
           handedOver.addAll(schedulers.keySet());
+          handedOver.addAll(policies.keySet());
           handedOver.addAll(services.stream().map(Service::name).toList());
           return new IdleMachine();
         };
@@ -44,10 +45,11 @@ class StartMachineTest extends HostTest {
     putEngineAndSchedulers();
     smith.plugin("c", PluginSmith.SERVICE, PluginSmith.serviceSource("console", 10));
     smith.plugin("x", PluginSmith.SERVICE, PluginSmith.serviceSource("xenstore", 0));
+    smith.plugin("p", PluginSmith.POLICY, PluginSmith.policySource("rules"));
 
     host().start(spec("rr")).close();
 
-    assertEquals(List.of("jvm", "credit", "rr", "xenstore", "console"), handedOver);
+    assertEquals(List.of("jvm", "credit", "rr", "rules", "xenstore", "console"), handedOver);
   }
 
   @Test
@@ -98,13 +100,13 @@ class StartMachineTest extends HostTest {
     List<MachineStarter> attempts =
         new ArrayList<>(
             List.of(
-                (spec, engines, schedulers, services) -> {
+                (spec, engines, schedulers, policies, services) -> {
                   throw new MachineException("no memory");
                 },
                 works));
     starter =
-        (spec, engines, schedulers, services) ->
-            attempts.removeFirst().start(spec, engines, schedulers, services);
+        (spec, engines, schedulers, policies, services) ->
+            attempts.removeFirst().start(spec, engines, schedulers, policies, services);
     PluginHost host = host();
 
     assertThrows(MachineException.class, () -> host.start(spec("rr")));

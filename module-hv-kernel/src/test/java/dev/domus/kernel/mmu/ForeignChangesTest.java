@@ -39,7 +39,7 @@ class ForeignChangesTest {
   @Test
   void soIsAnotherPolicy() {
     Domain plain = machine.start();
-    machine.hypervisor().access().setPolicy((operation, caller, target, detail) -> true);
+    machine.hypervisor().access().setPolicy("all may", (operation, caller, target, detail) -> true);
     assertTrue(machine.hypervisor().foreignChanges());
     assertRuns(plain);
   }

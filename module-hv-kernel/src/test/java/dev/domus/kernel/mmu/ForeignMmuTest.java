@@ -291,7 +291,7 @@ class ForeignMmuTest {
     assertEquals(-Errno.EPERM, ordinary.hypercall(MMUEXT_OP, ARG, 0, 0, other.domid()));
     assertEquals(-Errno.EPERM, ordinary.hypercall(MMUEXT_OP, ARG, 0, 0, Domid.IO));
     Denial last = machine.hypervisor().access().denials().getLast();
-    assertEquals(new Denial(Operation.CHANGE_TABLES, third.domid(), Domid.IO, 0), last);
+    assertEquals(new Denial(Operation.CHANGE_TABLES, third.domid(), Domid.IO, 1, 0), last);
     assertEquals(1, machine.hypervisor().access().refusals(Operation.MAP_FRAMES));
     assertEquals(3, machine.hypervisor().access().refusals(Operation.CHANGE_TABLES));
   }

@@ -54,7 +54,10 @@ public final class TinyMachine implements AutoCloseable {
     hypervisor = new Hypervisor(memoryBytes, new HypercallTable(), dispatcher);
     control =
         new DomainControl(
-            hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
+            hypervisor,
+            Map.of(engine.name(), engine),
+            Map.of(scheduler.name(), scheduler),
+            Map.of());
   }
 
   /** The hypervisor. */

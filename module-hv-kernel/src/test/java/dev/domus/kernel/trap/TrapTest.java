@@ -12,89 +12,17 @@ import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Await;
-import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
-import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.ValueLayout;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** The frames that a guest kernel finds on its stack, against section 8 of the ABI. */
-class TrapTest {
-  private static final long HANDLER = 0x8000, USER_STACK = 14 << 12, KERNEL_STACK = 12 << 12;
-  private static final long SCRATCH = 6 << 12;
-  private static final int USER_CS = 0xE033, USER_SS = 0xE02B;
-
-  private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1);
-  private Domain domain;
-  private Vcpu vcpu;
-  private ScriptedVcpu guest;
-
-  @BeforeEach
-  void start() {
-    domain = machine.start();
-    vcpu = domain.vcpu(0);
-    guest = machine.engine().vcpu(0);
-  }
-
-  @AfterEach
-  void close() {
-    machine.close();
-  }
-
-  private void registerTrap(int vector, int flags, long handler) {
-    guest.step(s -> {
-      vcpu.guest().putLong(SCRATCH, vector | flags << 8 | 0xE033L << 16);
-      vcpu.guest().putLong(SCRATCH + 8, handler);
-      vcpu.guest().putLong(SCRATCH + 16, 0);
-      vcpu.guest().putLong(SCRATCH + 24, 0);
-      return syscall(s, HypercallNumber.SET_TRAP_TABLE, SCRATCH);
-    });
-    assertEquals(0, vcpu.state().gpr[CpuState.RAX]);
-  }
-
-  private void registerCallback(int type, long handler) {
-    guest.step(s -> {
-      vcpu.guest().putLong(SCRATCH, type);
-      vcpu.guest().putLong(SCRATCH + 8, handler);
-      return syscall(s, HypercallNumber.CALLBACK_OP, 0, SCRATCH);
-    });
-    assertEquals(0, vcpu.state().gpr[CpuState.RAX]);
-  }
-
-  private long stack(int word) {
-    return vcpu.guest().getLong(vcpu.state().gpr[CpuState.RSP] + 8L * word);
-  }
-
-  private void enterUser(long rip) {
-    guest.step(s -> {
-      vcpu.guest().putLong(SCRATCH, vcpu.kernelTable());
-      vcpu.setUserTable(vcpu.kernelTable()); // the same table serves both, as some kernels have it
-      vcpu.traps().setKernelStack(USER_SS, KERNEL_STACK);
-      return Exit.BUDGET;
-    });
-    iret(rip, USER_CS, 0x202, USER_STACK, USER_SS, 0);
-    assertTrue(!vcpu.kernelMode());
-  }
-
-  private void iret(long rip, long cs, long rflags, long rsp, long ss, long flags) {
-    guest.step(s -> {
-      long[] frame = {0xA1, 0xB2, 0xC3, flags, rip, cs, rflags, rsp, ss};
-      long at = KERNEL_STACK - 8L * frame.length;
-      for (int i = 0; i < frame.length; i++) {
-        vcpu.guest().putLong(at + 8L * i, frame[i]);
-      }
-      s.gpr[CpuState.RSP] = at;
-      return syscall(s, HypercallNumber.IRET);
-    });
-  }
-
+class TrapTest extends TrappingGuest {
   @Test
   void aFaultInTheKernelPushesErrorCodeAndClearsTheRplOfCs() {
     registerTrap(Vector.GP, TrapState.MASK_EVENTS, HANDLER);

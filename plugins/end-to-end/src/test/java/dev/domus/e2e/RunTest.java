@@ -67,6 +67,87 @@ class RunTest {
   }
 
   @Test
+  void whatWasRefusedToWhomIsInTheStatistics() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", TinyKernel.usesTheMachinesConsole(directory), "--stats")) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.err().contains("domus: 1 refusals"), domus::transcript);
+      assertTrue(
+          domus.err().contains("              1  domain 1 may not use the console of the machine"),
+          domus::transcript);
+    }
+  }
+
+  @Test
+  void anAccessPolicyFromAFileOfRulesHoldsForTheRun() throws Exception {
+    Path rules = Files.writeString(directory.resolve("rules"), "1 console_io machine allow");
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            TinyKernel.usesTheMachinesConsole(directory),
+            "--stats",
+            "--policy",
+            "rules:" + rules)) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.err().contains("domus: 0 refusals"), domus::transcript);
+    }
+  }
+
+  @Test
+  void badRulesAreAnsweredInOneLineWithStatus2() throws Exception {
+    Path rules = Files.writeString(directory.resolve("rules"), "\n1 fly machine allow");
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run", "--kernel", DomusProcess.guest("hello"), "--policy", "rules:" + rules)) {
+      assertEquals(2, domus.await(60), domus::transcript);
+      assertEquals(1, domus.err().lines().count(), domus::transcript);
+      assertTrue(
+          domus.err().startsWith("domus: --policy: " + rules + ":2: there is no operation \"fly\""),
+          domus::transcript);
+    }
+  }
+
+  @Test
+  void schedulersParametersAndAffinitiesAreSetForTheRun() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("hello"),
+            "--pcpus",
+            "2",
+            "--scheduler",
+            "eevdf",
+            "--sched-param",
+            "run-queues=pcpu",
+            "--vcpu-param",
+            "slice=1000",
+            "--cpus",
+            "1")) {
+      domus.endInput();
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.out().contains("hello"), domus::transcript);
+    }
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("hello"),
+            "--scheduler",
+            "rr",
+            "--sched-param",
+            "ratelimit=1")) {
+      assertEquals(2, domus.await(60), domus::transcript);
+      assertEquals(1, domus.err().lines().count(), domus::transcript);
+      assertTrue(
+          domus.err().startsWith("domus: --sched-param: scheduler rr has no parameter ratelimit"),
+          domus::transcript);
+    }
+  }
+
+  @Test
   void aRebootEndsTheRunWithStatus0AndAWord() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 1))) {

@@ -27,10 +27,22 @@ final class TinyKernel {
 
   /** A kernel that makes a hypercall that there is not, and then shuts down with a reason. */
   static Path shutdown(Path directory, int reason) throws IOException {
+    return callAndShutDown(directory, "shutdown-" + reason + ".elf", 38, reason); // tmem_op
+  }
+
+  /** A kernel that writes nothing to the machine's console, which is not its, and powers off. */
+  static Path usesTheMachinesConsole(Path directory) throws IOException {
+    return callAndShutDown(directory, "console-io.elf", 18, 0); // console_io
+  }
+
+  private static Path callAndShutDown(Path directory, String name, int hypercall, int reason)
+      throws IOException {
     return write(
         directory,
-        "shutdown-" + reason + ".elf",
-        "b826000000" // mov eax, 38 (tmem_op)
+        name,
+        "31ff" // xor edi, edi
+            + "31f6" // xor esi, esi
+            + "b8%02x000000".formatted(hypercall) // mov eax, hypercall
             + "0f05" // syscall
             + "bf02000000" // mov edi, 2 (SCHEDOP_shutdown)
             + "488d3509000000" // lea rsi, [rip + 9]

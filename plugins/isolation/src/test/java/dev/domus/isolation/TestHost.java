@@ -47,7 +47,10 @@ final class TestHost implements AutoCloseable {
     hypervisor = new Hypervisor(MACHINE_BYTES, new HypercallTable(), dispatcher);
     control =
         new DomainControl(
-            hypervisor, Map.of(engine.name(), engine), Map.of(scheduler.name(), scheduler));
+            hypervisor,
+            Map.of(engine.name(), engine),
+            Map.of(scheduler.name(), scheduler),
+            Map.of());
     domain0 =
         new LocalServiceDomain(
             0, hypervisor, hypervisor.grantMachine(), hypervisor.ioClaims(0), () -> control);

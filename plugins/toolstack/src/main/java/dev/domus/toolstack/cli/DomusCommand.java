@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
       TraceCommand.class,
       PluginCommand.class,
       SchedCommand.class,
+      PolicyCommand.class,
       EngineCommand.class,
       ListCommands.Hypercalls.class
     },

@@ -138,6 +138,22 @@ final class ListCommands {
     }
   }
 
+  /** {@code domus policy list}. */
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the access policies that run --policy takes, the built-in one first.")
+  static final class Policies extends ListCommand {
+    Policies(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      return parts(host.policies());
+    }
+  }
+
   /** {@code domus hypercalls}. */
   @Command(
       name = "hypercalls",

@@ -18,7 +18,6 @@ import dev.domus.toolstack.top.TopView;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -124,18 +123,13 @@ final class RunCommand implements Callable<Integer> {
   private Optional<String> scheduler;
 
   @Option(
-      names = "--sched-param",
-      paramLabel = "NAME=VALUE",
-      description =
-          "A parameter of the scheduler (domus sched parameters); may be given repeatedly.")
-  private Map<String, String> schedulerParameters = Map.of();
-
-  @Option(
       names = "--pcpus",
       paramLabel = "N",
       defaultValue = "1",
       description = "Number of pCPUs, 1 to 256; default: ${DEFAULT-VALUE}.")
   private int pcpus;
+
+  @Mixin private SchedulingOptions scheduling;
 
   @Option(
       names = "--weight",
@@ -158,6 +152,13 @@ final class RunCommand implements Callable<Integer> {
   private boolean privileged;
 
   @Option(
+      names = "--policy",
+      paramLabel = "NAME[:ARGUMENT]",
+      description =
+          "Access policy (domus policy list), with what it is made of, such as rules:FILE; default: the built-in one.")
+  private Optional<String> policy;
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "0",
@@ -166,7 +167,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(
       names = "--stats",
-      description = "At the end, print instructions retired, MIPS, and hypercall counts.")
+      description =
+          "At the end, print instructions retired, MIPS, hypercall counts, and what was refused to whom.")
   private boolean stats;
 
   @Option(
@@ -187,8 +189,11 @@ final class RunCommand implements Callable<Integer> {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     String schedulerName = parts.scheduler(scheduler);
+    Optional<PolicyChoice> policyChoice =
+        policy.isPresent() ? Optional.of(PolicyChoice.parse(host, policy.get())) : Optional.empty();
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
+    scheduling.check(pcpus);
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
@@ -218,10 +223,15 @@ final class RunCommand implements Callable<Integer> {
               pcpus,
               MachineParts.POOL,
               schedulerName,
-              schedulerParameters);
-      try (Machine machine = host.start(spec);
-          Guest guest = Guest.create(machine, config)) {
-        return run(machine, guest);
+              scheduling.parameters());
+      try (Machine machine = host.start(spec)) {
+        if (policyChoice.isPresent()) {
+          policyChoice.get().apply(machine.domain0().hypercalls().control());
+        }
+        try (Guest guest = Guest.create(machine, config)) {
+          scheduling.applyToGuest(guest.control(), guest.info(), pcpus);
+          return run(machine, guest);
+        }
       }
     }
   }
@@ -261,6 +271,7 @@ final class RunCommand implements Callable<Integer> {
     if (stats) {
       RunStatistics.print(
           guest.control().hypercallCounts(guest.domid()), info, System.nanoTime() - started, err);
+      RunStatistics.print(guest.control().denials(), err);
     }
     return status;
   }

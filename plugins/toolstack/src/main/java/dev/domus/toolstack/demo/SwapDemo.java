@@ -7,6 +7,7 @@ import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.life.Guest;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Two guests that use all the CPU they get, with weights 1 : 2 on one pCPU, and the scheduler
@@ -104,7 +105,7 @@ final class SwapDemo {
   }
 
   private void swap(Control control, String pool, Policy from, Policy to) {
-    SwapResult swap = control.swapScheduler(pool, to.name);
+    SwapResult swap = control.swapScheduler(pool, to.name, Map.of());
     stage.heading(
         "Scheduler swapped on the live pool: \"" + swap.from() + "\" to \"" + swap.to() + '"');
     stage.line(

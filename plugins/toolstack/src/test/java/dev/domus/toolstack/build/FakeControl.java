@@ -1,6 +1,7 @@
 package dev.domus.toolstack.build;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
@@ -8,6 +9,7 @@ import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.Window;
@@ -16,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
@@ -217,6 +220,21 @@ public final class FakeControl implements Control {
   }
 
   @Override
+  public String accessPolicy() {
+    throw new AssertionError("the builder sets no policy");
+  }
+
+  @Override
+  public void setAccessPolicy(String name, Optional<String> argument) {
+    throw new AssertionError("the builder sets no policy");
+  }
+
+  @Override
+  public List<Denial> denials() {
+    throw new AssertionError("the builder sets no policy");
+  }
+
+  @Override
   public List<PoolInfo> pools() {
     return List.of();
   }
@@ -225,7 +243,57 @@ public final class FakeControl implements Control {
   public void setShare(int domid, int weight, int cap) {}
 
   @Override
-  public SwapResult swapScheduler(String pool, String scheduler) {
-    throw new AssertionError("the builder swaps no schedulers");
+  public int typeOnConsole(byte[] text) {
+    throw new AssertionError("the builder types nothing");
+  }
+
+  @Override
+  public List<Integer> freePcpus() {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void createPool(String name, String scheduler, Map<String, String> parameters) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void destroyPool(String pool) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void renamePool(String pool, String newName) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void addPcpu(String pool, int pcpu) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void removePcpu(String pool, int pcpu) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void moveDomain(int domid, String pool) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void setAffinity(int domid, int vcpu, CpuMask hard, CpuMask soft) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public void setVcpuParameters(int domid, int vcpu, Map<String, String> parameters) {
+    throw new AssertionError("the builder changes no pools");
+  }
+
+  @Override
+  public SwapResult swapScheduler(String pool, String scheduler, Map<String, String> parameters) {
+    throw new AssertionError("the builder changes no pools");
   }
 }

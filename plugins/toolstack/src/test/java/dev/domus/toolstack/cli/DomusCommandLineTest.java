@@ -61,6 +61,11 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<NamedPart> policies() {
+      return List.of(new NamedPart("default", "as ever"), new NamedPart("rules", "from a file"));
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
@@ -134,6 +139,13 @@ class DomusCommandLineTest {
         "run --kernel x --weight 65536    | --weight: is 65536, and has to be 1 to 65535",
         "run --kernel x --scheduler fair  | --scheduler: there is no scheduler \"fair\"; there is rr, credit",
         "run --kernel x --engine steam    | --engine: there is no engine \"steam\"; there is jvm",
+        "run --kernel x --cpus 0-1        | --cpus: \"1\" is no pCPU; there are 0 to 0 (--pcpus), write them like 0,2-3",
+        "run --kernel x --cpus all        | --cpus: \"all\" is no pCPU",
+        "run --kernel x --cpus 1-0 --pcpus 2 | --cpus: \"1-0\" runs backwards",
+        "run --kernel x --cpus-soft 0,    | --cpus-soft: \"\" is no pCPU",
+        "run --kernel x --sched-param a   | --sched-param",
+        "run --kernel x --policy flask    | --policy: there is no access policy \"flask\"; there is default, rules",
+        "run --kernel x --policy :f       | --policy: there is no access policy \"\"; there is default, rules",
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",

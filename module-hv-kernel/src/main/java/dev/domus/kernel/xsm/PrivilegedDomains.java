@@ -1,5 +1,7 @@
-package dev.domus.kernel.access;
+package dev.domus.kernel.xsm;
 
+import dev.domus.kernel.access.AccessPolicy;
+import dev.domus.kernel.access.Operation;
 import java.util.function.IntPredicate;
 
 /**
