@@ -19,6 +19,14 @@ public interface PcpuClock {
   void idle(long deadlineNanos);
 
   /**
+   * Whether the host's time plays no part in it: then nobody is judged by how long he took, and
+   * there is one pCPU.
+   */
+  default boolean isVirtual() {
+    return false;
+  }
+
+  /**
    * The CPU time of the calling thread, a pCPU's. Called once a thread. A clock whose time nobody
    * can steal says that a thread had all the time that went by.
    */

@@ -12,8 +12,10 @@ import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.mmu.AddressSpaces;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
+import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.Runstate;
 import dev.domus.kernel.time.VcpuTimers;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.kernel.trap.Bounce;
 import dev.domus.kernel.trap.ExceptionExit;
 import dev.domus.kernel.trap.SyscallExit;
@@ -96,6 +98,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   private final TableWork tableWork = new TableWork(this::mustPreempt);
   private final long[] requestWords = new long[REQUEST_WORDS];
+  private final Clock clock;
+
+  /** On a deterministic machine; else null. */
+  private final VirtualClock virtualClock;
+
   private final VcpuTimers timers;
   private final Runstate runstate;
   private final VcpuEngine engine;
@@ -139,7 +146,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         id < SharedInfoLayout.LEGACY_VCPUS
             ? domain.sharedInfo() + (long) id * SharedInfoLayout.VCPU_INFO_SIZE
             : -1;
-    timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
+    clock = domain.hypervisor().clock();
+    virtualClock = domain.hypervisor().virtualClock().orElse(null);
+    timers = new VcpuTimers(this, domain.hypervisor().timerQueue(), clock);
     runstate = new Runstate(this);
     writablePageTables = new WritablePageTables(this, domain.mmu());
     exceptionExit = new ExceptionExit(this, writablePageTables);
@@ -212,6 +221,10 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       timers.disarmPollTimeout();
     }
     timers.scheduledIn();
+    return virtualClock == null ? runInRealTime(deadlineNanos) : runInVirtualTime(deadlineNanos);
+  }
+
+  private SliceEnd runInRealTime(long deadlineNanos) {
     long clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
     while (true) {
       if (!domain.mayRun() || !online) {
@@ -224,7 +237,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         return sliceEnd;
       }
       if (state.retired >= clockCheck) {
-        long now = System.nanoTime();
+        long now = clock.pcpuNanos();
         if (now - deadlineNanos >= 0) {
           return SliceEnd.EXPIRED;
         }
@@ -245,11 +258,65 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       Exit exit = engine.run(Math.max(1, clockCheck - state.retired));
       inGuest = false;
       clockCheck -= INSTRUCTIONS_AN_EXIT;
-      switch (exit) {
-        case SYSCALL -> syscallExit.handle();
-        case EXCEPTION -> exceptionExit.handle();
-        case BUDGET, KICKED -> {}
+      handle(exit);
+    }
+  }
+
+  /**
+   * The same where time goes by what the guest does: it looks at the clock after each exit, which
+   * costs nothing there, and the engine comes back at the very instruction at which something is
+   * due. See {@link VirtualClock}.
+   */
+  private SliceEnd runInVirtualTime(long deadlineNanos) {
+    VirtualClock time = virtualClock;
+    time.begin(state);
+    try {
+      while (true) {
+        if (!domain.mayRun() || !online) {
+          unit.prepareToBlock();
+          if (!domain.mayRun() || !online) {
+            return SliceEnd.OFFLINE;
+          }
+        }
+        if (sliceEnd != null) {
+          return sliceEnd;
+        }
+        if (signals != 0 && takeSignals()) {
+          return SliceEnd.PREEMPTED;
+        }
+        if (!time.arrive()) {
+          continue;
+        }
+        long now = time.nanoTime();
+        if (now - deadlineNanos >= 0) {
+          return SliceEnd.EXPIRED;
+        }
+        timers.poll(now);
+        if (signals != 0) { // the timers' doing
+          continue;
+        }
+        if (eventDeliverable()) {
+          Bounce.pending(this);
+          continue;
+        }
+        inGuest = true;
+        Exit exit = engine.runExactly(time.budget(Math.min(deadlineNanos, timers.nextTickNanos())));
+        inGuest = false;
+        if (exit == Exit.SYSCALL || exit == Exit.EXCEPTION) {
+          time.exited();
+        }
+        handle(exit);
       }
+    } finally {
+      time.end();
+    }
+  }
+
+  private void handle(Exit exit) {
+    switch (exit) {
+      case SYSCALL -> syscallExit.handle();
+      case EXCEPTION -> exceptionExit.handle();
+      case BUDGET, KICKED -> {}
     }
   }
 
@@ -266,6 +333,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public void preempt() {
     SIGNALS.getAndBitwiseOr(this, SIGNAL_PREEMPT);
     engine.kick();
+    if (virtualClock != null) {
+      virtualClock.call();
+    }
   }
 
   /**
@@ -277,7 +347,10 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     if (sliceEnd != null) {
       return true;
     }
-    if (System.nanoTime() - sliceDeadline >= 0) {
+    if (virtualClock != null) {
+      virtualClock.worked();
+    }
+    if (clock.pcpuNanos() - sliceDeadline >= 0) {
       sliceEnd = SliceEnd.EXPIRED;
       return true;
     }
@@ -601,7 +674,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   @Override
   public long tsc() {
-    return domain.hypervisor().clock().tsc();
+    return clock.tsc();
   }
 
   @Override

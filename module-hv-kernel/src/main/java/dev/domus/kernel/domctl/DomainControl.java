@@ -110,6 +110,12 @@ public final class DomainControl implements Control {
     Engine engine = engines.get(spec.engine());
     require(engine != null, "engine", spec.engine(), "one of " + engines.keySet());
     pool(spec.pool());
+    if (hypervisor.virtualClock().isPresent() && !engine.countsExactly()) {
+      throw new HypercallException(
+          Errno.EOPNOTSUPP,
+          "engine %s does not count instructions exactly, as a deterministic machine needs it; choose another"
+              .formatted(engine.name()));
+    }
     int domid = claimId(wanted);
     try {
       return hypervisor
@@ -119,6 +125,7 @@ public final class DomainControl implements Control {
           .domid();
     } finally {
       hypervisor.ids().release(domid);
+      hypervisor.settle();
     }
   }
 
@@ -152,12 +159,15 @@ public final class DomainControl implements Control {
       throw noSuchDomain(domid);
     }
     gate(Operation.DOMCTL, domid, DomctlLayout.DESTROY_DOMAIN);
-    return hypervisor.destroyDomain(domid, mustStop);
+    boolean done = hypervisor.destroyDomain(domid, mustStop);
+    hypervisor.settle();
+    return done;
   }
 
   @Override
   public void pause(int domid) {
     target(DomctlLayout.PAUSE_DOMAIN, domid).pause();
+    hypervisor.settle();
   }
 
   @Override
@@ -165,6 +175,7 @@ public final class DomainControl implements Control {
     if (!target(DomctlLayout.UNPAUSE_DOMAIN, domid).unpause()) {
       throw new HypercallException(Errno.EINVAL, "domain is not paused: domid=" + domid);
     }
+    hypervisor.settle();
   }
 
   @Override
@@ -175,6 +186,7 @@ public final class DomainControl implements Control {
         reason,
         "0 to 5");
     target(DomctlLayout.DESTROY_DOMAIN, domid).shutdown(reason);
+    hypervisor.settle();
   }
 
   @Override
@@ -355,6 +367,7 @@ public final class DomainControl implements Control {
   public void setShare(int domid, int weight, int cap) {
     requireShare(weight, cap);
     target(DomctlLayout.SCHEDULER_OP, domid).setShare(weight, cap);
+    hypervisor.settle();
   }
 
   @Override
@@ -366,6 +379,7 @@ public final class DomainControl implements Control {
     SwapReport report;
     try {
       report = pool.swap(factory, Map.of());
+      hypervisor.settle();
     } catch (IllegalArgumentException refused) {
       throw new HypercallException(Errno.EINVAL, refused.getMessage());
     }

@@ -6,6 +6,7 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.service.ServiceDomain;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -287,6 +288,11 @@ public final class PluginHost implements Host {
     @Override
     public ServiceDomain domain0() {
       return machine.domain0();
+    }
+
+    @Override
+    public Optional<VirtualTime> virtualTime() {
+      return machine.virtualTime();
     }
 
     @Override

@@ -1,5 +1,7 @@
 package dev.domus.kernel.plugin;
 
+import java.util.Optional;
+
 /**
  * What the machine is to be.
  *
@@ -9,6 +11,18 @@ package dev.domus.kernel.plugin;
  * @param pcpus number of pCPUs in the first pool, at least 1
  * @param pool name of the first pool
  * @param scheduler name of its scheduler
+ * @param deterministic present if time is to go by what guests do; then there is one pCPU
  */
 public record MachineSpec(
-    long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {}
+    long memoryBytes,
+    boolean hugePages,
+    int pcpus,
+    String pool,
+    String scheduler,
+    Optional<DeterministicMode> deterministic) {
+  /** A machine in real time. */
+  public MachineSpec(
+      long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {
+    this(memoryBytes, hugePages, pcpus, pool, scheduler, Optional.empty());
+  }
+}

@@ -41,7 +41,7 @@ public final class Runstate {
   /** VCPUOP_get_runstate_info. */
   public void copyTo(Vcpu caller, long va) {
     caller.guest().requireWritable(va, SIZE);
-    write(caller.guest(), va, false, System.nanoTime(), caller.runstate().info);
+    write(caller.guest(), va, false, vcpu.domain().hypervisor().clock().pcpuNanos(), caller.runstate().info);
   }
 
   /**
