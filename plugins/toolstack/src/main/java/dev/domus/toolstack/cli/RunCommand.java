@@ -1,10 +1,12 @@
 package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.plugin.DeterministicMode;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.GuestLayout;
 import dev.domus.toolstack.image.ImageFile;
@@ -12,12 +14,15 @@ import dev.domus.toolstack.image.KernelImage;
 import dev.domus.toolstack.life.Guest;
 import dev.domus.toolstack.life.GuestConfig;
 import dev.domus.toolstack.terminal.ConsoleSession;
+import dev.domus.toolstack.terminal.InputScript;
+import dev.domus.toolstack.terminal.ScriptedConsole;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.UUID;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -43,6 +48,7 @@ import picocli.CommandLine.Option;
       "3:the guest crashed; a report is on standard error",
       "69:the machine could not be started",
       "70:an error in Domus itself",
+      "75:with --deterministic: the guest sleeps, and nothing will ever wake it",
       "124:the time given with --timeout was up",
       "130:left with Ctrl-C, or with Ctrl-] at the console"
     },
@@ -51,7 +57,8 @@ import picocli.CommandLine.Option;
       "  domus run --kernel guest-kernels/images/hello.elf",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
-      "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60"
+      "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60",
+      "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=1 --deterministic --state-hash=100"
     })
 final class RunCommand implements Callable<Integer> {
   private final Host host;
@@ -141,6 +148,8 @@ final class RunCommand implements Callable<Integer> {
           "Let it act on the machine and on other domains as domain 0 may: domctl, sysctl, foreign mappings.")
   private boolean privileged;
 
+  @Mixin private DeterministicOptions deterministic;
+
   @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
@@ -168,14 +177,17 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
+    Optional<DeterministicMode> mode = deterministic.mode(pcpus);
+    InputScript script = deterministic.script();
     try (KernelImage image = KernelImage.read(kernel);
         OptionalFile disk = OptionalFile.open(ramdisk)) {
       image.warnings().forEach(warning -> err.println("domus: " + kernel + ": " + warning));
       GuestLayout.plan(image, disk.file().map(ImageFile::size).orElse(0L), memory.pages());
+      String guestName = name.orElse(kernel.getFileName().toString());
       GuestConfig config =
           new GuestConfig(
-              name.orElse(kernel.getFileName().toString()),
-              UUID.randomUUID(),
+              guestName,
+              deterministic.uuid(guestName),
               image,
               disk.file(),
               commandLine,
@@ -192,10 +204,12 @@ final class RunCommand implements Callable<Integer> {
               hugePages,
               pcpus,
               MachineParts.POOL,
-              schedulerName);
+              schedulerName,
+              mode);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
-        return run(guest);
+        Optional<VirtualTime> time = machine.virtualTime();
+        return time.isPresent() ? run(guest, time.get(), script) : run(guest);
       }
     }
   }
@@ -216,6 +230,24 @@ final class RunCommand implements Callable<Integer> {
       status = await(guest, console, started);
       console.drain();
     }
+    return tell(guest, status, started);
+  }
+
+  private int run(Guest guest, VirtualTime time, InputScript script) {
+    long started = System.nanoTime();
+    if (System.console() != null && System.console().isTerminal()) {
+      err.println("domus: the keyboard is not connected in a deterministic run; --input types");
+    }
+    long limit = timeoutSeconds == 0 ? Long.MAX_VALUE : timeoutSeconds * 1_000_000_000L;
+    OptionalInt status;
+    try (ScriptedConsole console = new ScriptedConsole(guest, time, script)) {
+      guest.unpause();
+      status = new DeterministicRun(guest, time, console, deterministic, limit, err).run();
+    }
+    return tell(guest, status.orElseGet(() -> statusOf(guest.info().shutdownReason())), started);
+  }
+
+  private int tell(Guest guest, int status, long started) {
     DomainInfo info = guest.info();
     Complaints.ofEnd(guest, status, timeoutSeconds, err);
     Complaints.ofUnimplementedCalls(guest, err);
