@@ -3,6 +3,7 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Runner;
+import dev.domus.kernel.dispatch.RunstateInfo;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineVcpu;
@@ -14,6 +15,7 @@ import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.Runstate;
+import dev.domus.kernel.time.TimeArea;
 import dev.domus.kernel.time.VcpuTimers;
 import dev.domus.kernel.time.VirtualClock;
 import dev.domus.kernel.trap.Bounce;
@@ -105,6 +107,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   private final VcpuTimers timers;
   private final Runstate runstate;
+  private final TimeArea timeArea;
   private final VcpuEngine engine;
   private final WritablePageTables writablePageTables;
   private final ExceptionExit exceptionExit;
@@ -150,6 +153,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     virtualClock = domain.hypervisor().virtualClock().orElse(null);
     timers = new VcpuTimers(this, domain.hypervisor().timerQueue(), clock);
     runstate = new Runstate(this);
+    timeArea = new TimeArea(this);
     writablePageTables = new WritablePageTables(this, domain.mmu());
     exceptionExit = new ExceptionExit(this, writablePageTables);
     syscallExit = new SyscallExit(this);
@@ -566,9 +570,23 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     state.gsBase = inactiveGsBase;
     inactiveGsBase = live;
     state.cpuidFaults = cpuidFaulting && !kernelMode;
-    if (kernelMode) {
-      runstate.enteredKernel();
-    }
+  }
+
+  /**
+   * Puts the guest kernel's address space in force for the hypervisor's own accesses, whatever mode
+   * the guest is in, until {@link #returnSpace}; the vCPU's own thread.
+   *
+   * @return what is in force now
+   */
+  public long borrowKernelSpace() {
+    long base = state.cr3;
+    state.cr3 = kernelTable << 12;
+    return base;
+  }
+
+  /** Puts back what {@link #borrowKernelSpace} returned. */
+  public void returnSpace(long base) {
+    state.cr3 = base;
   }
 
   /** The GS base that is not live: the user's in kernel mode, the kernel's in user mode. */
@@ -689,23 +707,19 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     }
   }
 
-  /**
-   * Writes time info to a secondary copy in guest memory, as VCPUOP_register_vcpu_time_memory_area
-   * asks; the parameters never change, so once is enough.
-   */
-  public long writeTimeArea(long va) {
-    if (va != 0) {
-      guest.requireWritable(va, SharedInfoLayout.TIME_INFO_SIZE);
-      domain.hypervisor().clock().writeTimeInfo(guest, va);
-    }
-    return 0;
+  /** Its secondary copy of the time info. */
+  public TimeArea timeArea() {
+    return timeArea;
   }
 
   // ---- Runner: told by the dispatcher
 
   @Override
   public void runstateChanged(int newState, long sinceNanos) {
-    runstate.changed();
+    if (newState == RunstateInfo.RUNNING) {
+      timeArea.scheduledIn();
+    }
+    runstate.changed(newState, sinceNanos);
   }
 
   @Override

@@ -93,14 +93,15 @@ public final class Clock {
    * Fills in a copy of vcpu_time_info in guest memory; the range has been checked to be writable.
    */
   public void writeTimeInfo(GuestAccess guest, long va) {
-    guest.putInt(va + SharedInfoLayout.TIME_VERSION, 1);
+    int old = guest.getInt(va + SharedInfoLayout.TIME_VERSION) & ~1;
+    guest.putInt(va + SharedInfoLayout.TIME_VERSION, old + 1);
     VarHandle.storeStoreFence();
     guest.putLong(va + SharedInfoLayout.TSC_TIMESTAMP, 0);
     guest.putLong(va + SharedInfoLayout.SYSTEM_TIME, 0);
     guest.putInt(va + SharedInfoLayout.TSC_TO_SYSTEM_MUL, TSC_TO_SYSTEM_MUL);
     guest.putInt(va + SharedInfoLayout.TSC_SHIFT, TSC_SHIFT | TSC_STABLE << 8);
     VarHandle.storeStoreFence();
-    guest.putInt(va + SharedInfoLayout.TIME_VERSION, 2);
+    guest.putInt(va + SharedInfoLayout.TIME_VERSION, old + 2);
   }
 
   /**
