@@ -135,7 +135,8 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
-    if (virtualClock.isEmpty()) { // how much gets done depends on the host, and so would who gets what
+    if (virtualClock
+        .isEmpty()) { // how much gets done depends on the host, and so would who gets what
       dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
     }
   }

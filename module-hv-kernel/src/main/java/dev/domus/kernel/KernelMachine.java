@@ -106,15 +106,16 @@ public final class KernelMachine implements Machine {
           "a deterministic machine has one pCPU, since several would race: pcpus=" + spec.pcpus());
     }
     DeterministicMode mode = spec.deterministic().get();
-    return new Dispatcher(
-        new VirtualClock(mode.seed(), mode.wallClock()), DispatchLimits.DEFAULT);
+    return new Dispatcher(new VirtualClock(mode.seed(), mode.wallClock()), DispatchLimits.DEFAULT);
   }
 
   private void startService(Service service) {
     if (turns.isPresent() && !service.repeatable()) {
       LOG.log(
           Level.WARNING,
-          "service " + service.name() + " is left out: what it does is not repeatable, and this machine is deterministic");
+          "service "
+              + service.name()
+              + " is left out: what it does is not repeatable, and this machine is deterministic");
       return;
     }
     try {

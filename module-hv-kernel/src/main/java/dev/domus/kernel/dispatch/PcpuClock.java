@@ -3,8 +3,9 @@ package dev.domus.kernel.dispatch;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The time that pCPUs live in. Real by default; deterministic mode gives its own, in which time
- * advances with retired instructions and idling jumps to the next thing that will happen.
+ * The time that pCPUs live in, and with them everything that guests or schedulers can tell. Real by
+ * default; a deterministic machine has one in which time advances with retired instructions and
+ * idling jumps to the next thing that will happen (package {@code time}, {@code VirtualClock}).
  */
 public interface PcpuClock {
   /** Nanoseconds since an arbitrary origin; never goes backwards. Any thread. */

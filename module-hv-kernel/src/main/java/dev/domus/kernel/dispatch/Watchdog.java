@@ -27,8 +27,8 @@ import java.util.concurrent.locks.LockSupport;
  * a pCPU that it may use was told to idle meanwhile, each tick counts as well: then nobody runs,
  * and the unit was forgotten.
  *
- * <p>On a deterministic machine it judges nobody, since its verdicts depend on the host: a scheduler
- * that hangs hangs every time, and can be looked at.
+ * <p>On a deterministic machine it judges nobody, since its verdicts depend on the host: a
+ * scheduler that hangs hangs every time, and can be looked at.
  */
 final class Watchdog implements Runnable {
   /** Host CPU time used in one call, on top of the limit: ten thousand calls' worth. */

@@ -13,10 +13,11 @@ import java.time.Instant;
  *
  * <p>System time is the pCPUs' clock in nanoseconds since the machine started: the host's monotonic
  * clock, or on a deterministic machine a {@link VirtualClock}. Everything that guests can see of
- * time goes through here. The guest's time-stamp counter is defined to run at exactly 1 GHz and to equal system time, so that
- * the pvclock parameters are constants and never have to be updated: with the rule of
- * xen-pv-abi.md, 11.4, a frequency of 10<sup>9</sup> is doubled once ({@code tsc_shift} 1), which
- * leaves {@code tsc_to_system_mul} 2<sup>31</sup>. All vCPUs share one counter; flag bit 0 says so.
+ * time goes through here. The guest's time-stamp counter is defined to run at exactly 1 GHz and to
+ * equal system time, so that the pvclock parameters are constants and never have to be updated:
+ * with the rule of xen-pv-abi.md, 11.4, a frequency of 10<sup>9</sup> is doubled once ({@code
+ * tsc_shift} 1), which leaves {@code tsc_to_system_mul} 2<sup>31</sup>. All vCPUs share one
+ * counter; flag bit 0 says so.
  *
  * <p>Thread-safe.
  */

@@ -93,7 +93,8 @@ public final class StateHash {
   }
 
   private void vcpu(Vcpu v) {
-    MemorySegment context = MemorySegment.ofArray(new long[VcpuGuestContextLayout.SIZE / Long.BYTES]);
+    MemorySegment context =
+        MemorySegment.ofArray(new long[VcpuGuestContextLayout.SIZE / Long.BYTES]);
     VcpuContext.get(v, context);
     flush();
     digest.update(context.toArray(ValueLayout.JAVA_BYTE));

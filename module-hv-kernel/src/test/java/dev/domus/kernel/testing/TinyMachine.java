@@ -56,8 +56,7 @@ public final class TinyMachine implements AutoCloseable {
 
   /** Starts a deterministic machine, whose vCPUs compute where they have no step. */
   public static TinyMachine deterministic(SchedulerFactory scheduler, VirtualClock clock) {
-    return new TinyMachine(
-        scheduler, 1, 64L << 20, new Dispatcher(clock, DispatchLimits.DEFAULT));
+    return new TinyMachine(scheduler, 1, 64L << 20, new Dispatcher(clock, DispatchLimits.DEFAULT));
   }
 
   private TinyMachine(

@@ -34,8 +34,7 @@ class VirtualTimeTest {
   private static final int STOP_PERIODIC = 7, RUNSTATE = 4, SINGLESHOT = 8;
 
   private final VirtualClock clock = new VirtualClock(0, DeterministicMode.USUAL_WALL_CLOCK);
-  private final TinyMachine machine =
-      TinyMachine.deterministic(TestSchedulers.roundRobin(), clock);
+  private final TinyMachine machine = TinyMachine.deterministic(TestSchedulers.roundRobin(), clock);
   private final Domain domain = machine.build(1);
   private final ScriptedVcpu guest = machine.engine().vcpu(0);
 
@@ -129,8 +128,7 @@ class VirtualTimeTest {
 
   private long hypercallUntilDone(int command) {
     var done =
-        guest.submit(s ->
-            ScriptedVcpu.syscall(s, HypercallNumber.VCPU_OP, command, 0, AREA));
+        guest.submit(s -> ScriptedVcpu.syscall(s, HypercallNumber.VCPU_OP, command, 0, AREA));
     while (!done.isDone()) {
       clock.runUntil(clock.nanoTime() + MILLI);
     }

@@ -26,7 +26,7 @@ import java.util.function.Function;
  * <p>Watches are called back by a worker of the connection's own, which exists from the first watch
  * until the connection is closed; a callback that dawdles delays its own connection only. Lock
  * order: this object's monitor, then the store's. Neither is held during a callback. After {@link
- * #unwatch} a call under way may still run to its end, and after {@link #close} too.
+ * #unwatch} a call under way may still run to its end; {@link #close} waits for it.
  */
 final class LocalConnection implements StoreConnection {
   private static final System.Logger LOG = System.getLogger(LocalConnection.class.getName());
