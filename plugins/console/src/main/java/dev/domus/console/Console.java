@@ -65,6 +65,7 @@ final class Console {
 
   /** Looks at the ring; while a ring is served. */
   private Optional<Worker> looker = Optional.empty();
+
   private Optional<Client> typist = Optional.empty();
   private boolean linkedOnce;
 
@@ -190,10 +191,11 @@ final class Console {
 
   /** The domain has gone: takes what is left and gives the ring back. Returns when that is done. */
   void end() {
-    looker().ifPresent(worker -> {
-      worker.call(this::takeTheLast);
-      worker.close();
-    });
+    looker()
+        .ifPresent(worker -> {
+          worker.call(this::takeTheLast);
+          worker.close();
+        });
     lock.lock();
     try {
       ended = true;

@@ -84,7 +84,8 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
         throw new IllegalStateException("the console service has stopped: domid=" + domid);
       }
       return served
-          .computeIfAbsent(domid, id -> new Served(new Console(id, workers, this::idle, this::discover), ""))
+          .computeIfAbsent(
+              domid, id -> new Served(new Console(id, workers, this::idle, this::discover), ""))
           .console()
           .attach(output);
     }

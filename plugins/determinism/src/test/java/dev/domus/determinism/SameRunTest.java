@@ -36,78 +36,90 @@ class SameRunTest {
   @ParameterizedTest
   @ValueSource(strings = {"credit", "eevdf"})
   void aGuestThatSaysHello(String scheduler) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("hello", "seconds=2", 1);
-      laboratory.start();
-      List<String> states = laboratory.run(10 * SECOND, 100 * MILLI);
-      assertTrue(laboratory.said(0).contains("hello: goodbye"), laboratory.said(0));
-      assertTrue(laboratory.time().nanos() > 2 * SECOND);
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("hello", "seconds=2", 1);
+          laboratory.start();
+          List<String> states = laboratory.run(10 * SECOND, 100 * MILLI);
+          assertTrue(laboratory.said(0).contains("hello: goodbye"), laboratory.said(0));
+          assertTrue(laboratory.time().nanos() > 2 * SECOND);
+          return states;
+        });
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"credit", "eevdf"})
   void aGuestThatComputesForSeconds(String scheduler) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("spin", "seconds=3", 1);
-      laboratory.start();
-      List<String> states = laboratory.run(10 * SECOND, 250 * MILLI);
-      assertTrue(laboratory.said(0).contains("spin: total t="), laboratory.said(0));
-      assertTrue(laboratory.time().nanos() > 3 * SECOND);
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("spin", "seconds=3", 1);
+          laboratory.start();
+          List<String> states = laboratory.run(10 * SECOND, 250 * MILLI);
+          assertTrue(laboratory.said(0).contains("spin: total t="), laboratory.said(0));
+          assertTrue(laboratory.time().nanos() > 3 * SECOND);
+          return states;
+        });
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"credit", "eevdf"})
   void guestsThatCompete(String scheduler) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("spin", "seconds=1", 1);
-      laboratory.add("spin", "seconds=1 period_ms=70", 1);
-      laboratory.add("hello", "seconds=1", 1);
-      laboratory.start();
-      List<String> states = laboratory.run(5 * SECOND, 50 * MILLI);
-      assertTrue(laboratory.allEnded());
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("spin", "seconds=1", 1);
+          laboratory.add("spin", "seconds=1 period_ms=70", 1);
+          laboratory.add("hello", "seconds=1", 1);
+          laboratory.start();
+          List<String> states = laboratory.run(5 * SECOND, 50 * MILLI);
+          assertTrue(laboratory.allEnded());
+          return states;
+        });
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"credit", "eevdf"})
   void twoGuestsThatCallEachOther(String scheduler) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("pingpong", "role=server peer=2", 1);
-      laboratory.add("pingpong", "role=client peer=1 rounds=2000", 1);
-      laboratory.start();
-      List<String> states = laboratory.run(60 * SECOND, 20 * MILLI);
-      assertTrue(laboratory.said(1).contains("data ok"), laboratory.said(1));
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("pingpong", "role=server peer=2", 1);
+          laboratory.add("pingpong", "role=client peer=1 rounds=2000", 1);
+          laboratory.start();
+          List<String> states = laboratory.run(60 * SECOND, 20 * MILLI);
+          assertTrue(laboratory.said(1).contains("data ok"), laboratory.said(1));
+          return states;
+        });
   }
 
   @ParameterizedTest
   @CsvSource({"credit, 2", "eevdf, 3", "credit, 4"})
   void vcpusOfOneGuestOnOnePcpu(String scheduler, int vcpus) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("smp", "", vcpus);
-      laboratory.start();
-      List<String> states = laboratory.run(120 * SECOND, 100 * MILLI);
-      assertTrue(laboratory.said(0).contains(" passed, 0 failed"), laboratory.said(0));
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("smp", "", vcpus);
+          laboratory.start();
+          List<String> states = laboratory.run(120 * SECOND, 100 * MILLI);
+          assertTrue(laboratory.said(0).contains(" passed, 0 failed"), laboratory.said(0));
+          return states;
+        });
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"credit", "eevdf"})
   void thousandsOfEvents(String scheduler) throws Exception {
-    twice(scheduler, laboratory -> {
-      laboratory.add("events", "", 1);
-      laboratory.start();
-      List<String> states = laboratory.run(60 * SECOND, 100 * MILLI);
-      assertTrue(laboratory.said(0).contains(" passed, 0 failed"), laboratory.said(0));
-      return states;
-    });
+    twice(
+        scheduler,
+        laboratory -> {
+          laboratory.add("events", "", 1);
+          laboratory.start();
+          List<String> states = laboratory.run(60 * SECOND, 100 * MILLI);
+          assertTrue(laboratory.said(0).contains(" passed, 0 failed"), laboratory.said(0));
+          return states;
+        });
   }
 
   @Test
@@ -135,11 +147,12 @@ class SameRunTest {
 
   @Test
   void anotherSeedIsAnotherRunAndTheSameSeedTheSame() throws Exception {
-    Scenario scenario = laboratory -> {
-      laboratory.add("hello", "seconds=1", 1);
-      laboratory.start();
-      return laboratory.run(5 * SECOND, 50 * MILLI);
-    };
+    Scenario scenario =
+        laboratory -> {
+          laboratory.add("hello", "seconds=1", 1);
+          laboratory.start();
+          return laboratory.run(5 * SECOND, 50 * MILLI);
+        };
     List<String> seven = once("credit", 7, scenario);
     assertEquals(seven, once("credit", 7, scenario));
     assertNotEquals(seven, once("credit", 8, scenario));
@@ -152,54 +165,59 @@ class SameRunTest {
     long[] steps = {1000 * MILLI, 777_777};
     for (int i = 0; i < ends.length; i++) {
       int which = i;
-      once("credit", 0, laboratory -> {
-        laboratory.add("spin", "seconds=1 period_ms=100", 1);
-        laboratory.add("hello", "seconds=1", 1);
-        laboratory.start();
-        laboratory.run(400 * MILLI, steps[which]);
-        ends[which] = laboratory.state();
-        return List.of();
-      });
+      once(
+          "credit",
+          0,
+          laboratory -> {
+            laboratory.add("spin", "seconds=1 period_ms=100", 1);
+            laboratory.add("hello", "seconds=1", 1);
+            laboratory.start();
+            laboratory.run(400 * MILLI, steps[which]);
+            ends[which] = laboratory.state();
+            return List.of();
+          });
     }
     assertEquals(ends[0], ends[1]);
   }
 
   @Test
   void aSchedulerSwappedAtAnInstantIsAnInputToo() throws Exception {
-    Scenario scenario = laboratory -> {
-      laboratory.add("spin", "seconds=1 period_ms=90", 1);
-      laboratory.add("smp", "", 2);
-      laboratory.start();
-      laboratory.run(200 * MILLI, 50 * MILLI);
-      laboratory.swapScheduler("eevdf");
-      List<String> states = laboratory.run(600 * MILLI, 50 * MILLI);
-      laboratory.swapScheduler("credit");
-      states.addAll(laboratory.run(SECOND, 50 * MILLI));
-      return states;
-    };
+    Scenario scenario =
+        laboratory -> {
+          laboratory.add("spin", "seconds=1 period_ms=90", 1);
+          laboratory.add("smp", "", 2);
+          laboratory.start();
+          laboratory.run(200 * MILLI, 50 * MILLI);
+          laboratory.swapScheduler("eevdf");
+          List<String> states = laboratory.run(600 * MILLI, 50 * MILLI);
+          laboratory.swapScheduler("credit");
+          states.addAll(laboratory.run(SECOND, 50 * MILLI));
+          return states;
+        };
     assertEquals(once("credit", 0, scenario), once("credit", 0, scenario));
   }
 
   @Test
   void timeStandsStillUntilSomebodyLetsItPass() throws Exception {
-    once("credit", 0, laboratory -> {
-      laboratory.add("spin", "seconds=1", 1);
-      laboratory.start();
-      String before = laboratory.state();
-      laboratory.time().settle();
-      assertEquals(before, laboratory.state());
-      assertEquals(0, laboratory.time().nanos());
-      assertEquals(VirtualTime.Stop.TIME, laboratory.time().runUntil(MILLI));
-      assertEquals(MILLI, laboratory.time().nanos());
-      assertNotEquals(before, laboratory.state());
-      laboratory.guest(0).pause();
-      assertEquals(
-          VirtualTime.Stop.NOTHING_TO_DO, laboratory.time().runUntil(Long.MAX_VALUE));
-      laboratory.guest(0).unpause();
-      assertEquals(
-          VirtualTime.Stop.DOMAIN_ENDED, laboratory.time().runUntil(Long.MAX_VALUE));
-      assertTrue(laboratory.time().nanos() < 2 * SECOND);
-      return List.of();
-    });
+    once(
+        "credit",
+        0,
+        laboratory -> {
+          laboratory.add("spin", "seconds=1", 1);
+          laboratory.start();
+          String before = laboratory.state();
+          laboratory.time().settle();
+          assertEquals(before, laboratory.state());
+          assertEquals(0, laboratory.time().nanos());
+          assertEquals(VirtualTime.Stop.TIME, laboratory.time().runUntil(MILLI));
+          assertEquals(MILLI, laboratory.time().nanos());
+          assertNotEquals(before, laboratory.state());
+          laboratory.guest(0).pause();
+          assertEquals(VirtualTime.Stop.NOTHING_TO_DO, laboratory.time().runUntil(Long.MAX_VALUE));
+          laboratory.guest(0).unpause();
+          assertEquals(VirtualTime.Stop.DOMAIN_ENDED, laboratory.time().runUntil(Long.MAX_VALUE));
+          assertTrue(laboratory.time().nanos() < 2 * SECOND);
+          return List.of();
+        });
   }
 }

@@ -85,7 +85,7 @@ public final class XenstoreService implements Service, StoreService {
   public synchronized StoreConnection connect(int domid) {
     Store serving =
         store.orElseThrow(() -> new IllegalStateException("xenstore does not run: domid=" + domid));
-    LocalConnection connection = 
+    LocalConnection connection =
         new LocalConnection(serving, domid, serviceDomain.orElseThrow()::worker, this::forget);
     connections.add(connection);
     return connection;

@@ -59,8 +59,7 @@ final class DeterministicRun {
   private OptionalInt drive() {
     while (true) {
       console.type();
-      Stop stop =
-          time.runUntil(Math.min(Math.min(limitNanos, nextHash), console.nextNanos()));
+      Stop stop = time.runUntil(Math.min(Math.min(limitNanos, nextHash), console.nextNanos()));
       if (guest.info().state() == DomainInfo.State.SHUTDOWN) {
         return OptionalInt.empty();
       }
@@ -71,7 +70,8 @@ final class DeterministicRun {
         return OptionalInt.of(ExitStatus.TIMED_OUT);
       }
       if (stop == Stop.NOTHING_TO_DO) {
-        err.println("domus: " + guest.name() + " sleeps, and nothing will ever wake it" + awaited());
+        err.println(
+            "domus: " + guest.name() + " sleeps, and nothing will ever wake it" + awaited());
         return OptionalInt.of(ExitStatus.STUCK);
       }
       while (time.nanos() >= nextHash) {

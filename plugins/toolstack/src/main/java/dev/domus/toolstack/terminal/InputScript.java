@@ -25,8 +25,8 @@ import java.util.regex.Pattern;
  *
  * <p>A time is virtual, from the start of the machine: a number with {@code ns}, {@code us}, {@code
  * ms} or {@code s}; one that has passed means at once. A text to wait for is looked for in what the
- * guest prints after the one before. In texts, {@code \n}, {@code \r}, {@code \t}, {@code \e} (escape),
- * {@code \\}, {@code \"} and {@code \xHH} stand for single bytes.
+ * guest prints after the one before. In texts, {@code \n}, {@code \r}, {@code \t}, {@code \e}
+ * (escape), {@code \\}, {@code \"} and {@code \xHH} stand for single bytes.
  *
  * @param steps in order
  */

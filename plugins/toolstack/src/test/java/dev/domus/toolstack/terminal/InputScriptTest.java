@@ -32,14 +32,13 @@ class InputScriptTest {
             new At(1_500_000_000L, "a\r"),
             new At(250, "\u001B[A\u00FF"),
             new After("say \"x\\y\"\n", "\t")),
-        read(
-                """
-                # a comment
+        read("""
+        # a comment
 
-                at 1.5s type "a\\r"
-                  at 250ns   type "\\e[A\\xff"
-                after "say \\"x\\\\y\\"\\n" type "\\t"
-                """)
+        at 1.5s type "a\\r"
+          at 250ns   type "\\e[A\\xff"
+        after "say \\"x\\\\y\\"\\n" type "\\t"
+        """)
             .steps());
   }
 
@@ -66,8 +65,7 @@ class InputScriptTest {
   @Test
   void aFileThatIsNotThereIsNamed() {
     BadInputException bad =
-        assertThrows(
-            BadInputException.class, () -> InputScript.read(directory.resolve("nothing")));
+        assertThrows(BadInputException.class, () -> InputScript.read(directory.resolve("nothing")));
     assertTrue(bad.getMessage().contains("nothing"), bad.getMessage());
   }
 }
