@@ -32,6 +32,7 @@ import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.kernel.xsm.AccessControl;
 import dev.domus.kernel.xsm.PrivilegedDomains;
@@ -43,6 +44,7 @@ import dev.domus.memory.MachineToPhys;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -73,8 +75,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final MachineToPhys machineToPhys;
   private final FrameAllocator allocator;
   private final CodeFrames codeFrames;
-  private final Clock clock = new Clock();
-  private final TimerQueue timerQueue = new TimerQueue();
+  private final Optional<VirtualClock> virtualClock;
+  private final Clock clock;
+  private final TimerQueue timerQueue;
   private final HypercallTable hypercalls;
   private final CpuidPolicy cpuidPolicy = new CpuidPolicy();
   private final MachineFrames machineFrames;
@@ -118,6 +121,15 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
       Dispatcher dispatcher) {
     this.hypercalls = hypercalls;
     this.dispatcher = dispatcher;
+    virtualClock =
+        dispatcher.clock() instanceof VirtualClock virtual
+            ? Optional.of(virtual)
+            : Optional.empty();
+    clock =
+        new Clock(
+            dispatcher.clock(), virtualClock.map(VirtualClock::wallClock).orElseGet(Instant::now));
+    timerQueue =
+        virtualClock.map(VirtualClock::timers).orElseGet(() -> new TimerQueue(dispatcher.clock()));
     machineMemory = MachineMemory.reserve(memoryBytes, hugePages);
     ioMemory = new IoSpace(MachineMemory.FRAME_SHIFT, machineMemory.frames(), NO_FRAME);
     frameTable = new FrameTable(machineMemory.frames());
@@ -126,7 +138,10 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
-    dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
+    if (virtualClock
+        .isEmpty()) { // how much gets done depends on the host, and so would who gets what
+      dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
+    }
   }
 
   // ---- parts
@@ -159,6 +174,19 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** System time. */
   public Clock clock() {
     return clock;
+  }
+
+  /** What the clock goes by on a deterministic machine. */
+  public Optional<VirtualClock> virtualClock() {
+    return virtualClock;
+  }
+
+  /**
+   * To be called after a change of what may run, by whoever made it: on a deterministic machine
+   * what follows from it happens before the next such change.
+   */
+  public void settle() {
+    virtualClock.ifPresent(VirtualClock::settle);
   }
 
   /** The timers of all vCPUs. */
@@ -350,6 +378,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   /** A domain has shut down: tells whoever handles that. */
   public void domainShutDown(Domain domain) {
+    virtualClock.ifPresent(VirtualClock::domainEnded);
     virqs.raise(Virq.DOM_EXC);
   }
 

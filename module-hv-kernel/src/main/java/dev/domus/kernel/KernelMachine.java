@@ -1,18 +1,24 @@
 package dev.domus.kernel;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.plugin.DeterministicMode;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.Service;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.kernel.servicedomain.ServiceTurns;
+import dev.domus.kernel.time.DrivenTime;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.kernel.trace.Trace;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.MachineMemoryException;
@@ -21,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The running machine: a hypervisor, its first pool, and domain 0 with its services.
@@ -33,6 +40,7 @@ public final class KernelMachine implements Machine {
   private static final int DOMAIN_0 = 0;
 
   private final Hypervisor hypervisor;
+  private final Optional<ServiceTurns> turns;
   private final LocalServiceDomain domain0;
   private final List<Service> started = new ArrayList<>();
   private boolean closed;
@@ -43,6 +51,7 @@ public final class KernelMachine implements Machine {
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies) {
     this.hypervisor = hypervisor;
+    turns = hypervisor.virtualClock().map(ServiceTurns::new);
     DomainControl control = new DomainControl(hypervisor, engines, schedulers, policies);
     domain0 =
         new LocalServiceDomain(
@@ -50,7 +59,8 @@ public final class KernelMachine implements Machine {
             hypervisor,
             hypervisor.grantMachine(),
             hypervisor.ioClaims(DOMAIN_0),
-            () -> control);
+            () -> control,
+            turns);
     hypervisor.addServiceDomain(domain0.events());
   }
 
@@ -70,7 +80,7 @@ public final class KernelMachine implements Machine {
       Map<String, AccessPolicyFactory> policies,
       List<Service> services)
       throws MachineException {
-    Dispatcher dispatcher = new Dispatcher();
+    Dispatcher dispatcher = dispatcherFor(spec);
     KernelMachine machine;
     try {
       SchedulerFactory scheduler = schedulers.get(spec.scheduler());
@@ -96,7 +106,27 @@ public final class KernelMachine implements Machine {
     return machine;
   }
 
+  private static Dispatcher dispatcherFor(MachineSpec spec) throws MachineException {
+    if (spec.deterministic().isEmpty()) {
+      return new Dispatcher();
+    }
+    if (spec.pcpus() != 1) {
+      throw new MachineException(
+          "a deterministic machine has one pCPU, since several would race: pcpus=" + spec.pcpus());
+    }
+    DeterministicMode mode = spec.deterministic().get();
+    return new Dispatcher(new VirtualClock(mode.seed(), mode.wallClock()), DispatchLimits.DEFAULT);
+  }
+
   private void startService(Service service) {
+    if (turns.isPresent() && !service.repeatable()) {
+      LOG.log(
+          Level.WARNING,
+          "service "
+              + service.name()
+              + " is left out: what it does is not repeatable, and this machine is deterministic");
+      return;
+    }
     try {
       service.start(domain0);
       started.add(service);
@@ -116,11 +146,17 @@ public final class KernelMachine implements Machine {
   }
 
   @Override
+  public Optional<VirtualTime> virtualTime() {
+    return hypervisor.virtualClock().map(clock -> new DrivenTime(clock, hypervisor));
+  }
+
+  @Override
   public synchronized void close() {
     if (closed) {
       return;
     }
     closed = true;
+    hypervisor.virtualClock().ifPresent(VirtualClock::close);
     hypervisor.destroyDomains();
     for (Service service : started.reversed()) {
       try {
@@ -130,6 +166,7 @@ public final class KernelMachine implements Machine {
       }
     }
     domain0.close();
+    turns.ifPresent(ServiceTurns::close);
     hypervisor.close();
   }
 }

@@ -97,6 +97,11 @@ public final class Dispatcher implements AutoCloseable {
       throw new IllegalArgumentException("a pool needs a pCPU: pool=%s".formatted(name));
     }
     requireNewName(name);
+    if (clock.isVirtual() && (pcpus.length > 1 || known > 0)) {
+      throw new IllegalArgumentException(
+          "a deterministic machine has one pCPU, and cannot have pool %s of %d more"
+              .formatted(name, pcpus.length));
+    }
     for (int pcpu : pcpus) {
       if (used.get(pcpu)) {
         throw new IllegalArgumentException(

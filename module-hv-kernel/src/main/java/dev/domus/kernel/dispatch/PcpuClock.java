@@ -3,8 +3,9 @@ package dev.domus.kernel.dispatch;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The time that pCPUs live in. Real by default; deterministic mode gives its own, in which time
- * advances with retired instructions and idling jumps to the next thing that will happen.
+ * The time that pCPUs live in, and with them everything that guests or schedulers can tell. Real by
+ * default; a deterministic machine has one in which time advances with retired instructions and
+ * idling jumps to the next thing that will happen (package {@code time}, {@code VirtualClock}).
  */
 public interface PcpuClock {
   /** Nanoseconds since an arbitrary origin; never goes backwards. Any thread. */
@@ -17,6 +18,14 @@ public interface PcpuClock {
    * @param deadlineNanos {@link Long#MAX_VALUE} for never
    */
   void idle(long deadlineNanos);
+
+  /**
+   * Whether the host's time plays no part in it: then nobody is judged by how long he took, and
+   * there is one pCPU.
+   */
+  default boolean isVirtual() {
+    return false;
+  }
 
   /**
    * The CPU time of the calling thread, a pCPU's. Called once a thread. A clock whose time nobody

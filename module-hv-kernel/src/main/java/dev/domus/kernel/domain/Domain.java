@@ -104,7 +104,7 @@ public final class Domain implements EventTarget {
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
     weight = spec.weight();
     cap = spec.cap();
-    watchdogs = new Watchdogs(this, hypervisor.timerQueue());
+    watchdogs = new Watchdogs(this, hypervisor.timerQueue(), hypervisor.clock());
     events = new EventChannels(this, hypervisor);
     grants = new GrantTable(domid, spec.vcpus(), hypervisor.grantMachine(mmu));
     allVcpus = VcpuSet.all(spec.vcpus());

@@ -3,6 +3,7 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Runner;
+import dev.domus.kernel.dispatch.RunstateInfo;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineVcpu;
@@ -14,8 +15,11 @@ import dev.domus.kernel.mmu.AddressSpaces;
 import dev.domus.kernel.mmu.PendingInvalidations;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
+import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.Runstate;
+import dev.domus.kernel.time.TimeArea;
 import dev.domus.kernel.time.VcpuTimers;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.kernel.trace.ring.Tracer;
 import dev.domus.kernel.trap.Bounce;
 import dev.domus.kernel.trap.ExceptionExit;
@@ -104,9 +108,15 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   private final TableWork tableWork = new TableWork(this::mustPreempt);
   private final long[] requestWords = new long[REQUEST_WORDS];
+  private final Clock clock;
+
+  /** On a deterministic machine; else null. */
+  private final VirtualClock virtualClock;
+
   private final VcpuTimers timers;
   private final Tracer tracer;
   private final Runstate runstate;
+  private final TimeArea timeArea;
   private final VcpuEngine engine;
   private final WritablePageTables writablePageTables;
   private final ExceptionExit exceptionExit;
@@ -149,8 +159,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
             ? domain.sharedInfo() + (long) id * SharedInfoLayout.VCPU_INFO_SIZE
             : -1;
     tracer = domain.hypervisor().tracer();
-    timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
+    clock = domain.hypervisor().clock();
+    virtualClock = domain.hypervisor().virtualClock().orElse(null);
+    timers = new VcpuTimers(this, domain.hypervisor().timerQueue(), clock);
     runstate = new Runstate(this);
+    timeArea = new TimeArea(this);
     namedVcpus = new VcpuSet(domain.spec().vcpus());
     pending = new PendingInvalidations(domain.mmu());
     writablePageTables = new WritablePageTables(this, domain.mmu());
@@ -229,6 +242,10 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       timers.disarmPollTimeout();
     }
     timers.scheduledIn();
+    return virtualClock == null ? runInRealTime(deadlineNanos) : runInVirtualTime(deadlineNanos);
+  }
+
+  private SliceEnd runInRealTime(long deadlineNanos) {
     long clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
     while (true) {
       if (!domain.mayRun() || !online) {
@@ -241,7 +258,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         return sliceEnd;
       }
       if (state.retired >= clockCheck) {
-        long now = System.nanoTime();
+        long now = clock.pcpuNanos();
         if (now - deadlineNanos >= 0) {
           return SliceEnd.EXPIRED;
         }
@@ -263,11 +280,65 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       Exit exit = engine.run(Math.max(1, clockCheck - state.retired));
       inGuest = false;
       clockCheck -= INSTRUCTIONS_AN_EXIT;
-      switch (exit) {
-        case SYSCALL -> syscallExit.handle();
-        case EXCEPTION -> exceptionExit.handle();
-        case BUDGET, KICKED -> {}
+      handle(exit);
+    }
+  }
+
+  /**
+   * The same where time goes by what the guest does: it looks at the clock after each exit, which
+   * costs nothing there, and the engine comes back at the very instruction at which something is
+   * due. See {@link VirtualClock}.
+   */
+  private SliceEnd runInVirtualTime(long deadlineNanos) {
+    VirtualClock time = virtualClock;
+    time.begin(state);
+    try {
+      while (true) {
+        if (!domain.mayRun() || !online) {
+          unit.prepareToBlock();
+          if (!domain.mayRun() || !online) {
+            return SliceEnd.OFFLINE;
+          }
+        }
+        if (sliceEnd != null) {
+          return sliceEnd;
+        }
+        if (signals != 0 && takeSignals()) {
+          return SliceEnd.PREEMPTED;
+        }
+        if (!time.arrive()) {
+          continue;
+        }
+        long now = time.nanoTime();
+        if (now - deadlineNanos >= 0) {
+          return SliceEnd.EXPIRED;
+        }
+        timers.poll(now);
+        if (signals != 0) { // the timers' doing
+          continue;
+        }
+        if (eventDeliverable()) {
+          Bounce.pending(this);
+          continue;
+        }
+        inGuest = true;
+        Exit exit = engine.runExactly(time.budget(Math.min(deadlineNanos, timers.nextTickNanos())));
+        inGuest = false;
+        if (exit == Exit.SYSCALL || exit == Exit.EXCEPTION) {
+          time.exited();
+        }
+        handle(exit);
       }
+    } finally {
+      time.end();
+    }
+  }
+
+  private void handle(Exit exit) {
+    switch (exit) {
+      case SYSCALL -> syscallExit.handle();
+      case EXCEPTION -> exceptionExit.handle();
+      case BUDGET, KICKED -> {}
     }
   }
 
@@ -299,6 +370,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public void preempt() {
     SIGNALS.getAndBitwiseOr(this, SIGNAL_PREEMPT);
     engine.kick();
+    if (virtualClock != null) {
+      virtualClock.call();
+    }
   }
 
   /**
@@ -310,7 +384,10 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     if (sliceEnd != null) {
       return true;
     }
-    if (System.nanoTime() - sliceDeadline >= 0) {
+    if (virtualClock != null) {
+      virtualClock.worked();
+    }
+    if (clock.pcpuNanos() - sliceDeadline >= 0) {
       sliceEnd = SliceEnd.EXPIRED;
       return true;
     }
@@ -551,9 +628,23 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     state.gsBase = inactiveGsBase;
     inactiveGsBase = live;
     state.cpuidFaults = cpuidFaulting && !kernelMode;
-    if (kernelMode) {
-      runstate.enteredKernel();
-    }
+  }
+
+  /**
+   * Puts the guest kernel's address space in force for the hypervisor's own accesses, whatever mode
+   * the guest is in, until {@link #returnSpace}; the vCPU's own thread.
+   *
+   * @return what is in force now
+   */
+  public long borrowKernelSpace() {
+    long base = state.cr3;
+    state.cr3 = kernelTable << 12;
+    return base;
+  }
+
+  /** Puts back what {@link #borrowKernelSpace} returned. */
+  public void returnSpace(long base) {
+    state.cr3 = base;
   }
 
   /** The GS base that is not live: the user's in kernel mode, the kernel's in user mode. */
@@ -659,7 +750,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   @Override
   public long tsc() {
-    return domain.hypervisor().clock().tsc();
+    return clock.tsc();
   }
 
   @Override
@@ -672,23 +763,19 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     }
   }
 
-  /**
-   * Writes time info to a secondary copy in guest memory, as VCPUOP_register_vcpu_time_memory_area
-   * asks; the parameters never change, so once is enough.
-   */
-  public long writeTimeArea(long va) {
-    if (va != 0) {
-      guest.requireWritable(va, SharedInfoLayout.TIME_INFO_SIZE);
-      domain.hypervisor().clock().writeTimeInfo(guest, va);
-    }
-    return 0;
+  /** Its secondary copy of the time info. */
+  public TimeArea timeArea() {
+    return timeArea;
   }
 
   // ---- Runner: told by the dispatcher
 
   @Override
   public void runstateChanged(int newState, long sinceNanos) {
-    runstate.changed();
+    if (newState == RunstateInfo.RUNNING) {
+      timeArea.scheduledIn();
+    }
+    runstate.changed(newState, sinceNanos);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.domus.kernel.domain;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 
 /**
@@ -11,11 +12,13 @@ import dev.domus.kernel.time.TimerQueue;
 public final class Watchdogs {
   private static final int COUNT = 2;
 
+  private final Clock clock;
   private final TimerQueue queue;
   private final TimerQueue.Timer[] timers = new TimerQueue.Timer[COUNT];
   private final boolean[] inUse = new boolean[COUNT];
 
-  Watchdogs(Domain domain, TimerQueue queue) {
+  Watchdogs(Domain domain, TimerQueue queue, Clock clock) {
+    this.clock = clock;
     this.queue = queue;
     for (int i = 0; i < COUNT; i++) {
       timers[i] = new TimerQueue.Timer(() -> domain.shutdown(DomainInfo.WATCHDOG));
@@ -59,7 +62,7 @@ public final class Watchdogs {
 
   private void arm(int index, int seconds) {
     inUse[index] = true;
-    queue.arm(timers[index], System.nanoTime() + Integer.toUnsignedLong(seconds) * 1_000_000_000L);
+    queue.arm(timers[index], clock.pcpuNanos() + Integer.toUnsignedLong(seconds) * 1_000_000_000L);
   }
 
   synchronized void close() {

@@ -135,6 +135,12 @@ public final class DomainControl implements Control {
     requireShare(spec.weight(), spec.cap());
     Engine engine = engines.get(spec.engine());
     require(engine != null, "engine", spec.engine(), "one of " + engines.keySet());
+    if (hypervisor.virtualClock().isPresent() && !engine.countsExactly()) {
+      throw new HypercallException(
+          Errno.EOPNOTSUPP,
+          "engine %s does not count instructions exactly, as a deterministic machine needs it; choose another"
+              .formatted(engine.name()));
+    }
     int domid = claimId(wanted);
     cpupools.lock(); // no pool goes before the vCPUs are in it
     try {
@@ -147,6 +153,7 @@ public final class DomainControl implements Control {
     } finally {
       cpupools.unlock();
       hypervisor.ids().release(domid);
+      hypervisor.settle();
     }
   }
 
@@ -180,12 +187,15 @@ public final class DomainControl implements Control {
       throw noSuchDomain(domid);
     }
     gate(Operation.DOMCTL, domid, DomctlLayout.DESTROY_DOMAIN);
-    return hypervisor.destroyDomain(domid, mustStop);
+    boolean done = hypervisor.destroyDomain(domid, mustStop);
+    hypervisor.settle();
+    return done;
   }
 
   @Override
   public void pause(int domid) {
     target(DomctlLayout.PAUSE_DOMAIN, domid).pause();
+    hypervisor.settle();
   }
 
   @Override
@@ -193,6 +203,7 @@ public final class DomainControl implements Control {
     if (!target(DomctlLayout.UNPAUSE_DOMAIN, domid).unpause()) {
       throw new HypercallException(Errno.EINVAL, "domain is not paused: domid=" + domid);
     }
+    hypervisor.settle();
   }
 
   @Override
@@ -203,6 +214,7 @@ public final class DomainControl implements Control {
         reason,
         "0 to 5");
     target(DomctlLayout.DESTROY_DOMAIN, domid).shutdown(reason);
+    hypervisor.settle();
   }
 
   @Override
@@ -577,6 +589,7 @@ public final class DomainControl implements Control {
   public void setShare(int domid, int weight, int cap) {
     requireShare(weight, cap);
     target(DomctlLayout.SCHEDULER_OP, domid).setShare(weight, cap);
+    hypervisor.settle();
   }
 
   @Override
@@ -599,6 +612,7 @@ public final class DomainControl implements Control {
       throw new HypercallException(Errno.EINVAL, refused.getMessage());
     } finally {
       cpupools.unlock();
+      hypervisor.settle();
     }
   }
 

@@ -23,6 +23,15 @@ public interface Engine extends ExtensionPoint {
   Optional<String> unusableBecause();
 
   /**
+   * Says whether the engine counts instructions so that virtual time can go by them: {@link
+   * VcpuEngine#runExactly} stops where it is told to, {@link CpuState#retired} depends on nothing
+   * but what the guest did, and is up to date whenever {@link EngineVcpu#tsc} is called.
+   */
+  default boolean countsExactly() {
+    return false;
+  }
+
+  /**
    * Makes the engine of one vCPU.
    *
    * @param machine the machine; the same object in every call

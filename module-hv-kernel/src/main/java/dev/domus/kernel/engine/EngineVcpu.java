@@ -30,7 +30,10 @@ public interface EngineVcpu {
    */
   void cpuid(int leaf, int subleaf);
 
-  /** The time-stamp counter as the guest sees it, at {@link EngineMachine#tscHz}. */
+  /**
+   * The time-stamp counter as the guest sees it, at {@link EngineMachine#tscHz}. Where time goes by
+   * instructions it is worked out from {@link CpuState#retired}.
+   */
   long tsc();
 
   /**

@@ -37,6 +37,14 @@ public interface VcpuEngine extends AutoCloseable {
   Exit run(long budget);
 
   /**
+   * As {@link #run}, but never retires more than the budget: for a machine whose clock is the count
+   * of instructions. Called only if {@link Engine#countsExactly}.
+   */
+  default Exit runExactly(long budget) {
+    throw new UnsupportedOperationException("this engine does not count exactly");
+  }
+
+  /**
    * Executes one instruction while another frame stands in for one page: so the kernel learns what
    * an instruction would do to a page that the guest may not write.
    *

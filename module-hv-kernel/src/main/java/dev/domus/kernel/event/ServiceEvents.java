@@ -2,6 +2,8 @@ package dev.domus.kernel.event;
 
 import java.lang.System.Logger.Level;
 import java.util.Arrays;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntSupplier;
@@ -39,6 +41,8 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
   private final int domid;
   private final EventChannels channels;
   private final AtomicLongArray pending = new AtomicLongArray(PORTS / 64);
+
+  /** Calls the handlers, or null if a worker does. */
   private final Thread thread;
 
   /** Words of {@link #pending} that may hold bits. Grows only, under the monitor. */
@@ -50,6 +54,26 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
   /** By port; under the monitor. */
   private Runnable[] handlers = new Runnable[64];
 
+  /** Calls the handlers in place of a thread, or null. */
+  private final Executor worker;
+
+  /** With {@link #worker}: it has been asked to look. */
+  private final AtomicBoolean asked = new AtomicBoolean();
+
+  /**
+   * Has a worker call the handlers: for a deterministic machine, where it makes them come at
+   * defined instants.
+   *
+   * @param domid the domain's id
+   * @param domains the other domains
+   */
+  public ServiceEvents(int domid, EventDomains domains, Executor worker) {
+    this.domid = domid;
+    this.worker = worker;
+    channels = new EventChannels(this, domains);
+    thread = null;
+  }
+
   /**
    * Starts the event thread of a service domain.
    *
@@ -58,6 +82,7 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
    */
   public ServiceEvents(int domid, EventDomains domains) {
     this.domid = domid;
+    worker = null;
     channels = new EventChannels(this, domains);
     thread = Thread.ofPlatform().daemon().name("domus-events-d" + domid).unstarted(this::serve);
     thread.start();
@@ -141,7 +166,11 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
   }
 
   private void wake() {
-    if (sleeping) {
+    if (worker != null) {
+      if (asked.compareAndSet(false, true)) {
+        worker.execute(this::serveOnce);
+      }
+    } else if (sleeping) {
       LockSupport.unpark(thread);
     }
   }
@@ -157,6 +186,13 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
         }
         sleeping = false;
       }
+    }
+  }
+
+  private void serveOnce() {
+    asked.set(false);
+    while (handlePending()) {
+      // A handler may have brought about another event.
     }
   }
 
@@ -217,7 +253,7 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
     channels.closeAll();
     closed = true;
     LockSupport.unpark(thread);
-    if (Thread.currentThread() != thread) {
+    if (thread != null && Thread.currentThread() != thread) {
       boolean interrupted = false;
       while (thread.isAlive()) {
         try {

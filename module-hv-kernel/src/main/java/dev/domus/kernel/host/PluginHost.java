@@ -7,6 +7,7 @@ import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
 import dev.domus.kernel.plugin.Subcommand;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.trace.Trace;
@@ -321,6 +322,11 @@ public final class PluginHost implements Host {
     @Override
     public Trace trace() {
       return machine.trace();
+    }
+
+    @Override
+    public Optional<VirtualTime> virtualTime() {
+      return machine.virtualTime();
     }
 
     @Override

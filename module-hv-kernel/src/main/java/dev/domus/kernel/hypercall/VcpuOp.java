@@ -66,7 +66,7 @@ final class VcpuOp implements Hypercall {
       case 10 -> VcpuInfoPage.register(v, target, arg);
       case 11 -> sendNmi(target, arg);
       case 12 -> -Errno.EINVAL;
-      case 13 -> v.writeTimeArea(v.guest().getLong(arg));
+      case 13 -> target.timeArea().register(v, v.guest().getLong(arg));
       default -> -Errno.ENOSYS;
     };
   }

@@ -1,6 +1,7 @@
 package dev.domus.kernel.plugin;
 
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What the machine is to be.
@@ -12,6 +13,7 @@ import java.util.Map;
  * @param pool name of the first pool
  * @param scheduler name of its scheduler
  * @param schedulerParameters what is given for the scheduler, name to text; the rest is its default
+ * @param deterministic present if time is to go by what guests do; then there is one pCPU
  */
 public record MachineSpec(
     long memoryBytes,
@@ -19,15 +21,16 @@ public record MachineSpec(
     int pcpus,
     String pool,
     String scheduler,
-    Map<String, String> schedulerParameters) {
+    Map<String, String> schedulerParameters,
+    Optional<DeterministicMode> deterministic) {
   /** Copies what is given. */
   public MachineSpec {
     schedulerParameters = Map.copyOf(schedulerParameters);
   }
 
-  /** A machine whose scheduler has its default parameters. */
+  /** A machine in real time, whose scheduler has its default parameters. */
   public MachineSpec(
       long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {
-    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of());
+    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of(), Optional.empty());
   }
 }

@@ -18,6 +18,15 @@ public interface Service extends ExtensionPoint {
   int order();
 
   /**
+   * Says whether all of the service's work is done by {@link ServiceDomain#worker workers} and goes
+   * by nothing that differs from run to run (the host's time, files, devices, chance), so that a
+   * deterministic machine can have it. Such a machine leaves out those that say no.
+   */
+  default boolean repeatable() {
+    return false;
+  }
+
+  /**
    * Begins to serve. Publishes in {@link ServiceDomain#services} what others may use; returns at
    * once.
    */

@@ -30,6 +30,13 @@ public interface ConsoleService {
     void type(byte[] bytes, int offset, int length) throws InterruptedException;
 
     /**
+     * Types as much as the guest's input ring has room for at this moment.
+     *
+     * @return how many bytes that was
+     */
+    int offer(byte[] bytes, int offset, int length);
+
+    /**
      * Waits until everything that the guest has printed so far has been delivered to this client.
      */
     void drain() throws InterruptedException;

@@ -8,6 +8,13 @@ public interface ServiceDomain {
   /** Its hypercalls. */
   Hypercalls hypercalls();
 
+  /**
+   * Makes a worker for a service's tasks; the service closes it.
+   *
+   * @param name for its thread
+   */
+  Worker worker(String name);
+
   /** Where services find one another. */
   Services services();
 }

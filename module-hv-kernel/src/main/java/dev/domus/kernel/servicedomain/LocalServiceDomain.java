@@ -10,6 +10,8 @@ import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.service.Hypercalls;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
+import dev.domus.kernel.service.Worker;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -18,6 +20,7 @@ import java.util.function.Supplier;
  */
 public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   private final int domid;
+  private final Optional<ServiceTurns> turns;
   private final ServiceEvents events;
   private final GrantWindows grants;
   private final IoClaims io;
@@ -36,9 +39,30 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
       GrantMachine machine,
       IoClaims io,
       Supplier<Control> control) {
+    this(domid, domains, machine, io, control, Optional.empty());
+  }
+
+  /**
+   * Starts the domain.
+   *
+   * @param io its claims of I/O memory and ports
+   * @param control gives the control interface, or refuses it to an unprivileged domain
+   * @param turns on a deterministic machine, what does the services' work
+   */
+  public LocalServiceDomain(
+      int domid,
+      EventDomains domains,
+      GrantMachine machine,
+      IoClaims io,
+      Supplier<Control> control,
+      Optional<ServiceTurns> turns) {
     this.domid = domid;
     this.io = io;
-    events = new ServiceEvents(domid, domains);
+    this.turns = turns;
+    events =
+        turns
+            .map(t -> new ServiceEvents(domid, domains, t.worker()))
+            .orElseGet(() -> new ServiceEvents(domid, domains));
     grants = new GrantWindows(domid, machine);
     hypercalls = new TypedHypercalls(events, grants, io, control);
   }
@@ -56,6 +80,11 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   @Override
   public Hypercalls hypercalls() {
     return hypercalls;
+  }
+
+  @Override
+  public Worker worker(String name) {
+    return turns.map(ServiceTurns::worker).orElseGet(() -> new ThreadWorker(name));
   }
 
   @Override

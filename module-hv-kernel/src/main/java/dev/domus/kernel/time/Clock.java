@@ -1,6 +1,7 @@
 package dev.domus.kernel.time;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.dispatch.PcpuClock;
 import dev.domus.kernel.domain.GuestAccess;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -10,11 +11,13 @@ import java.time.Instant;
 /**
  * System time and the guests' time-stamp counter.
  *
- * <p>System time is the host's monotonic clock in nanoseconds since the machine started. The
- * guest's time-stamp counter is defined to run at exactly 1 GHz and to equal system time, so that
- * the pvclock parameters are constants and never have to be updated: with the rule of
- * xen-pv-abi.md, 11.4, a frequency of 10<sup>9</sup> is doubled once ({@code tsc_shift} 1), which
- * leaves {@code tsc_to_system_mul} 2<sup>31</sup>. All vCPUs share one counter; flag bit 0 says so.
+ * <p>System time is the pCPUs' clock in nanoseconds since the machine started: the host's monotonic
+ * clock, or on a deterministic machine a {@link VirtualClock}. Everything that guests can see of
+ * time goes through here. The guest's time-stamp counter is defined to run at exactly 1 GHz and to
+ * equal system time, so that the pvclock parameters are constants and never have to be updated:
+ * with the rule of xen-pv-abi.md, 11.4, a frequency of 10<sup>9</sup> is doubled once ({@code
+ * tsc_shift} 1), which leaves {@code tsc_to_system_mul} 2<sup>31</sup>. All vCPUs share one
+ * counter; flag bit 0 says so.
  *
  * <p>Thread-safe.
  */
@@ -26,12 +29,30 @@ public final class Clock {
   private static final byte TSC_SHIFT = 1;
   private static final byte TSC_STABLE = 1;
 
-  private final long startNanos = System.nanoTime();
-  private final Instant startWall = Instant.now();
+  private final PcpuClock source;
+  private final long startNanos;
+  private final Instant startWall;
+
+  /**
+   * A clock that begins now.
+   *
+   * @param source what it goes by
+   * @param startWall the date now
+   */
+  public Clock(PcpuClock source, Instant startWall) {
+    this.source = source;
+    this.startNanos = source.nanoTime();
+    this.startWall = startWall;
+  }
+
+  /** Now, on the scale of {@link PcpuClock#nanoTime}. */
+  public long pcpuNanos() {
+    return source.nanoTime();
+  }
 
   /** System time in nanoseconds since the machine started. */
   public long systemNanos() {
-    return System.nanoTime() - startNanos;
+    return source.nanoTime() - startNanos;
   }
 
   /** The guest's time-stamp counter. */
@@ -39,14 +60,14 @@ public final class Clock {
     return systemNanos();
   }
 
-  /** Converts a system time to the scale of {@link System#nanoTime}. */
-  public long toHostNanos(long systemNanos) {
+  /** Converts a system time to the scale of {@link PcpuClock#nanoTime}. */
+  public long toPcpuNanos(long systemNanos) {
     return systemNanos + startNanos;
   }
 
-  /** Converts a time of {@link System#nanoTime} to system time. */
-  public long toSystemNanos(long hostNanos) {
-    return hostNanos - startNanos;
+  /** Converts a time of {@link PcpuClock#nanoTime} to system time. */
+  public long toSystemNanos(long pcpuNanos) {
+    return pcpuNanos - startNanos;
   }
 
   /**
@@ -73,14 +94,15 @@ public final class Clock {
    * Fills in a copy of vcpu_time_info in guest memory; the range has been checked to be writable.
    */
   public void writeTimeInfo(GuestAccess guest, long va) {
-    guest.putInt(va + SharedInfoLayout.TIME_VERSION, 1);
+    int old = guest.getInt(va + SharedInfoLayout.TIME_VERSION) & ~1;
+    guest.putInt(va + SharedInfoLayout.TIME_VERSION, old + 1);
     VarHandle.storeStoreFence();
     guest.putLong(va + SharedInfoLayout.TSC_TIMESTAMP, 0);
     guest.putLong(va + SharedInfoLayout.SYSTEM_TIME, 0);
     guest.putInt(va + SharedInfoLayout.TSC_TO_SYSTEM_MUL, TSC_TO_SYSTEM_MUL);
     guest.putInt(va + SharedInfoLayout.TSC_SHIFT, TSC_SHIFT | TSC_STABLE << 8);
     VarHandle.storeStoreFence();
-    guest.putInt(va + SharedInfoLayout.TIME_VERSION, 2);
+    guest.putInt(va + SharedInfoLayout.TIME_VERSION, old + 2);
   }
 
   /**

@@ -16,10 +16,11 @@ import java.lang.invoke.VarHandle;
  *   i32 state@0, u64 state_entry_time@8, u64 time[4]@16
  * </pre>
  *
- * <p>The dispatcher keeps the figures. The area is brought up to date when the vCPU is given a
- * pCPU, which is the first moment at which its guest can look at it again; while the guest's user
- * mode runs the area may not be mapped, so the update waits until the kernel is entered. An area
- * that cannot be written is skipped, as on Xen.
+ * <p>The dispatcher keeps the figures. The area is brought up to date whenever the vCPU is given a
+ * pCPU and whenever it loses it: other vCPUs of the guest read it too, to see whether who holds a
+ * lock is running. A wake-up in between shows with the next of these, as on Xen. The area is
+ * reached through the guest kernel's page tables, whichever mode the vCPU is in; one that cannot be
+ * written is skipped.
  */
 public final class Runstate {
   private static final int SIZE = 48;
@@ -31,8 +32,6 @@ public final class Runstate {
   /** Address in the vCPU's kernel address space, or 0. Set by whichever vCPU registers it. */
   private volatile long area;
 
-  private volatile boolean stale;
-
   /** Makes the record of a vCPU that has registered no area. */
   public Runstate(Vcpu vcpu) {
     this.vcpu = vcpu;
@@ -41,7 +40,10 @@ public final class Runstate {
   /** VCPUOP_get_runstate_info. */
   public void copyTo(Vcpu caller, long va) {
     caller.guest().requireWritable(va, SIZE);
-    write(caller.guest(), va, false, System.nanoTime(), caller.runstate().info);
+    RunstateInfo into = caller.runstate().info;
+    vcpu.unit().runstate(into);
+    long now = vcpu.domain().hypervisor().clock().pcpuNanos();
+    write(caller.guest(), va, false, into.state(), into.sinceNanos(), now, into);
   }
 
   /**
@@ -53,10 +55,7 @@ public final class Runstate {
       return -Errno.EFAULT;
     }
     area = va;
-    stale = true;
-    if (caller == vcpu) {
-      enteredKernel();
-    } else if (va != 0) {
+    if (va != 0) {
       writeNow(caller, va);
     }
     return 0;
@@ -70,52 +69,53 @@ public final class Runstate {
     }
   }
 
-  /** The vCPU has been given a pCPU, or gives it up; called on that pCPU's thread. */
-  public void changed() {
-    stale = true;
-    if (vcpu.kernelMode()) {
-      enteredKernel();
-    }
-  }
-
-  /** The guest's kernel address space is in force: the area can be written. */
-  public void enteredKernel() {
+  /**
+   * The vCPU has been given a pCPU, or is about to give it up; called on that pCPU's thread.
+   *
+   * @param state the one that it enters
+   * @param sinceNanos when, on the clock of the pCPUs
+   */
+  public void changed(int state, long sinceNanos) {
     long va = area;
-    if (!stale || va == 0) {
+    if (va == 0 || vcpu.kernelTable() < 0) {
       return;
     }
-    stale = false;
+    long space = vcpu.borrowKernelSpace();
     try {
       vcpu.guest().requireWritable(va, SIZE);
       vcpu.unit().runstate(info);
-      write(
-          vcpu.guest(),
-          va,
-          vcpu.domain().assist(VmAssist.RUNSTATE_UPDATE_FLAG),
-          info.sinceNanos(),
-          info);
+      boolean flagged = vcpu.domain().assist(VmAssist.RUNSTATE_UPDATE_FLAG);
+      write(vcpu.guest(), va, flagged, state, sinceNanos, sinceNanos, info);
     } catch (GuestFault notMapped) {
       // Nothing to tell: the guest took its area away.
+    } finally {
+      vcpu.returnSpace(space);
     }
   }
 
   /**
    * Writes the structure.
    *
-   * @param until the time of the present state counts up to here: to now on request, to the moment
-   *     when the state was entered in the area, where the guest adds the rest
-   * @param info where to put the figures: a record of the thread's own, since another vCPU may ask
-   *     for this one's while this one runs
+   * @param state what is shown as the present state
+   * @param sinceNanos when it was entered
+   * @param until what the record calls the present state counts up to here
+   * @param info the figures, in a record of the thread's own, since another vCPU may ask for this
+   *     one's while this one runs
    */
-  private void write(GuestAccess guest, long va, boolean flagged, long until, RunstateInfo info) {
-    Clock clock = vcpu.domain().hypervisor().clock();
-    vcpu.unit().runstate(info);
-    long entered = clock.toSystemNanos(info.sinceNanos());
+  private void write(
+      GuestAccess guest,
+      long va,
+      boolean flagged,
+      int state,
+      long sinceNanos,
+      long until,
+      RunstateInfo info) {
+    long entered = vcpu.domain().hypervisor().clock().toSystemNanos(sinceNanos);
     if (flagged) {
       guest.putLong(va + 8, entered | UPDATE_IN_PROGRESS);
       VarHandle.storeStoreFence();
     }
-    guest.putInt(va, info.state());
+    guest.putInt(va, state);
     if (!flagged) {
       guest.putLong(va + 8, entered);
     }

@@ -1,11 +1,13 @@
 package dev.domus.kernel.time;
 
+import dev.domus.kernel.dispatch.PcpuClock;
 import java.util.Arrays;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * All timers of the machine: a binary heap by deadline, served by one thread.
+ * All timers of the machine: a binary heap by deadline, served by one thread, or on a deterministic
+ * machine by the pCPU, which asks when the next one is due and fires it.
  *
  * <p>A {@link Timer} is made once, by the vCPU that owns it, and armed and disarmed any number of
  * times without allocation; it knows its place in the heap. Arming costs a lock and O(log n); the
@@ -18,14 +20,58 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class TimerQueue implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition earlier = lock.newCondition();
+  private final PcpuClock clock;
+
+  /** Null if the queue is driven. */
   private final Thread thread;
+
+  /** Deadline of the first timer; written under the lock. */
+  private volatile long nextNanos = Long.MAX_VALUE;
+
   private Timer[] heap = new Timer[16];
   private int size;
   private boolean closed;
 
-  /** Starts the timer thread. */
-  public TimerQueue() {
+  /** A queue with a thread of its own, which it starts. */
+  public TimerQueue(PcpuClock clock) {
+    this.clock = clock;
     thread = Thread.ofPlatform().name("domus-timers").daemon().start(this::serve);
+  }
+
+  private TimerQueue() {
+    clock = null;
+    thread = null;
+  }
+
+  /** A queue whose timers fire when somebody calls {@link #fire}. */
+  static TimerQueue driven() {
+    return new TimerQueue();
+  }
+
+  /** When the next timer is due; {@link Long#MAX_VALUE} if none is armed. Takes no lock. */
+  long nextNanos() {
+    return nextNanos;
+  }
+
+  /** Fires what is due, in the order of deadlines. */
+  void fire(long nowNanos) {
+    for (Timer due = takeDue(nowNanos); due != null; due = takeDue(nowNanos)) {
+      due.action.run();
+    }
+  }
+
+  private Timer takeDue(long nowNanos) {
+    lock.lock();
+    try {
+      if (size == 0 || heap[0].deadline - nowNanos > 0) {
+        return null;
+      }
+      Timer due = heap[0];
+      removeAt(0);
+      return due;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** One timer. Its action runs on the timer thread, must be short and must not throw. */
@@ -43,23 +89,34 @@ public final class TimerQueue implements AutoCloseable {
   /**
    * Arms a timer, or moves it if it is armed.
    *
-   * @param hostNanos when to fire, on the scale of {@link System#nanoTime}; a time that has passed
+   * @param nanos when to fire, on the scale of {@link PcpuClock#nanoTime}; a time that has passed
    *     fires at once
    */
-  public void arm(Timer timer, long hostNanos) {
+  public void arm(Timer timer, long nanos) {
     lock.lock();
     try {
       if (timer.index >= 0) {
         removeAt(timer.index);
       }
-      timer.deadline = hostNanos;
+      timer.deadline = nanos;
       if (size == heap.length) {
         heap = Arrays.copyOf(heap, 2 * size);
       }
       siftUp(size++, timer);
+      nextNanos = heap[0].deadline;
       if (timer.index == 0) {
         earlier.signal();
       }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** When a timer will fire; {@link Long#MAX_VALUE} if it is not armed. */
+  long deadline(Timer timer) {
+    lock.lock();
+    try {
+      return timer.index < 0 ? Long.MAX_VALUE : timer.deadline;
     } finally {
       lock.unlock();
     }
@@ -87,7 +144,7 @@ public final class TimerQueue implements AutoCloseable {
       lock.unlock();
     }
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    while (thread != null && thread.isAlive()) {
       try {
         thread.join();
       } catch (InterruptedException e) {
@@ -117,7 +174,7 @@ public final class TimerQueue implements AutoCloseable {
           earlier.awaitUninterruptibly();
           continue;
         }
-        long wait = heap[0].deadline - System.nanoTime();
+        long wait = heap[0].deadline - clock.nanoTime();
         if (wait <= 0) {
           Timer due = heap[0];
           removeAt(0);
@@ -145,6 +202,7 @@ public final class TimerQueue implements AutoCloseable {
         siftUp(index, last);
       }
     }
+    nextNanos = size == 0 ? Long.MAX_VALUE : heap[0].deadline;
   }
 
   private void siftUp(int start, Timer timer) {

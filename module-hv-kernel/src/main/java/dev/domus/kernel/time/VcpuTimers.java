@@ -23,6 +23,7 @@ public final class VcpuTimers {
    */
   private static final long FURTHEST_NANOS = 1L << 62;
 
+  private final Clock clock;
   private final Vcpu vcpu;
   private final TimerQueue queue;
   private final TimerQueue.Timer singleShot;
@@ -31,9 +32,11 @@ public final class VcpuTimers {
   private volatile long nextTick;
 
   /** Makes the timers of a vCPU, disarmed, with the periodic timer at its default. */
-  public VcpuTimers(Vcpu vcpu, TimerQueue queue) {
+  public VcpuTimers(Vcpu vcpu, TimerQueue queue, Clock clock) {
     this.vcpu = vcpu;
     this.queue = queue;
+    this.clock = clock;
+    nextTick = clock.pcpuNanos();
     singleShot = new TimerQueue.Timer(this::expire);
     pollTimeout = new TimerQueue.Timer(vcpu::wake);
   }
@@ -48,7 +51,7 @@ public final class VcpuTimers {
    * @param systemNanos absolute system time
    */
   public void armSingleShot(long systemNanos) {
-    queue.arm(singleShot, hostNanos(systemNanos));
+    queue.arm(singleShot, pcpuNanos(systemNanos));
   }
 
   /** Disarms the single-shot timer. */
@@ -58,7 +61,7 @@ public final class VcpuTimers {
 
   /** Wakes the vCPU from a poll at an absolute system time. */
   public void armPollTimeout(long systemNanos) {
-    queue.arm(pollTimeout, hostNanos(systemNanos));
+    queue.arm(pollTimeout, pcpuNanos(systemNanos));
   }
 
   /** Disarms the poll timeout. */
@@ -67,33 +70,48 @@ public final class VcpuTimers {
   }
 
   /** The past is the past and the future is the future, however far the guest says. */
-  private long hostNanos(long systemNanos) {
-    return vcpu.domain()
-        .hypervisor()
-        .clock()
-        .toHostNanos(Math.clamp(systemNanos, 0, FURTHEST_NANOS));
+  private long pcpuNanos(long systemNanos) {
+    return clock.toPcpuNanos(Math.clamp(systemNanos, 0, FURTHEST_NANOS));
   }
 
   /** Sets the period of the periodic timer, or stops it with 0. Any thread. */
   public void setPeriod(long nanos) {
-    nextTick = System.nanoTime() + Math.min(nanos, FURTHEST_NANOS);
+    nextTick = clock.pcpuNanos() + Math.min(nanos, FURTHEST_NANOS);
     periodNanos = nanos;
   }
 
   /** The vCPU begins a slice. */
   public void scheduledIn() {
     if (periodNanos != 0) {
-      poll(System.nanoTime());
+      poll(clock.pcpuNanos());
     }
   }
 
   /** Ticks if the period has passed. */
-  public void poll(long hostNanos) {
+  public void poll(long pcpuNanos) {
     long period = periodNanos;
-    if (period != 0 && hostNanos - nextTick >= 0) {
-      nextTick = hostNanos + Math.min(period, FURTHEST_NANOS);
+    if (period != 0 && pcpuNanos - nextTick >= 0) {
+      nextTick = pcpuNanos + Math.min(period, FURTHEST_NANOS);
       expire();
     }
+  }
+
+  /**
+   * When {@link #poll} has to be called next for the tick to be on time, on the clock of the pCPUs;
+   * {@link Long#MAX_VALUE} for never.
+   */
+  public long nextTickNanos() {
+    return periodNanos == 0 ? Long.MAX_VALUE : nextTick;
+  }
+
+  /**
+   * What is armed, on the clock of the pCPUs: single-shot, poll timeout, period, next tick. While
+   * the vCPU does not run.
+   */
+  long[] deadlines() {
+    return new long[] {
+      queue.deadline(singleShot), queue.deadline(pollTimeout), periodNanos, nextTickNanos()
+    };
   }
 
   /** Disarms everything for good. */

@@ -186,6 +186,45 @@ class VcpuAndSchedOpTest {
     assertEquals(3, vcpu.guest().getInt(AREA));
   }
 
+  /** Other vCPUs of the guest read it, to see whether who holds a lock runs. */
+  @Test
+  void aVcpuThatLosesItsPcpuSaysSoInItsRunstateArea() {
+    store(AREA);
+    assertEquals(0, vcpuOp(RUNSTATE_AREA, 0, ARG));
+    assertEquals(RunstateInfo.RUNNING, vcpu.guest().getInt(AREA));
+    machine.control().pause(domain.domid());
+    assertEquals(RunstateInfo.OFFLINE, vcpu.guest().getInt(AREA));
+    RunstateInfo kept = new RunstateInfo();
+    vcpu.unit().runstate(kept);
+    assertEquals(
+        machine.hypervisor().clock().toSystemNanos(kept.sinceNanos()),
+        vcpu.guest().getLong(AREA + 8));
+    for (int state = RunstateInfo.RUNNING; state <= RunstateInfo.OFFLINE; state++) {
+      assertEquals(kept.nanosIn(state), vcpu.guest().getLong(AREA + 16 + 8L * state));
+    }
+  }
+
+  @Test
+  void aTimeAreaNeedNotBeMappedYet() {
+    store(0xFFFF_8000_0000_0000L);
+    assertEquals(-Errno.EFAULT, vcpuOp(TIME_AREA, 0, ARG));
+    long entry = (3L << 12) + 8 * 9; // of page 9 in the table of level 1
+    long frame = machine.control().mfn(domain.domid(), 3);
+    long old = vcpu.guest().getLong(entry);
+    long request = frame << 12 | 8 * 9;
+    store(request, 0);
+    assertEquals(0, guest.hypercall(HypercallNumber.MMU_UPDATE, ARG, 1, 0, 0x7FF0));
+    store(9L << 12);
+    assertEquals(0, vcpuOp(TIME_AREA, 0, ARG), "nothing there yet");
+    store(request, old);
+    assertEquals(0, guest.hypercall(HypercallNumber.MMU_UPDATE, ARG, 1, 0, 0x7FF0));
+    machine.control().pause(domain.domid());
+    machine.control().unpause(domain.domid());
+    Await.until(
+        "it has been written",
+        () -> vcpu.guest().getInt((9L << 12) + SharedInfoLayout.TSC_TO_SYSTEM_MUL) != 0);
+  }
+
   @Test
   void aVcpuInfoMovesOnceAndLosesNothing() {
     long mfn = machine.control().mfn(domain.domid(), 8);

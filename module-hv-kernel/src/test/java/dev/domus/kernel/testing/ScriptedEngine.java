@@ -45,6 +45,11 @@ public final class ScriptedEngine implements Engine {
   }
 
   @Override
+  public boolean countsExactly() {
+    return true;
+  }
+
+  @Override
   public VcpuEngine attach(EngineMachine machine, EngineVcpu vcpu) {
     ScriptedVcpu scripted = new ScriptedVcpu(vcpu.state());
     vcpus.add(scripted);
@@ -178,6 +183,22 @@ public final class ScriptedEngine implements Engine {
       Exit exit = next.action.apply(state);
       previous = next.done;
       return exit;
+    }
+
+    /** Computes as long as it may, unless there is a step. */
+    @Override
+    public Exit runExactly(long budget) {
+      if (previous != null) {
+        previous.complete(state);
+        previous = null;
+      }
+      Step next = steps.poll();
+      state.retired += next == null ? budget : 1;
+      if (next == null) {
+        return Exit.BUDGET;
+      }
+      previous = next.done;
+      return next.action.apply(state);
     }
 
     @Override

@@ -4,11 +4,13 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
 import java.util.Map;
@@ -49,7 +51,16 @@ public final class TinyMachine implements AutoCloseable {
 
   /** Starts the machine with a scheduler, a number of pCPUs, and bytes of memory. */
   public TinyMachine(SchedulerFactory scheduler, int pcpus, long memoryBytes) {
-    Dispatcher dispatcher = new Dispatcher();
+    this(scheduler, pcpus, memoryBytes, new Dispatcher());
+  }
+
+  /** Starts a deterministic machine, whose vCPUs compute where they have no step. */
+  public static TinyMachine deterministic(SchedulerFactory scheduler, VirtualClock clock) {
+    return new TinyMachine(scheduler, 1, 64L << 20, new Dispatcher(clock, DispatchLimits.DEFAULT));
+  }
+
+  private TinyMachine(
+      SchedulerFactory scheduler, int pcpus, long memoryBytes, Dispatcher dispatcher) {
     dispatcher.createPool("pool0", pcpus, scheduler, Map.of());
     hypervisor = new Hypervisor(memoryBytes, new HypercallTable(), dispatcher);
     control =

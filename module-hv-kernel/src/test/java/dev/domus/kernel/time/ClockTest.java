@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.kernel.abi.SharedInfoLayout;
+import dev.domus.kernel.dispatch.PcpuClock;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,7 +12,7 @@ import java.time.Instant;
 import org.junit.jupiter.api.Test;
 
 class ClockTest {
-  private final Clock clock = new Clock();
+  private final Clock clock = new Clock(PcpuClock.REAL, Instant.now());
 
   /** The formula is the ABI's (xen-pv-abi.md, 11.4), with its 96-bit intermediate. */
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.dispatch.PcpuClock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -18,7 +19,7 @@ class TimerQueueTest {
   private static final long SOON = 2_000_000;
   private static final long NEVER = 3_600_000_000_000L;
 
-  private final TimerQueue queue = new TimerQueue();
+  private final TimerQueue queue = new TimerQueue(PcpuClock.REAL);
 
   @AfterEach
   void close() {

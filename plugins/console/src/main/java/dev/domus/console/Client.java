@@ -1,12 +1,13 @@
 package dev.domus.console;
 
 import dev.domus.kernel.service.ConsoleService;
+import dev.domus.kernel.service.Worker;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 
 /**
- * One who is attached to a console. It has a thread of its own, which carries the console's log to
- * it from where it is to the end and waits for more, so clients do not wait for one another.
+ * One who is attached to a console. It has a worker of its own, which carries the console's log to
+ * it from where it is to the end whenever there is more, so clients do not wait for one another.
  *
  * <p>Fields belong to the console's lock, which is not held while the client's output is called.
  */
@@ -19,7 +20,7 @@ final class Client implements ConsoleService.Attachment {
 
   private final Console console;
   private final ConsoleService.Output output;
-  private final Thread thread;
+  private final Worker worker;
 
   /** Position in the log up to which it has been given everything. */
   private long delivered;
@@ -27,18 +28,33 @@ final class Client implements ConsoleService.Attachment {
   /** Whether the client's output is being called, and since when. */
   private boolean busy;
 
+  /** Whether its worker has been told of output and has not come to its end. */
+  private boolean awake;
+
+  /** The thread that calls the client's output, while it does. */
+  private Thread caller;
+
   private long busySince;
   private boolean closed;
 
-  Client(Console console, ConsoleService.Output output, long from) {
+  Client(Console console, ConsoleService.Output output, long from, Worker worker) {
     this.console = console;
     this.output = output;
+    this.worker = worker;
     delivered = from;
-    thread = Thread.ofVirtual().name("console-client-d" + console.domid()).unstarted(this::carry);
   }
 
-  void start() {
-    thread.start();
+  /** There is output to be carried. */
+  void wake() {
+    if (!awake && !closed) {
+      awake = true;
+      worker.execute(this::carry);
+    }
+  }
+
+  /** There will be no more output: its worker ends when it has carried what there is. */
+  void finish() {
+    worker.execute(worker::close);
   }
 
   boolean closed() {
@@ -58,24 +74,27 @@ final class Client implements ConsoleService.Attachment {
     byte[] chunk = new byte[CHUNK];
     console.lock();
     try {
-      while (console.awaitOutput(this)) {
+      while (!closed && delivered < console.log().end()) {
         long lost = Math.max(0, console.log().start() - delivered);
         delivered += lost;
         int count = console.log().copy(delivered, chunk);
         busy = true;
         busySince = System.nanoTime();
+        caller = Thread.currentThread();
         console.unlock();
         boolean good = give(lost, chunk, count);
         console.lock();
+        caller = null;
         busy = false;
         delivered += count;
         closed |= !good;
         console.changed();
       }
-    } catch (InterruptedException e) {
-      closed = true; // nobody interrupts it; if somebody does, it is meant
     } finally {
-      console.remove(this);
+      awake = false;
+      if (closed) {
+        console.remove(this);
+      }
       console.unlock();
     }
   }
@@ -106,9 +125,23 @@ final class Client implements ConsoleService.Attachment {
   }
 
   @Override
+  public int offer(byte[] bytes, int offset, int length) {
+    return console.offer(this, bytes, offset, length);
+  }
+
+  @Override
   public void drain() throws InterruptedException {
-    if (Thread.currentThread() != thread) { // from its own output it would wait for itself
+    if (!calledFromOutput()) { // it would wait for itself
       console.drain(this);
+    }
+  }
+
+  private boolean calledFromOutput() {
+    console.lock();
+    try {
+      return caller == Thread.currentThread();
+    } finally {
+      console.unlock();
     }
   }
 
@@ -121,6 +154,7 @@ final class Client implements ConsoleService.Attachment {
     } finally {
       console.unlock();
     }
+    finish(); // not awaited: its client may be stuck in its output
     console.reportIfIdle();
   }
 }

@@ -1,6 +1,7 @@
 package dev.domus.console;
 
 import dev.domus.kernel.service.ConsoleService;
+import dev.domus.kernel.service.Worker;
 import dev.domus.memory.WindowRevokedException;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
@@ -10,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.IntConsumer;
 
 /**
@@ -17,8 +19,8 @@ import java.util.function.IntConsumer;
  *
  * <h2>Output</h2>
  *
- * <p>A thread of the console's own moves bytes from the ring to the {@link OutputLog} whenever the
- * guest notifies; each client's thread carries the log to its client. A byte is in the log before
+ * <p>A worker of the console's own moves bytes from the ring to the {@link OutputLog} whenever the
+ * guest notifies; each client's worker carries the log to its client. A byte is in the log before
  * its room in the ring is given back, so a guest that waits for its ring to be empty before it
  * powers off has been heard.
  *
@@ -27,7 +29,7 @@ import java.util.function.IntConsumer;
  * than the guest gets everything. A client that has taken nothing for {@link Client#PATIENCE_NANOS}
  * is not waited for; it finds a note of what it has missed.
  *
- * <p>{@link #drain} asks the thread for one more look at the ring, notified or not, waits for that,
+ * <p>{@link #drain} asks the worker for one more look at the ring, notified or not, waits for that,
  * and then for its client to be given all that the log has at that moment.
  *
  * <h2>Input</h2>
@@ -39,7 +41,7 @@ import java.util.function.IntConsumer;
  * <h2>Life and locks</h2>
  *
  * <p>Waiting for its domain → linked → shut (bad indices) or ended (the domain has gone). At the
- * end the thread takes what is left in the ring, and only then is the mapping given back. One lock
+ * end the worker takes what is left in the ring, and only then is the mapping given back. One lock
  * guards everything and is never held while a client's output runs. Below it come only the
  * hypervisor's own locks.
  */
@@ -50,37 +52,45 @@ final class Console {
   private final int domid;
   private final Consumer<Console> whenIdle;
   private final IntConsumer lookForDomain;
+  private final Function<String, Worker> workers;
   private final ReentrantLock lock = new ReentrantLock();
 
-  /** There is something for the ring's thread to do. */
-  private final Condition work = lock.newCondition();
-
-  /** Anything else has changed. */
+  /** Something has changed that somebody may wait for. */
   private final Condition changed = lock.newCondition();
 
   private final OutputLog log = new OutputLog();
   private final List<Client> clients = new ArrayList<>();
   private final byte[] passing = new byte[ConsoleRingLayout.OUT_BYTES];
   private Optional<Link> link = Optional.empty();
+
+  /** Looks at the ring; while a ring is served. */
+  private Optional<Worker> looker = Optional.empty();
+
   private Optional<Client> typist = Optional.empty();
   private boolean linkedOnce;
+
+  /** A look has been asked for and has not begun. */
   private boolean notified;
-  private boolean ending;
+
   private boolean ended;
   private boolean lapReported;
-  private long looksAsked;
-  private long looksDone;
 
   /**
    * Makes a console that waits for its domain.
    *
+   * @param workers makes workers, by name
    * @param whenIdle called, outside the lock, when nobody is attached any more to a console that
    *     has had no ring
    * @param lookForDomain called, outside the lock, to find the domain's ring where it has not been
    *     heard of yet
    */
-  Console(int domid, Consumer<Console> whenIdle, IntConsumer lookForDomain) {
+  Console(
+      int domid,
+      Function<String, Worker> workers,
+      Consumer<Console> whenIdle,
+      IntConsumer lookForDomain) {
     this.domid = domid;
+    this.workers = workers;
     this.whenIdle = whenIdle;
     this.lookForDomain = lookForDomain;
   }
@@ -107,14 +117,6 @@ final class Console {
     changed.signalAll();
   }
 
-  /** Waits until there is output for a client; false if there will be none. */
-  boolean awaitOutput(Client client) throws InterruptedException {
-    while (!client.closed() && client.delivered() == log.end() && !ended) {
-      changed.await();
-    }
-    return !client.closed() && client.delivered() < log.end();
-  }
-
   void remove(Client client) {
     clients.remove(client);
     changed.signalAll();
@@ -125,9 +127,10 @@ final class Console {
   Client attach(ConsoleService.Output output) {
     lock.lock();
     try {
-      Client client = new Client(this, output, log.start());
+      Client client =
+          new Client(this, output, log.start(), workers.apply("console-client-d" + domid));
       clients.add(client);
-      client.start();
+      client.wake();
       return client;
     } finally {
       lock.unlock();
@@ -150,9 +153,9 @@ final class Console {
     try {
       link = Optional.of(opened);
       linkedOnce = true;
-      notified = true;
+      looker = Optional.of(workers.apply("console-d" + domid));
+      askForLook();
       changed.signalAll();
-      Thread.ofVirtual().name("console-d" + domid).start(this::serve);
     } finally {
       lock.unlock();
     }
@@ -162,8 +165,25 @@ final class Console {
   void notified() {
     lock.lock();
     try {
+      askForLook();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void askForLook() {
+    if (!notified && looker.isPresent()) {
       notified = true;
-      work.signal();
+      looker.get().execute(this::look);
+    }
+  }
+
+  private void look() {
+    lock.lock();
+    try {
+      notified = false;
+      take();
+      changed.signalAll();
     } finally {
       lock.unlock();
     }
@@ -171,37 +191,34 @@ final class Console {
 
   /** The domain has gone: takes what is left and gives the ring back. Returns when that is done. */
   void end() {
+    looker()
+        .ifPresent(worker -> {
+          worker.call(this::takeTheLast);
+          worker.close();
+        });
     lock.lock();
     try {
-      ending = true;
-      work.signal();
-      while (link.isPresent()) {
-        changed.awaitUninterruptibly();
-      }
       ended = true;
+      clients.forEach(Client::finish);
       changed.signalAll();
     } finally {
       lock.unlock();
     }
   }
 
-  private void serve() {
+  private Optional<Worker> looker() {
     lock.lock();
     try {
-      while (link.isPresent()) {
-        while (!notified && !ending && looksAsked == looksDone && link.isPresent()) {
-          work.awaitUninterruptibly();
-        }
-        boolean last = ending;
-        long asked = looksAsked;
-        notified = false;
-        take();
-        looksDone = asked;
-        if (last) {
-          unlink();
-        }
-        changed.signalAll();
-      }
+      return looker;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void takeTheLast() {
+    lock.lock();
+    try {
+      take();
     } finally {
       unlink();
       changed.signalAll();
@@ -218,7 +235,6 @@ final class Console {
   private void shut(BadRingException bad) {
     LOG.log(Level.WARNING, "console of domain " + domid + " is shut: " + bad.getMessage());
     unlink();
-    work.signal();
     changed.signalAll();
   }
 
@@ -236,6 +252,7 @@ final class Console {
         serving.ring().peek(passing, count);
         awaitRoom(count);
         log.append(passing, count);
+        clients.forEach(Client::wake);
         serving.ring().release(count);
         serving.port().send();
       }
@@ -262,13 +279,9 @@ final class Console {
     if (!linkedOnce()) {
       lookForDomain.accept(domid);
     }
-    lock.lock();
+    looker().ifPresent(worker -> worker.call(this::look));
+    lock.lockInterruptibly();
     try {
-      long look = ++looksAsked;
-      work.signal();
-      while (link.isPresent() && looksDone < look && !client.closed()) {
-        changed.await();
-      }
       long all = log.end();
       while (client.delivered() < all && !client.closed()) {
         changed.await();
@@ -302,6 +315,17 @@ final class Console {
         typist = Optional.empty();
         changed.signalAll();
       }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Types what there is room for at this moment; returns how many bytes. */
+  int offer(Client client, byte[] bytes, int offset, int length) {
+    lock.lock();
+    try {
+      requireOpen(client);
+      return typist.isPresent() ? 0 : type(bytes, offset, length);
     } finally {
       lock.unlock();
     }

@@ -6,13 +6,16 @@ import dev.domus.kernel.service.ConsoleService;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.kernel.service.StoreException;
+import dev.domus.kernel.service.Worker;
 import java.lang.System.Logger.Level;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * All consoles, and how the backend learns of domains.
@@ -39,6 +42,7 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
   private static final System.Logger LOG = System.getLogger(ConsoleBackend.class.getName());
 
   private final Hypercalls hypercalls;
+  private final Function<String, Worker> workers;
   private final StoreConnection store;
   private final Optional<Control> control;
   private final Map<Integer, Served> served = new HashMap<>();
@@ -52,8 +56,9 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
    */
   private record Served(Console console, String incarnation) {}
 
-  ConsoleBackend(Hypercalls hypercalls, StoreConnection store) {
-    this.hypercalls = hypercalls;
+  ConsoleBackend(ServiceDomain domain, StoreConnection store) {
+    hypercalls = domain.hypercalls();
+    workers = domain::worker;
     this.store = store;
     control = control(hypercalls);
   }
@@ -79,7 +84,8 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
         throw new IllegalStateException("the console service has stopped: domid=" + domid);
       }
       return served
-          .computeIfAbsent(domid, id -> new Served(new Console(id, this::idle, this::discover), ""))
+          .computeIfAbsent(
+              domid, id -> new Served(new Console(id, workers, this::idle, this::discover), ""))
           .console()
           .attach(output);
     }
@@ -123,7 +129,7 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
       entry = null;
     }
     Console console =
-        entry == null ? new Console(domid, this::idle, this::discover) : entry.console();
+        entry == null ? new Console(domid, workers, this::idle, this::discover) : entry.console();
     if (open(console, port.get())) {
       served.put(domid, new Served(console, incarnation.get()));
     }

@@ -23,6 +23,11 @@ public final class ConsolePlugin implements Service {
   }
 
   @Override
+  public boolean repeatable() {
+    return true;
+  }
+
+  @Override
   public synchronized void start(ServiceDomain domain) {
     StoreService store =
         domain
@@ -31,7 +36,7 @@ public final class ConsolePlugin implements Service {
             .orElseThrow(() ->
                 new IllegalStateException(
                     "the console backend needs xenstore, and no plugin offers it"));
-    ConsoleBackend backend = new ConsoleBackend(domain.hypercalls(), store.connect(domain.domid()));
+    ConsoleBackend backend = new ConsoleBackend(domain, store.connect(domain.domid()));
     backend.start();
     domain.services().publish(ConsoleService.class, backend);
     stop =

@@ -11,6 +11,7 @@ import dev.domus.kernel.service.IoClaim;
 import dev.domus.kernel.service.IoHandler;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
+import dev.domus.kernel.service.Worker;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.Window;
 import java.lang.foreign.Arena;
@@ -114,6 +115,11 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   @Override
   public Hypercalls hypercalls() {
     return this;
+  }
+
+  @Override
+  public Worker worker(String name) {
+    return new FakeWorker(name);
   }
 
   @Override

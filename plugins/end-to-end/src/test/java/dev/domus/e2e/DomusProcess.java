@@ -34,6 +34,14 @@ final class DomusProcess implements AutoCloseable {
     return new DomusProcess(new ProcessBuilder(command(arguments)).start());
   }
 
+  /** Starts {@code domus} in a JVM with further options. */
+  static DomusProcess startWithJvmOptions(List<String> options, Object... arguments)
+      throws IOException {
+    List<String> command = command(arguments);
+    command.addAll(1, options);
+    return new DomusProcess(new ProcessBuilder(command).start());
+  }
+
   /** Starts {@code domus} with one more directory of plugins. */
   static DomusProcess startWithPlugins(Path more, Object... arguments) throws IOException {
     List<String> command = command(arguments);

@@ -2,6 +2,7 @@ package dev.domus.xenstore;
 
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.kernel.service.StoreException;
+import dev.domus.kernel.service.Worker;
 import dev.domus.xenstore.store.Connection;
 import dev.domus.xenstore.store.Store;
 import dev.domus.xenstore.store.Watch;
@@ -15,17 +16,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * A service domain's connection. It calls the store as a guest's messages do, with the same limits
  * of a message's size.
  *
- * <p>Watches are called back on a thread of the connection's own, which exists from the first watch
+ * <p>Watches are called back by a worker of the connection's own, which exists from the first watch
  * until the connection is closed; a callback that dawdles delays its own connection only. Lock
  * order: this object's monitor, then the store's. Neither is held during a callback. After {@link
- * #unwatch} a call under way may still run to its end, and after {@link #close} too.
+ * #unwatch} a call under way may still run to its end; {@link #close} waits for it.
  */
 final class LocalConnection implements StoreConnection {
   private static final System.Logger LOG = System.getLogger(LocalConnection.class.getName());
@@ -33,14 +34,26 @@ final class LocalConnection implements StoreConnection {
   private final Store store;
   private final Consumer<LocalConnection> whenClosed;
   private final Connection connection;
-  private final Semaphore signal = new Semaphore(0);
+  private final Function<String, Worker> workers;
   private final Map<Watch, WatchCallback> callbacks = new HashMap<>();
-  private boolean threadStarted;
 
-  LocalConnection(Store store, int domid, Consumer<LocalConnection> whenClosed) {
+  /** Since the first watch. */
+  private volatile Optional<Worker> worker = Optional.empty();
+
+  LocalConnection(
+      Store store,
+      int domid,
+      Function<String, Worker> workers,
+      Consumer<LocalConnection> whenClosed) {
     this.store = store;
+    this.workers = workers;
     this.whenClosed = whenClosed;
-    connection = store.open(domid, signal::release);
+    connection = store.open(domid, this::wake);
+  }
+
+  /** The store has something for the connection; called with the store's lock. */
+  private void wake() {
+    worker.ifPresent(w -> w.execute(this::callBack));
   }
 
   @Override
@@ -115,14 +128,10 @@ final class LocalConnection implements StoreConnection {
 
   @Override
   public synchronized void watch(String path, String token, WatchCallback callback) {
-    callbacks.put(store.watch(connection, path, token, OptionalInt.empty()), callback);
-    if (!threadStarted) {
-      threadStarted = true;
-      Thread.ofPlatform()
-          .daemon()
-          .name("xenstore-watches-d" + connection.domid())
-          .start(this::callBack);
+    if (worker.isEmpty()) {
+      worker = Optional.of(workers.apply("xenstore-watches-d" + connection.domid()));
     }
+    callbacks.put(store.watch(connection, path, token, OptionalInt.empty()), callback);
   }
 
   @Override
@@ -151,18 +160,15 @@ final class LocalConnection implements StoreConnection {
   @Override
   public void close() {
     store.close(connection);
+    worker.ifPresent(Worker::close);
     whenClosed.accept(this);
   }
 
   private void callBack() {
-    while (!store.closed(connection)) {
-      signal.acquireUninterruptibly();
-      signal.drainPermits();
-      for (Optional<WatchEvent> event = store.takeEvent(connection);
-          event.isPresent();
-          event = store.takeEvent(connection)) {
-        callBack(event.get());
-      }
+    for (Optional<WatchEvent> event = store.takeEvent(connection);
+        event.isPresent();
+        event = store.takeEvent(connection)) {
+      callBack(event.get());
     }
   }
 

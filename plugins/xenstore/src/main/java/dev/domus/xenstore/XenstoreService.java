@@ -30,6 +30,7 @@ public final class XenstoreService implements Service, StoreService {
 
   private final Set<LocalConnection> connections = new HashSet<>();
   private Optional<Store> store = Optional.empty();
+  private Optional<ServiceDomain> serviceDomain = Optional.empty();
   private Runnable stop = () -> {};
 
   /** Made by the plugin host. */
@@ -46,12 +47,18 @@ public final class XenstoreService implements Service, StoreService {
   }
 
   @Override
+  public boolean repeatable() {
+    return true;
+  }
+
+  @Override
   public synchronized void start(ServiceDomain domain) {
     Store fresh = new Store();
-    RingServer rings = new RingServer(fresh, domain.hypercalls());
+    RingServer rings = new RingServer(fresh, domain);
     rings.start();
     Optional<EventPort> exceptions = watchDomains(domain, fresh, rings);
     store = Optional.of(fresh);
+    serviceDomain = Optional.of(domain);
     domain.services().publish(StoreService.class, this);
     stop =
         () -> {
@@ -78,7 +85,8 @@ public final class XenstoreService implements Service, StoreService {
   public synchronized StoreConnection connect(int domid) {
     Store serving =
         store.orElseThrow(() -> new IllegalStateException("xenstore does not run: domid=" + domid));
-    LocalConnection connection = new LocalConnection(serving, domid, this::forget);
+    LocalConnection connection =
+        new LocalConnection(serving, domid, serviceDomain.orElseThrow()::worker, this::forget);
     connections.add(connection);
     return connection;
   }

@@ -32,6 +32,11 @@ public final class JvmEngine implements Engine {
   }
 
   @Override
+  public boolean countsExactly() {
+    return true;
+  }
+
+  @Override
   public VcpuEngine attach(EngineMachine machine, EngineVcpu vcpu) {
     return new Interpreter(machine, vcpu, new Lowering());
   }

@@ -152,6 +152,9 @@ final class TestMachine implements EngineMachine {
     final VcpuEngine engine;
     int watches;
 
+    /** What {@link CpuState#retired} was when the time-stamp counter was last read. */
+    long retiredAtTsc;
+
     /** Whether a thread is inside {@link #run}: then nobody else may call the engine. */
     private boolean running;
 
@@ -203,7 +206,8 @@ final class TestMachine implements EngineMachine {
 
     @Override
     public long tsc() {
-      return 0x1122334455667788L;
+      retiredAtTsc = state.retired;
+      return 0x1122334455667788L + state.retired;
     }
 
     /**

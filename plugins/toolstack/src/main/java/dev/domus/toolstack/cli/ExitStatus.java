@@ -20,6 +20,9 @@ final class ExitStatus {
   /** An error in Domus itself (EX_SOFTWARE of sysexits.h). */
   static final int SOFTWARE = 70;
 
+  /** All of a deterministic run's vCPUs sleep, and nothing will ever wake one (EX_TEMPFAIL). */
+  static final int STUCK = 75;
+
   /** The time given with --timeout was up, as timeout(1) has it. */
   static final int TIMED_OUT = 124;
 

@@ -1,10 +1,12 @@
 package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.plugin.DeterministicMode;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.GuestLayout;
 import dev.domus.toolstack.image.ImageFile;
@@ -12,6 +14,8 @@ import dev.domus.toolstack.image.KernelImage;
 import dev.domus.toolstack.life.Guest;
 import dev.domus.toolstack.life.GuestConfig;
 import dev.domus.toolstack.terminal.ConsoleSession;
+import dev.domus.toolstack.terminal.InputScript;
+import dev.domus.toolstack.terminal.ScriptedConsole;
 import dev.domus.toolstack.terminal.Terminals;
 import dev.domus.toolstack.top.TopSource;
 import dev.domus.toolstack.top.TopView;
@@ -19,7 +23,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.UUID;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -48,6 +52,7 @@ import picocli.CommandLine.Option;
       "3:the guest crashed; a report is on standard error",
       "69:the machine could not be started",
       "70:an error in Domus itself",
+      "75:with --deterministic: the guest sleeps, and nothing will ever wake it",
       "124:the time given with --timeout was up",
       "130:left with Ctrl-C, or with Ctrl-] at the console"
     },
@@ -57,7 +62,8 @@ import picocli.CommandLine.Option;
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
       "  domus run --kernel guest-kernels/images/spin.elf --trace spin.trace --trace spin.pftrace",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
-      "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60"
+      "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60",
+      "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=1 --deterministic --state-hash=100"
     })
 final class RunCommand implements Callable<Integer> {
   private static final Duration TOP_INTERVAL = Duration.ofSeconds(1);
@@ -151,6 +157,8 @@ final class RunCommand implements Callable<Integer> {
           "Let it act on the machine and on other domains as domain 0 may: domctl, sysctl, foreign mappings.")
   private boolean privileged;
 
+  @Mixin private DeterministicOptions deterministic;
+
   @Option(
       names = "--policy",
       paramLabel = "NAME[:ARGUMENT]",
@@ -198,14 +206,21 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
     tracing.check();
+    Optional<DeterministicMode> mode = deterministic.mode(pcpus);
+    InputScript script = deterministic.script();
+    if (top && mode.isPresent()) {
+      throw new BadInputException(
+          "--top goes by the host's time, and a deterministic run does not; leave one of them out");
+    }
     try (KernelImage image = KernelImage.read(kernel);
         OptionalFile disk = OptionalFile.open(ramdisk)) {
       image.warnings().forEach(warning -> err.println("domus: " + kernel + ": " + warning));
       GuestLayout.plan(image, disk.file().map(ImageFile::size).orElse(0L), memory.pages());
+      String guestName = name.orElse(kernel.getFileName().toString());
       GuestConfig config =
           new GuestConfig(
-              name.orElse(kernel.getFileName().toString()),
-              UUID.randomUUID(),
+              guestName,
+              deterministic.uuid(guestName),
               image,
               disk.file(),
               commandLine,
@@ -223,24 +238,28 @@ final class RunCommand implements Callable<Integer> {
               pcpus,
               MachineParts.POOL,
               schedulerName,
-              scheduling.parameters());
+              schedulerName,
+              scheduling.parameters(),
+              mode);
       try (Machine machine = host.start(spec)) {
         if (policyChoice.isPresent()) {
           policyChoice.get().apply(machine.domain0().hypercalls().control());
         }
         try (Guest guest = Guest.create(machine, config)) {
           scheduling.applyToGuest(guest.control(), guest.info(), pcpus);
-          return run(machine, guest);
+          return run(machine, guest, script);
         }
       }
     }
   }
 
-  private int run(Machine machine, Guest guest) throws BadInputException, InterruptedException {
+  private int run(Machine machine, Guest guest, InputScript script)
+      throws BadInputException, InterruptedException {
+    Optional<VirtualTime> time = machine.virtualTime();
     Optional<RunTrace> trace = RunTrace.start(tracing, machine, host, err);
     trace.ifPresent(recording -> recording.name(guest));
     try {
-      return run(guest);
+      return time.isPresent() ? run(guest, time.get(), script) : run(guest);
     } finally {
       trace.ifPresent(RunTrace::close);
     }
@@ -265,6 +284,24 @@ final class RunCommand implements Callable<Integer> {
     } finally {
       view.ifPresent(TopView::close);
     }
+    return tell(guest, status, started);
+  }
+
+  private int run(Guest guest, VirtualTime time, InputScript script) {
+    long started = System.nanoTime();
+    if (System.console() != null && System.console().isTerminal()) {
+      err.println("domus: the keyboard is not connected in a deterministic run; --input types");
+    }
+    long limit = timeoutSeconds == 0 ? Long.MAX_VALUE : timeoutSeconds * 1_000_000_000L;
+    OptionalInt status;
+    try (ScriptedConsole console = new ScriptedConsole(guest, time, script)) {
+      guest.unpause();
+      status = new DeterministicRun(guest, time, console, deterministic, limit, err).run();
+    }
+    return tell(guest, status.orElseGet(() -> statusOf(guest.info().shutdownReason())), started);
+  }
+
+  private int tell(Guest guest, int status, long started) {
     DomainInfo info = guest.info();
     Complaints.ofEnd(guest, status, timeoutSeconds, err);
     Complaints.ofUnimplementedCalls(guest, err);

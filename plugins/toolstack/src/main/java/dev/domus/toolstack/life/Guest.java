@@ -3,6 +3,7 @@ package dev.domus.toolstack.life;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.plugin.Machine;
+import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.service.ConsoleService;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.StoreConnection;
@@ -66,6 +67,7 @@ public final class Guest implements AutoCloseable {
         undo(e, nodes::remove);
         throw e;
       }
+      machine.virtualTime().ifPresent(VirtualTime::settle); // services have heard of it
       return new Guest(control, consoles, store, nodes, built.domid(), config.name());
     } catch (BadInputException | RuntimeException e) {
       store.close();

@@ -14,6 +14,7 @@ import dev.domus.kernel.service.Services;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.kernel.service.StoreException;
 import dev.domus.kernel.service.StoreService;
+import dev.domus.kernel.service.Worker;
 import dev.domus.kernel.trace.Trace;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.FakeControl;
@@ -81,6 +82,11 @@ class GuestTest {
             @Override
             public Hypercalls hypercalls() {
               return hypercallsOf(control);
+            }
+
+            @Override
+            public Worker worker(String name) {
+              throw new AssertionError("no service runs here: worker=" + name);
             }
 
             @Override

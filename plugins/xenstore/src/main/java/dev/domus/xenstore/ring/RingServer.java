@@ -4,17 +4,17 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.Worker;
 import dev.domus.xenstore.store.GuestRings;
 import dev.domus.xenstore.store.Store;
 import dev.domus.xenstore.tree.StoreError;
 import dev.domus.xenstore.wire.Requests;
 import java.lang.System.Logger.Level;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * Serves all guests' rings with one thread.
+ * Serves all guests' rings with one worker.
  *
  * <p>Guests' events and the store's wake-up calls only put a connection into the queue of those
  * that want a turn, once; the mark is taken back before the turn begins, so that what happens
@@ -31,27 +31,24 @@ public final class RingServer implements GuestRings, AutoCloseable {
   private final Store store;
   private final Requests requests;
   private final Hypercalls hypercalls;
-  private final BlockingQueue<Runnable> turns = new LinkedBlockingQueue<>();
-  private final Thread thread;
-  private volatile boolean closed;
+  private final Worker turns;
 
   /** Makes a server; {@link #start} begins to serve. */
-  public RingServer(Store store, Hypercalls hypercalls) {
+  public RingServer(Store store, ServiceDomain domain) {
     this.store = store;
-    this.hypercalls = hypercalls;
+    hypercalls = domain.hypercalls();
     requests = new Requests(store);
-    thread = Thread.ofPlatform().daemon().name("xenstore-rings").unstarted(this::run);
+    turns = domain.worker("xenstore-rings");
   }
 
   /** Begins to serve. */
   public void start() {
     store.serveRings(this);
-    thread.start();
   }
 
-  /** Has the serving thread do something else between two turns. */
+  /** Has the worker do something else between two turns. */
   public void submit(Runnable work) {
-    turns.add(work);
+    turns.execute(work);
   }
 
   @Override
@@ -85,34 +82,10 @@ public final class RingServer implements GuestRings, AutoCloseable {
     return error.because(refused.getMessage());
   }
 
-  private void run() {
-    while (!closed) {
-      try {
-        turns.take().run();
-      } catch (InterruptedException e) {
-        return; // only close() interrupts
-      } catch (RuntimeException mistake) {
-        LOG.log(Level.ERROR, "xenstore: a turn failed", mistake);
-      }
-    }
-  }
-
-  /** Ends the thread and closes all rings. */
+  /** Ends the worker and closes all rings. */
   @Override
   public void close() {
-    closed = true;
-    thread.interrupt();
-    boolean interrupted = false;
-    while (thread.isAlive() && Thread.currentThread() != thread) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    turns.close();
     store.closeRings();
   }
 
@@ -124,13 +97,13 @@ public final class RingServer implements GuestRings, AutoCloseable {
 
     void give(GuestConnection made) {
       connection = made;
-      turns.add(this::take);
+      turns.execute(this::take);
     }
 
     @Override
     public void run() {
       if (waiting.compareAndSet(false, true)) {
-        turns.add(this::take);
+        turns.execute(this::take);
       }
     }
 

@@ -89,11 +89,6 @@ public final class Store {
     return connection.takeEvent();
   }
 
-  /** Says whether a connection has ended. */
-  public synchronized boolean closed(Connection connection) {
-    return connection.closed();
-  }
-
   // ---- nodes ----
 
   /** A node's value; not to be changed. */

@@ -39,7 +39,10 @@ import java.util.List;
  */
 public final class CodeCache implements CodeWatcher {
   private static final int JUMP_ENTRIES = 4096;
-  private static final int MAX_BLOCK = 48;
+
+  /** The most instructions in a block. */
+  static final int MAX_BLOCK = 48;
+
   private static final int MAX_PAGES = 16384;
 
   private final CodeFrames codeFrames;
@@ -276,6 +279,7 @@ public final class CodeCache implements CodeWatcher {
         }
         end = both != null ? both : jump;
       } else {
+        op.before = ops.size();
         ops.add(op);
       }
     }

@@ -68,6 +68,9 @@ public final class Cpu {
   /** Instructions that may still retire in this run. */
   public long remaining;
 
+  /** What {@link #remaining} was when {@link CpuState#retired} was last brought up to date. */
+  long counted;
+
   /** Set by {@link #kick} from any thread, cleared when the run returns for it. */
   public volatile boolean kicked;
 
@@ -216,6 +219,15 @@ public final class Cpu {
           default -> res == 0 || sign() != overflow();
         };
     return holds == ((code & 1) == 0);
+  }
+
+  // ---- counting ----
+
+  /** Brings the kernel's count of retired instructions up to date in the middle of a run. */
+  public void countRetired(Op present) {
+    long left = remaining - present.before;
+    state.retired += counted - left;
+    counted = left;
   }
 
   // ---- leaving the straight path ----

@@ -63,22 +63,41 @@ public final class Interpreter implements VcpuEngine {
 
   @Override
   public Exit run(long budget) {
+    return run(budget, 0);
+  }
+
+  /**
+   * Bursts end with a block, and so up to a block's length too late. Here they begin to end that
+   * much earlier, and what is left is done one at a time.
+   */
+  @Override
+  public Exit runExactly(long budget) {
+    return run(budget, CodeCache.MAX_BLOCK);
+  }
+
+  /**
+   * Runs until something happens.
+   *
+   * @param single of the budget, the instructions at its end that no burst may begin with
+   */
+  private Exit run(long budget, int single) {
     c.load();
     c.mem.load(state);
-    c.remaining = budget;
+    c.remaining = budget - single;
+    c.counted = c.remaining;
     c.exit = null;
     Exit exit = null;
     while (exit == null) {
       if (c.kicked) {
         c.kicked = false;
         exit = Exit.KICKED;
-      } else if (c.remaining <= 0) {
+      } else if (c.remaining + single <= 0) {
         exit = Exit.BUDGET;
       } else {
-        exit = mustStep() ? step(false) : burst();
+        exit = c.remaining <= 0 || mustStep() ? step(false) : burst();
       }
     }
-    state.retired += budget - c.remaining;
+    state.retired += c.counted - c.remaining;
     c.save();
     return exit;
   }
@@ -89,6 +108,7 @@ public final class Interpreter implements VcpuEngine {
     c.mem.load(state);
     c.system |= CpuState.RF; // passes instruction breakpoints
     c.remaining = 1;
+    c.counted = 1;
     c.exit = null;
     c.mem.overlay(va, mfn);
     Exit exit;
@@ -97,7 +117,7 @@ public final class Interpreter implements VcpuEngine {
     } finally {
       c.mem.endOverlay();
     }
-    state.retired += 1 - c.remaining;
+    state.retired += c.counted - c.remaining;
     c.save();
     return exit == null ? Exit.BUDGET : exit;
   }
@@ -171,6 +191,8 @@ public final class Interpreter implements VcpuEngine {
       }
     }
     long budget = c.remaining;
+    state.retired += c.counted - budget;
+    c.counted = 1;
     c.remaining = 1; // a repeated instruction pauses after each iteration
     state.ssShadow = false;
     c.system &= ~CpuState.RF;
@@ -179,9 +201,11 @@ public final class Interpreter implements VcpuEngine {
       Block b = repeated ? again() : code.findOne(c, c.rip);
       op = b.ops.length > 0 ? b.ops[0] : b.end;
       executeOne(b, op);
+      c.counted = budget;
       c.remaining = budget - 1;
     } catch (GuestFault f) {
       boolean iterated = c.remaining <= 0;
+      c.counted = budget;
       c.remaining = iterated ? budget - 1 : budget;
       if (f.vector != GuestFault.STOP || !iterated) {
         c.mem.takeBreakpointHits();

@@ -22,6 +22,9 @@ public abstract class Op {
   /** Offset in the page of what follows. */
   public final int next;
 
+  /** How many instructions come before it in its block. */
+  int before;
+
   /** A non-canonical memory operand is #SS, not #GP. */
   final boolean inStackSegment;
 

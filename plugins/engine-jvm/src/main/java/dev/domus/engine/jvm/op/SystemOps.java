@@ -111,6 +111,7 @@ final class SystemOps {
       if ((c.state.cr4 & CpuState.CR4_TSD) != 0) {
         throw c.raise(GuestFault.GP);
       }
+      c.countRetired(this);
       long tsc = c.vcpu.tsc();
       c.r[CpuState.RAX] = tsc & 0xFFFFFFFFL;
       c.r[CpuState.RDX] = tsc >>> 32;
