@@ -238,7 +238,6 @@ final class RunCommand implements Callable<Integer> {
               pcpus,
               MachineParts.POOL,
               schedulerName,
-              schedulerName,
               scheduling.parameters(),
               mode);
       try (Machine machine = host.start(spec)) {
