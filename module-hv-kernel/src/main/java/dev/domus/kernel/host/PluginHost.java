@@ -290,6 +290,16 @@ public final class PluginHost implements Host {
     }
 
     @Override
+    public List<ServiceDomain> driverDomains() {
+      return machine.driverDomains();
+    }
+
+    @Override
+    public Optional<ServiceDomain> domainOf(String service) {
+      return machine.domainOf(service);
+    }
+
+    @Override
     public synchronized void close() {
       if (!closed) {
         closed = true;
