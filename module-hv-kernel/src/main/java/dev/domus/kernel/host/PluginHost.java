@@ -6,9 +6,11 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.service.ServiceDomain;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -93,6 +95,14 @@ public final class PluginHost implements Host {
   @Override
   public List<NamedPart> schedulers() {
     return parts().schedulerNames();
+  }
+
+  @Override
+  public List<String> services() {
+    return parts().services().stream()
+        .sorted(Comparator.comparingInt(Service::order))
+        .map(Service::name)
+        .toList();
   }
 
   @Override

@@ -13,6 +13,9 @@ public interface Host {
   /** Names of the schedulers. */
   List<NamedPart> schedulers();
 
+  /** Names of the services, in the order in which they start. */
+  List<String> services();
+
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
 

@@ -71,7 +71,7 @@ final class TestHost implements AutoCloseable {
     Path image = Path.of(System.getProperty("domus.root"), "guest-kernels/images", kernel + ".elf");
     try (KernelImage read = KernelImage.read(image)) {
       BuiltDomain built =
-          new DomainBuilder(control, domain0.domid())
+          new DomainBuilder(control, domain0.domid(), domain0.domid())
               .build(
                   read,
                   Optional.empty(),

@@ -1,6 +1,7 @@
 package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.plugin.DriverDomainSpec;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -14,6 +15,7 @@ import dev.domus.toolstack.life.GuestConfig;
 import dev.domus.toolstack.terminal.ConsoleSession;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Callable;
@@ -51,6 +53,7 @@ import picocli.CommandLine.Option;
       "  domus run --kernel guest-kernels/images/hello.elf",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
+      "  domus run --kernel guest-kernels/images/hello.elf --driver-domain drivers=console",
       "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60"
     })
 final class RunCommand implements Callable<Integer> {
@@ -142,6 +145,13 @@ final class RunCommand implements Callable<Integer> {
   private boolean privileged;
 
   @Option(
+      names = "--driver-domain",
+      paramLabel = "NAME=SERVICE[,SERVICE...]",
+      description =
+          "Run services (console, xenstore) in an unprivileged domain of that name instead of in domain 0; may be given more than once.")
+  private List<String> driverDomains = List.of();
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "0",
@@ -163,6 +173,7 @@ final class RunCommand implements Callable<Integer> {
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     String schedulerName = parts.scheduler(scheduler);
+    List<DriverDomainSpec> drivers = parts.driverDomains(driverDomains);
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
     requireRange("--weight", weight, 1, 65535);
@@ -192,7 +203,8 @@ final class RunCommand implements Callable<Integer> {
               hugePages,
               pcpus,
               MachineParts.POOL,
-              schedulerName);
+              schedulerName,
+              drivers);
       try (Machine machine = host.start(spec);
           Guest guest = Guest.create(machine, config)) {
         return run(guest);

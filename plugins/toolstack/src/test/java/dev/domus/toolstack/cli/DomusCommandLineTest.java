@@ -39,6 +39,11 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<String> services() {
+      return List.of("xenstore", "console");
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),

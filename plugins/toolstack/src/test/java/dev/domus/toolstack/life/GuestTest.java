@@ -78,6 +78,11 @@ class GuestTest {
             }
 
             @Override
+            public String name() {
+              return "Domain-0";
+            }
+
+            @Override
             public Hypercalls hypercalls() {
               return hypercallsOf(control);
             }
@@ -87,6 +92,16 @@ class GuestTest {
               return services;
             }
           };
+        }
+
+        @Override
+        public List<ServiceDomain> driverDomains() {
+          return List.of();
+        }
+
+        @Override
+        public Optional<ServiceDomain> domainOf(String service) {
+          return Optional.of(domain0());
         }
 
         @Override
