@@ -36,8 +36,8 @@ import java.util.stream.Collectors;
  * services.
  *
  * <p>A driver domain may end while the machine runs. Its identity is taken away first, which needs
- * nobody's consent; then its services are told, by a thread of their own, since who asks for the end
- * may be a vCPU.
+ * nobody's consent; then its services are told, by a thread of their own, since who asks for the
+ * end may be a vCPU.
  *
  * <p>It is taken down in the reverse order of dependence: guest domains first, while the services
  * that they talk to are still there; then the services, domain 0, the pCPUs, and the memory.
@@ -52,6 +52,7 @@ public final class KernelMachine implements Machine {
   private final Hypervisor hypervisor;
   private final LocalServiceDomain domain0;
   private final Map<Integer, LocalServiceDomain> drivers = new LinkedHashMap<>();
+
   /** Where services run that do not run in domain 0. */
   private final Map<String, LocalServiceDomain> places = new HashMap<>();
 
@@ -60,9 +61,7 @@ public final class KernelMachine implements Machine {
   private boolean closed;
 
   private KernelMachine(
-      Hypervisor hypervisor,
-      Map<String, Engine> engines,
-      Map<String, SchedulerFactory> schedulers)
+      Hypervisor hypervisor, Map<String, Engine> engines, Map<String, SchedulerFactory> schedulers)
       throws MachineException {
     this.hypervisor = hypervisor;
     hypervisor.setControl(new DomainControl(hypervisor, engines, schedulers));

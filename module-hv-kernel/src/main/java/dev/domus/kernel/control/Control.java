@@ -16,8 +16,8 @@ public interface Control {
 
   /**
    * Ends a service domain other than domain 0: what its code still does fails. Or stops a guest
-   * domain, takes all its resources back, and forgets it. Returns when its frames are free,
-   * except for those that others still have mapped; these follow when the last mapping goes.
+   * domain, takes all its resources back, and forgets it. Returns when its frames are free, except
+   * for those that others still have mapped; these follow when the last mapping goes.
    */
   void destroyDomain(int domid);
 
@@ -90,8 +90,8 @@ public interface Control {
   int allocUnbound(int domid, int remoteDomid);
 
   /**
-   * Notes from now on which pages of a translated domain, which a service domain is, are written; or
-   * does so no more. EOPNOTSUPP for other domains.
+   * Notes from now on which pages of a translated domain, which a service domain is, are written;
+   * or does so no more. EOPNOTSUPP for other domains.
    */
   void setDirtyLogging(int domid, boolean on);
 

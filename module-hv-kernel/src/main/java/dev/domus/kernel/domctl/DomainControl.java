@@ -365,8 +365,7 @@ public final class DomainControl implements Control {
     return anyTarget(DomctlLayout.SHADOW_OP, domid)
         .physmap()
         .orElseThrow(() ->
-            new HypercallException(
-                Errno.EOPNOTSUPP, "not a translated domain: domid=" + domid));
+            new HypercallException(Errno.EOPNOTSUPP, "not a translated domain: domid=" + domid));
   }
 
   @Override

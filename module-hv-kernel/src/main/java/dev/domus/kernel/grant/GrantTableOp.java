@@ -283,8 +283,7 @@ public final class GrantTableOp implements Hypercall {
       } else {
         guest.requireWritable(list, (long) wanted * Long.BYTES);
         for (int i = 0; i < wanted; i++) {
-          guest.putLong(
-              list + (long) i * Long.BYTES, target.get().machine().number(frames[i]));
+          guest.putLong(list + (long) i * Long.BYTES, target.get().machine().number(frames[i]));
         }
       }
     }

@@ -15,8 +15,8 @@ import dev.domus.memory.MachineToPhys;
 
 /**
  * memory_op (12) (xen-pv-abi.md, 13), for direct-paged domains and, by {@link PhysmapOp}, for
- * translated ones. The low six bits of RDI are the command; the
- * bits above are where a preempted reservation goes on.
+ * translated ones. The low six bits of RDI are the command; the bits above are where a preempted
+ * reservation goes on.
  *
  * <pre>
  *   xen_memory_reservation (32): u64 extent_start@0, u64 nr_extents@8, u32 extent_order@16, u32 mem_flags@20, u16 domid@24
@@ -171,8 +171,7 @@ public final class MemoryOp implements Hypercall {
    * One extent of a translated domain. A frame without a number would be of no use to it, so
    * increase_reservation gives none.
    */
-  private static boolean translated(
-      Vcpu v, Physmap physmap, int command, long at, int order) {
+  private static boolean translated(Vcpu v, Physmap physmap, int command, long at, int order) {
     return switch (command) {
       case INCREASE_RESERVATION -> false;
       case DECREASE_RESERVATION -> PhysmapOp.decrease(v, physmap, at, order);

@@ -22,7 +22,6 @@ import java.util.Optional;
  */
 final class PhysmapOp {
   static final int ADD_TO_PHYSMAP = 7, REMOVE_FROM_PHYSMAP = 15;
-
   private static final int SHARED_INFO = 0, GRANT_TABLE = 1, GMFN = 2;
 
   private PhysmapOp() {}

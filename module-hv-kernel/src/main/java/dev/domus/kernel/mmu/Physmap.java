@@ -34,11 +34,12 @@ import java.util.concurrent.ConcurrentHashMap;
  * <h2>Translations</h2>
  *
  * <p>What is derived from an entry has references: a grant, a copy and a window look an entry up
- * once and take a reference under the owner's id, which fails if the frame has gone to somebody else
- * in between. So a change of the map has nothing to flush. Windows on a number that is taken away
- * are revoked all the same, as a guest's translation would be: only the frame stays until nobody is in an access. A granted frame is not reached through these windows, but through one that is a use of
- * the grant itself ({@code GrantMapping}), since such a window has to keep the grant, not only
- * the frame.
+ * once and take a reference under the owner's id, which fails if the frame has gone to somebody
+ * else in between. So a change of the map has nothing to flush. Windows on a number that is taken
+ * away are revoked all the same, as a guest's translation would be: only the frame stays until
+ * nobody is in an access. A granted frame is not reached through these windows, but through one
+ * that is a use of the grant itself ({@code GrantMapping}), since such a window has to keep the
+ * grant, not only the frame.
  *
  * <h2>Logged-dirty</h2>
  *
@@ -130,9 +131,9 @@ public final class Physmap {
     return true;
   }
 
-  /** The highest number that has a frame, or {@link #NONE}. */
+  /** The highest number that has a frame; 0, as on Xen, if there is none. */
   public long highest() {
-    long[] highest = {NONE};
+    long[] highest = {0};
     map.forEach(0, LIMIT, (gfn, count, type, mfn) -> highest[0] = gfn + count - 1);
     return highest[0];
   }
@@ -186,8 +187,7 @@ public final class Physmap {
     try {
       long entry = map.lookup(gfn);
       mfn = P2mEntry.mfn(entry);
-      boolean ram =
-          P2mEntry.type(entry).hasFrame() && !granted.containsKey(gfn) && !isShared(mfn);
+      boolean ram = P2mEntry.type(entry).hasFrame() && !granted.containsKey(gfn) && !isShared(mfn);
       if (!ram) {
         return false;
       }
@@ -354,8 +354,7 @@ public final class Physmap {
     mmu.lock();
     try {
       boolean found =
-          granted.getOrDefault(gfn, !writable) == writable
-              && P2mEntry.mfn(map.lookup(gfn)) == mfn;
+          granted.getOrDefault(gfn, !writable) == writable && P2mEntry.mfn(map.lookup(gfn)) == mfn;
       if (found) {
         granted.remove(gfn);
         map.set(gfn, 0, P2mType.NONE);
@@ -429,8 +428,7 @@ public final class Physmap {
     }
 
     Window open() {
-      window =
-          Window.of(machine.memory(), codeFrames, writable, this::release, mfns.clone());
+      window = Window.of(machine.memory(), codeFrames, writable, this::release, mfns.clone());
       return window;
     }
 

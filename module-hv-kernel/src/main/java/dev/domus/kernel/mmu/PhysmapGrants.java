@@ -19,8 +19,7 @@ final class PhysmapGrants implements GrantEntries {
   @Override
   public int installGrant(AddressSpaces v, long hostAddress, long entry, boolean containsPte) {
     boolean done =
-        !containsPte
-            && physmap.addGranted(gfn(hostAddress), Pte.mfn(entry), (entry & Pte.W) != 0);
+        !containsPte && physmap.addGranted(gfn(hostAddress), Pte.mfn(entry), (entry & Pte.W) != 0);
     return done ? GrantStatus.OKAY : GrantStatus.GENERAL_ERROR;
   }
 

@@ -37,8 +37,8 @@ public interface DomainMemory {
    * when one of its pages is given back or moved, and when the domain ends; as long as it is open
    * none is transferred.
    *
-   * @throws HypercallException EINVAL if not all of it is the domain's own memory. What is mapped of
-   *     others has windows of its own: {@link GrantMapping#window}
+   * @throws HypercallException EINVAL if not all of it is the domain's own memory. What is mapped
+   *     of others has windows of its own: {@link GrantMapping#window}
    */
   Window window(long gfn, int pages, boolean writable);
 
@@ -52,7 +52,7 @@ public interface DomainMemory {
   /** How many pages a domain may have (XENMEM_maximum_reservation). */
   long maxPages(int domid);
 
-  /** The highest guest frame number in use (XENMEM_maximum_gpfn), or −1. */
+  /** The highest guest frame number in use (XENMEM_maximum_gpfn); 0 if there is none. */
   long highest(int domid);
 
   /**

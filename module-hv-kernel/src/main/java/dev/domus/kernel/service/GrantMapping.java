@@ -2,9 +2,7 @@ package dev.domus.kernel.service;
 
 import dev.domus.memory.Window;
 
-/**
- * Granted frames, mapped. It keeps the frames from being taken back until it is closed.
- */
+/** Granted frames, mapped. It keeps the frames from being taken back until it is closed. */
 public interface GrantMapping extends AutoCloseable {
   /**
    * The frames' contents, one after another; revoked when the mapping is closed. Outlives the

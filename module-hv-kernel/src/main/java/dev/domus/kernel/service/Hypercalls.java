@@ -6,8 +6,8 @@ import java.util.List;
 /**
  * The hypercalls of a service domain, bound to its identity: each method makes the hypercall that
  * it names, through the table, the checks and the counters that a guest's go through. All methods
- * are thread-safe and throw {@link HypercallException} with the ABI's error number when refused; all
- * are refused (ESRCH) once the domain has shut down or ended.
+ * are thread-safe and throw {@link HypercallException} with the ABI's error number when refused;
+ * all are refused (ESRCH) once the domain has shut down or ended.
  *
  * <p>Handlers run one at a time on the domain's event thread, with the pending bit cleared before
  * the call; several notifications that arrive in between are one call. A handler that throws is
@@ -114,8 +114,8 @@ public interface Hypercalls {
   IoClaim claimIoPorts(int first, int count, IoHandler handler);
 
   /**
-   * Control of other domains (domctl and sysctl). Each operation asks whether this domain may; to an
-   * unprivileged domain all are refused (EPERM).
+   * Control of other domains (domctl and sysctl). Each operation asks whether this domain may; to
+   * an unprivileged domain all are refused (EPERM).
    */
   Control control();
 }

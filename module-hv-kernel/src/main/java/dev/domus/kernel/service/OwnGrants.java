@@ -15,8 +15,8 @@ public interface OwnGrants {
    * @param domid who may
    * @param gfn a guest frame of this domain's
    * @param writable whether it may write
-   * @throws HypercallException ENOSPC if {@link #MAX} are in force, ENOMEM if there is no memory for
-   *     the table
+   * @throws HypercallException ENOSPC if {@link #MAX} are in force, ENOMEM if there is no memory
+   *     for the table
    */
   GrantedPage permit(int domid, long gfn, boolean writable);
 

@@ -9,8 +9,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * Makes hypercalls of a service domain, one at a time: a buffer for arguments, and the vCPU in whose
- * name the call goes through the table. {@link Callers} gives it to one thread until that closes it.
+ * Makes hypercalls of a service domain, one at a time: a buffer for arguments, and the vCPU in
+ * whose name the call goes through the table. {@link Callers} gives it to one thread until that
+ * closes it.
  */
 final class Caller implements AutoCloseable {
   /** Room for arguments. */

@@ -20,11 +20,11 @@ import java.util.concurrent.atomic.AtomicBoolean;
  *
  * <h2>The end</h2>
  *
- * <p>It does not need the plugin's help. From the first step on no hypercall is made in the domain's
- * name and no handler called; its claims, ports and windows are taken away, so that what its code
- * still does fails in Java. What it has mapped of others keeps their frames until no thread is in an
- * access any more and no other user has the window; then the domain is taken apart, by the thread
- * that was the last. Thread-safe.
+ * <p>It does not need the plugin's help. From the first step on no hypercall is made in the
+ * domain's name and no handler called; its claims, ports and windows are taken away, so that what
+ * its code still does fails in Java. What it has mapped of others keeps their frames until no
+ * thread is in an access any more and no other user has the window; then the domain is taken apart,
+ * by the thread that was the last. Thread-safe.
  */
 public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   private final Hypervisor hypervisor;
@@ -54,15 +54,13 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
       long maxPages,
       boolean privileged,
       Services services) {
-    DomainSpec spec =
-        new DomainSpec(UUID.randomUUID(), maxPages, 0, "", "", 256, 0, privileged);
+    DomainSpec spec = new DomainSpec(UUID.randomUUID(), maxPages, 0, "", "", 256, 0, privileged);
     ServiceEvents events = new ServiceEvents(domid, hypervisor);
     Optional<Domain> made = hypervisor.createServiceDomain(domid, spec, events);
     if (made.isEmpty()) {
       events.close();
     }
-    return made.map(domain ->
-        new LocalServiceDomain(hypervisor, domain, name, events, services));
+    return made.map(domain -> new LocalServiceDomain(hypervisor, domain, name, events, services));
   }
 
   private LocalServiceDomain(

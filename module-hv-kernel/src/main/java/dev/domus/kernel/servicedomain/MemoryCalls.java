@@ -50,7 +50,8 @@ final class MemoryCalls implements DomainMemory {
       if (made < extents) {
         undo(gfn, done);
         throw callers.refused(
-            -Errno.ENOMEM, "populate its guest frame 0x%x: first=0x%x count=%d".formatted(done, gfn, count));
+            -Errno.ENOMEM,
+            "populate its guest frame 0x%x: first=0x%x count=%d".formatted(done, gfn, count));
       }
     }
   }
@@ -70,7 +71,8 @@ final class MemoryCalls implements DomainMemory {
       done += gone;
       if (gone < extents) {
         throw callers.refused(
-            -Errno.EINVAL, "give back guest frame 0x%x, which is no page of its own".formatted(done));
+            -Errno.EINVAL,
+            "give back guest frame 0x%x, which is no page of its own".formatted(done));
       }
     }
   }
@@ -126,11 +128,8 @@ final class MemoryCalls implements DomainMemory {
     try (Caller call = callers.enter()) {
       call.putShort(0, Callers.domid(domid));
       long answer = call.call(HypercallNumber.MEMORY_OP, command, Caller.at(0), 0);
-      if (answer < -1) {
+      if (answer < 0) {
         throw callers.refused(answer, "ask about the memory of domain " + domid);
-      }
-      if (answer == -1 && command != MAXIMUM_GPFN) {
-        throw callers.refused(-Errno.EPERM, "ask about the memory of domain " + domid);
       }
       return answer;
     }

@@ -8,7 +8,6 @@ import dev.domus.kernel.service.DomainMemory;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
-import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
 import dev.domus.kernel.service.HypervisorVersion;
 import dev.domus.kernel.service.IoClaim;
@@ -21,13 +20,13 @@ import java.util.List;
 
 /**
  * The hypercalls of a service domain. Each writes the arguments of the ABI into a {@link Caller}'s
- * buffer and goes through the hypercall table as a guest does; what comes back is turned into values
- * and exceptions. So checks, denials and counters are the guests'.
+ * buffer and goes through the hypercall table as a guest does; what comes back is turned into
+ * values and exceptions. So checks, denials and counters are the guests'.
  *
- * <p>Three things have no hypercall of their own and are here all the same: a window on the domain's
- * own memory, for which a guest has page tables; a claim of I/O memory or ports, which makes the
- * domain what a device is to others, and asks the access policy itself; and control, whose operations
- * are domctl's and sysctl's in another form, over the same gate.
+ * <p>Three things have no hypercall of their own and are here all the same: a window on the
+ * domain's own memory, for which a guest has page tables; a claim of I/O memory or ports, which
+ * makes the domain what a device is to others, and asks the access policy itself; and control,
+ * whose operations are domctl's and sysctl's in another form, over the same gate.
  */
 final class TypedHypercalls implements Hypercalls {
   private static final int SHUTDOWN = 2, REMOTE_SHUTDOWN = 4;
@@ -51,11 +50,7 @@ final class TypedHypercalls implements Hypercalls {
    * @param whenUnmapped called once, after {@link #end}, when nobody has any of its mappings
    */
   TypedHypercalls(
-      Callers callers,
-      ServiceEvents events,
-      IoClaims io,
-      Control control,
-      Runnable whenUnmapped) {
+      Callers callers, ServiceEvents events, IoClaims io, Control control, Runnable whenUnmapped) {
     this.callers = callers;
     this.events = new EventCalls(callers, events);
     this.io = io;
@@ -184,8 +179,7 @@ final class TypedHypercalls implements Hypercalls {
       int length = Math.min(Caller.BYTES, text.length - from);
       try (Caller call = callers.enter()) {
         MemorySegment.copy(text, from, call.bytes(), ValueLayout.JAVA_BYTE, 0, length);
-        long result =
-            call.call(HypercallNumber.CONSOLE_IO, CONSOLE_WRITE, length, Caller.at(0));
+        long result = call.call(HypercallNumber.CONSOLE_IO, CONSOLE_WRITE, length, Caller.at(0));
         if (result < 0) {
           throw callers.refused(result, "write to the machine's console");
         }

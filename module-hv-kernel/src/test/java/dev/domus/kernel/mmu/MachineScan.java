@@ -9,8 +9,7 @@ import java.util.List;
 
 /**
  * {@link InvariantScanner} for a whole machine with real domains. No vCPU may run while it scans,
- * and nobody may hold a foreign
- * window.
+ * and nobody may hold a foreign window.
  */
 public final class MachineScan {
   private MachineScan() {}

@@ -1,17 +1,20 @@
 package dev.domus.console;
 
 import dev.domus.kernel.service.StoreConnection;
+import dev.domus.kernel.service.StoreException;
+import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
 
 /**
  * The guests of a backend in a driver domain, which learns of them as backends there do: the
- * toolstack enters each in the domain's own directory, {@code backend/console/GUEST/0}, and takes it
- * out when the guest has gone. The domain may ask the hypervisor nothing about them; the store, where
- * the toolstack lets it read a guest's console nodes and what it is ({@code vm}), has to do.
+ * toolstack enters each in the domain's own directory, {@code backend/console/GUEST/0}, and takes
+ * it out when the guest has gone. The domain may ask the hypervisor nothing about them; the store,
+ * where the toolstack lets it read a guest's console nodes and what it is ({@code vm}), has to do.
  */
 final class AssignedGuests implements Guests {
   private static final String BACKENDS = "backend/console";
+  private static final System.Logger LOG = System.getLogger(AssignedGuests.class.getName());
   private static final String TOKEN = "console";
 
   private final StoreConnection store;
@@ -37,7 +40,12 @@ final class AssignedGuests implements Guests {
 
   @Override
   public List<Integer> present() {
-    return consoles.domains(BACKENDS);
+    try {
+      return consoles.domains(BACKENDS);
+    } catch (StoreException notYet) {
+      LOG.log(Level.DEBUG, "the toolstack has assigned no guest: {0}", notYet.getMessage());
+      return List.of();
+    }
   }
 
   @Override
@@ -46,15 +54,21 @@ final class AssignedGuests implements Guests {
   }
 
   private boolean isAssigned(int guest) {
-    return consoles
-        .text(BACKENDS + "/" + guest + "/0/frontend")
+    return text(BACKENDS + "/" + guest + "/0/frontend")
         .equals(Optional.of(StoredConsole.DOMAINS + "/" + guest + "/console"));
   }
 
   @Override
   public Optional<String> incarnation(int guest) {
-    return isAssigned(guest)
-        ? consoles.text(StoredConsole.DOMAINS + "/" + guest + "/vm")
-        : Optional.empty();
+    return isAssigned(guest) ? text(StoredConsole.DOMAINS + "/" + guest + "/vm") : Optional.empty();
+  }
+
+  /** What the toolstack has not made, or has taken away, may not even be read. */
+  private Optional<String> text(String path) {
+    try {
+      return consoles.text(path);
+    } catch (StoreException notThere) {
+      return Optional.empty();
+    }
   }
 }

@@ -14,9 +14,9 @@ import java.util.Optional;
 /**
  * All consoles, and how the backend learns of domains.
  *
- * <p>When {@link Guests} says that some may have come, it maps grant 0 of each that has a console and
- * is not served yet, and binds its port. When some may have gone it lets go of those that have, or
- * have been replaced by another of the same number.
+ * <p>When {@link Guests} says that some may have come, it maps grant 0 of each that has a console
+ * and is not served yet, and binds its port. When some may have gone it lets go of those that have,
+ * or have been replaced by another of the same number.
  *
  * <p>Attaching and draining look for the domain in the store too, because the watch may not have
  * been heard yet when a toolstack that has just introduced a domain attaches.
@@ -137,7 +137,8 @@ final class ConsoleBackend implements ConsoleService, AutoCloseable {
   private synchronized void letGo() {
     for (Map.Entry<Integer, Served> entry : List.copyOf(served.entrySet())) {
       String incarnation = entry.getValue().incarnation();
-      if (!incarnation.isEmpty() && !guests.incarnation(entry.getKey()).equals(Optional.of(incarnation))) {
+      if (!incarnation.isEmpty()
+          && !guests.incarnation(entry.getKey()).equals(Optional.of(incarnation))) {
         letGo(entry.getKey(), entry.getValue());
       }
     }

@@ -4,8 +4,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The guests whose consoles one backend serves, and how it learns of them. Called with the backend's
- * monitor held or not.
+ * The guests whose consoles one backend serves, and how it learns of them. Called with the
+ * backend's monitor held or not.
  */
 interface Guests {
   /**

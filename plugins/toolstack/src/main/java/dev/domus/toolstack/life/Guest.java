@@ -16,10 +16,10 @@ import dev.domus.toolstack.build.DomainBuilder;
  * before its first instruction.
  *
  * <p>Order at creation: built, entered in xenstore, introduced to the store's daemon (which then
- * serves its ring, and by that the console's daemon learns of it). Either may run in a driver domain:
- * its id is then in the guest's grants, ports and nodes, and domain 0 has no part in what they say to
- * each other. At the end the reverse:
- * destroyed first, so that nothing of it runs while its nodes go.
+ * serves its ring, and by that the console's daemon learns of it). Either may run in a driver
+ * domain: its id is then in the guest's grants, ports and nodes, and domain 0 has no part in what
+ * they say to each other. At the end the reverse: destroyed first, so that nothing of it runs while
+ * its nodes go.
  */
 public final class Guest implements AutoCloseable {
   private final Control control;
@@ -85,8 +85,7 @@ public final class Guest implements AutoCloseable {
     }
   }
 
-  private static ServiceDomain domainOf(Machine machine, String service)
-      throws BadInputException {
+  private static ServiceDomain domainOf(Machine machine, String service) throws BadInputException {
     return machine.domainOf(service).orElseThrow(() -> missing(service));
   }
 

@@ -61,8 +61,7 @@ final class StoreNodes {
    *
    * @param consoleDomain the domain that serves its console
    */
-  StoreNodes(
-      StoreConnection store, int domid, GuestConfig config, ServiceDomain consoleDomain) {
+  StoreNodes(StoreConnection store, int domid, GuestConfig config, ServiceDomain consoleDomain) {
     this.store = store;
     this.domid = domid;
     home = "/local/domain/" + domid;
