@@ -80,12 +80,13 @@ public final class KernelMachine implements Machine {
                     + "; give it more (--memory)"));
   }
 
-  private void startDriver(String name) throws MachineException {
+  private LocalServiceDomain startDriver(String name) throws MachineException {
     int domid = hypervisor.ids().claimNext();
     try {
       LocalServiceDomain driver =
           startDomain(domid, name, false, new DriverServices(domid, domain0.services()));
       drivers.put(domid, driver);
+      return driver;
     } finally {
       hypervisor.ids().release(domid);
     }
@@ -135,16 +136,22 @@ public final class KernelMachine implements Machine {
       MachineSpec spec,
       List<Service> services)
       throws MachineException {
+    KernelMachine machine;
     try {
       requireServices(spec.driverDomains(), services);
-      KernelMachine machine = new KernelMachine(hypervisor, engines, schedulers);
-      for (DriverDomainSpec driver : spec.driverDomains()) {
-        machine.startDriver(driver.name());
-        driver.services().forEach(service -> machine.places.put(service, machine.lastDriver()));
-      }
-      return machine;
+      machine = new KernelMachine(hypervisor, engines, schedulers);
     } catch (MachineException | RuntimeException refused) {
       hypervisor.close();
+      throw refused;
+    }
+    try {
+      for (DriverDomainSpec driver : spec.driverDomains()) {
+        LocalServiceDomain domain = machine.startDriver(driver.name());
+        driver.services().forEach(service -> machine.places.put(service, domain));
+      }
+      return machine;
+    } catch (MachineException refused) {
+      machine.close();
       throw refused;
     }
   }
@@ -174,10 +181,6 @@ public final class KernelMachine implements Machine {
         }
       }
     }
-  }
-
-  private LocalServiceDomain lastDriver() {
-    return List.copyOf(drivers.values()).getLast();
   }
 
   private void startService(Service service) {
@@ -218,37 +221,39 @@ public final class KernelMachine implements Machine {
 
   private void endDriver(int domid) {
     LocalServiceDomain driver;
+    List<RunningService> services;
     synchronized (this) {
       driver = drivers.remove(domid);
-      if (driver == null) {
-        return; // somebody else is at it, or has been
-      }
-      for (RunningService running : List.copyOf(started)) {
-        if (running.domain() == driver) {
-          started.remove(running);
-          stopping.add(
-              Thread.ofVirtual()
-                  .name("stop-" + running.service().name())
-                  .unstarted(() -> stop(running)));
-        }
-      }
+      services = started.stream().filter(running -> running.domain() == driver).toList();
+      started.removeAll(services);
+    }
+    if (driver == null) {
+      return; // somebody else is at it, or has been
     }
     driver.close();
-    synchronized (this) {
-      stopping.stream().filter(t -> t.getState() == Thread.State.NEW).forEach(Thread::start);
+    for (RunningService running : services) {
+      Thread thread =
+          Thread.ofVirtual().name("stop-" + running.service().name()).start(() -> stop(running));
+      synchronized (this) {
+        stopping.add(thread);
+      }
     }
   }
 
   @Override
-  public synchronized void close() {
-    if (closed) {
-      return;
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
     }
-    closed = true;
-    hypervisor.destroyDomains();
-    started.reversed().forEach(KernelMachine::stop);
-    stopping.forEach(KernelMachine::await);
-    drivers.values().forEach(LocalServiceDomain::close);
+    hypervisor.destroyDomains(); // without the monitor, which a vCPU that ends a driver may want
+    synchronized (this) {
+      started.reversed().forEach(KernelMachine::stop);
+      stopping.forEach(KernelMachine::await);
+      drivers.values().forEach(LocalServiceDomain::close);
+    }
     domain0.close();
     hypervisor.close();
   }

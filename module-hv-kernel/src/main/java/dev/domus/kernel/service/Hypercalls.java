@@ -58,7 +58,7 @@ public interface Hypercalls {
    * The same, and puts the frames behind guest frame numbers of this domain's: for whoever else
    * reaches its memory by number, such as a device.
    *
-   * @param gfn the first of as many free numbers
+   * @param gfn the first of as many free numbers, not 0
    */
   GrantMapping mapGrantsAt(int domid, int[] refs, boolean writable, long gfn);
 

@@ -7,6 +7,7 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.grant.GrantMappings;
+import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
@@ -65,8 +66,10 @@ final class GrantCalls {
   }
 
   GrantMapping mapAt(int domid, int[] refs, boolean writable, long gfn) {
-    if (gfn < 0 || gfn > Long.MAX_VALUE >>> MachineMemory.FRAME_SHIFT + 1) {
-      throw new HypercallException(Errno.EINVAL, "no guest frame number: gfn=" + gfn);
+    if (gfn < 1 || gfn >= Physmap.LIMIT) { // at address 0 nothing could be unmapped
+      throw new HypercallException(
+          Errno.EINVAL,
+          "argument out of range: gfn=%d, should be 1 to %d".formatted(gfn, Physmap.LIMIT - 1));
     }
     return map(domid, refs, writable, gfn);
   }
