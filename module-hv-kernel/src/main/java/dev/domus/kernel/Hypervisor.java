@@ -18,6 +18,7 @@ import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventDomains;
 import dev.domus.kernel.event.GlobalVirqs;
+import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.grant.GrantMachine;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallTable;
@@ -29,6 +30,7 @@ import dev.domus.kernel.mmu.FrameReferences;
 import dev.domus.kernel.mmu.FrameTransfers;
 import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
@@ -51,6 +53,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
 
 /**
  * The machine: its memory, its domains, and the parts that all of them share. One at a time in a
@@ -81,12 +84,11 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private final HypercallTable hypercalls;
   private final CpuidPolicy cpuidPolicy = new CpuidPolicy();
   private final MachineFrames machineFrames;
-  private final GrantMachine grantMachine = new GrantView(null);
   private final Dispatcher dispatcher;
   private final ConcurrentHashMap<Integer, Domain> domains = new ConcurrentHashMap<>();
-  private final ConcurrentHashMap<Integer, EventChannels> serviceDomains =
-      new ConcurrentHashMap<>();
+  private final ConcurrentHashMap<Integer, Domain> serviceDomains = new ConcurrentHashMap<>();
   private final ConcurrentHashMap<Integer, Domain> dying = new ConcurrentHashMap<>();
+  private volatile IntConsumer serviceEnd = domid -> {};
   private final MachineConsole console = new MachineConsole();
   private final GlobalVirqs virqs = new GlobalVirqs(this);
   private volatile DomainControl control;
@@ -245,7 +247,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     if (domid == 0) {
       return true;
     }
-    Domain domain = domains.get(domid);
+    Domain domain = anyDomain(domid);
     return domain != null && domain.spec().privileged();
   }
 
@@ -291,6 +293,24 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return domains.get(domid);
   }
 
+  /** A guest or service domain, or null. */
+  public Domain anyDomain(int domid) {
+    Domain domain = domains.get(domid);
+    return domain != null ? domain : serviceDomains.get(domid);
+  }
+
+  /** A service domain, or null. */
+  public Domain serviceDomain(int domid) {
+    return serviceDomains.get(domid);
+  }
+
+  /** All service domains, by id. */
+  public List<Domain> serviceDomains() {
+    List<Domain> all = new ArrayList<>(serviceDomains.values());
+    all.sort(Comparator.comparingInt(Domain::domid));
+    return all;
+  }
+
   /** All guest domains, by id. */
   public List<Domain> domains() {
     List<Domain> all = new ArrayList<>(domains.values());
@@ -315,6 +335,44 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
       domains.put(domid, domain);
     });
     return made;
+  }
+
+  /**
+   * Makes a service domain with a shared info page and without other memory, and lets others see
+   * it.
+   *
+   * @param domid claimed of {@link #ids}, or 0
+   * @param spec without vCPUs
+   * @param events its ports
+   * @return the domain, or nothing if there is no memory for its shared info page
+   */
+  public Optional<Domain> createServiceDomain(int domid, DomainSpec spec, ServiceEvents events) {
+    Optional<Domain> made = Domain.createService(this, domid, spec, events);
+    made.ifPresent(domain -> {
+      initialiseSharedInfo(domain.sharedInfo(), spec.vcpus());
+      serviceDomains.put(domid, domain);
+    });
+    return made;
+  }
+
+  /** Says who ends service domains when the control interface is asked to. */
+  public void onServiceEnd(IntConsumer ending) {
+    serviceEnd = ending;
+  }
+
+  /** Ends a service domain and what runs in it. */
+  public void endServiceDomain(int domid) {
+    serviceEnd.accept(domid);
+  }
+
+  /**
+   * Takes a service domain apart. Its threads make no hypercalls any more, its event thread has
+   * ended, and it has no windows on others' memory.
+   */
+  public void removeServiceDomain(Domain domain) {
+    dying.put(domain.domid(), domain);
+    serviceDomains.remove(domain.domid(), domain);
+    destroyDomain(domain.domid());
   }
 
   private void initialiseSharedInfo(long page, int vcpus) {
@@ -387,11 +445,6 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return virqs;
   }
 
-  /** Enters a service domain, so that others can reach its ports. */
-  public void addServiceDomain(EventChannels events) {
-    serviceDomains.put(events.domid(), events);
-  }
-
   /** Gives a vCPU to a pool, which must exist; it is offline until woken. */
   public DispatchUnit dispatch(Vcpu v, String pool, int weight, int cap) {
     Pool target = dispatcher.pool(pool).orElseThrow();
@@ -403,10 +456,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   @Override
   public Optional<EventChannels> events(int domid) {
-    Domain domain = domains.get(domid);
-    return domain != null
-        ? Optional.of(domain.events())
-        : Optional.ofNullable(serviceDomains.get(domid));
+    return Optional.ofNullable(anyDomain(domid)).map(Domain::events);
   }
 
   @Override
@@ -419,29 +469,43 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     return machineFrames;
   }
 
-  /** The machine as those see it who map grants. */
-  public GrantMachine grantMachine() {
-    return grantMachine;
-  }
-
   /** The machine as the grant table of a domain sees it. */
-  public GrantMachine grantMachine(Mmu mmu) {
-    return new GrantView(mmu);
+  public GrantMachine grantMachine(Mmu mmu, Optional<Physmap> physmap) {
+    return new GrantView(mmu, physmap);
   }
 
   /** The machine as grants see it; the frames of a grant table come from its domain's MMU. */
   private final class GrantView implements GrantMachine {
     private final Mmu mmu;
+    private final Optional<Physmap> physmap;
     private final TransferableFrames transfers;
 
-    GrantView(Mmu mmu) {
+    GrantView(Mmu mmu, Optional<Physmap> physmap) {
       this.mmu = mmu;
-      transfers = mmu == null ? null : new FrameTransfers(mmu);
+      this.physmap = physmap;
+      transfers = new FrameTransfers(mmu, physmap);
+    }
+
+    @Override
+    public long frame(long number, boolean writable) {
+      return physmap.isPresent() ? physmap.get().frame(number, writable) : number;
+    }
+
+    @Override
+    public long number(long mfn) {
+      return physmap.isPresent() ? physmap.get().number(mfn) : mfn;
+    }
+
+    @Override
+    public void written(long number) {
+      if (physmap.isPresent()) {
+        physmap.get().written(number);
+      }
     }
 
     @Override
     public Optional<GrantTable> grants(int domid) {
-      Domain domain = domains.get(domid);
+      Domain domain = anyDomain(domid);
       return domain == null ? Optional.empty() : domain.grants().found();
     }
 
@@ -477,7 +541,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
     @Override
     public long allocateSpecial(int domid) {
-      return mmu == null ? MachineFrames.NONE : mmu.allocateSpecial();
+      return mmu.allocateSpecial();
     }
 
     @Override

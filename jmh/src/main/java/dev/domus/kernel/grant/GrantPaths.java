@@ -9,6 +9,7 @@ import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
+import dev.domus.memory.Window;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -52,7 +53,6 @@ public class GrantPaths {
   private Machine machine;
   private GrantTable granter;
   private GrantTable mapper;
-  private GrantWindows windows;
   private GrantCopy copy;
 
   private static final AddressSpaces FIRST =
@@ -196,7 +196,6 @@ public class GrantPaths {
       entry(granter, PASSED_ON, permit | 3 << 16, 0, GRANTED);
       entry(machine.tables[3], REF, GrantEntryLayout.TRANSITIVE | 2 << 16, 1, PASSED_ON);
     }
-    windows = new GrantWindows(2, machine);
   }
 
   private void entry(GrantTable table, int ref, int header, int part, long frame) {
@@ -238,12 +237,25 @@ public class GrantPaths {
     return succeeded(status);
   }
 
-  /** A service domain maps and unmaps the grant. */
+  /**
+   * A service domain maps the grant, with a window on it, and unmaps it: but for the hypercalls.
+   */
   @Benchmark
-  public GrantWindows.Result window() {
-    GrantWindows.Result result = windows.map(1, REF, true);
-    ((GrantWindows.Mapped) result).close();
-    return result;
+  public int window() {
+    GrantMappings mappings = mapper.mappings();
+    int handle = mappings.map(FIRST, NO_TABLES, 0, GrantMappings.DEVICE_MAP, REF, 1);
+    long address = mappings.deviceAddress(handle);
+    Window window =
+        Window.of(
+            machine.memory(), machine.code, true, () -> unmap(handle, address), address >>> 12);
+    window.revoke();
+    window.close();
+    return succeeded(handle < 0 ? handle : 0);
+  }
+
+  private void unmap(int handle, long address) {
+    succeeded(mapper.mappings().unmap(FIRST, NO_TABLES, 0, address, handle));
+    mapper.mappings().finishUnmaps(FIRST, NO_TABLES);
   }
 
   /** The baseline: a copy of 4 KiB, unchecked. */

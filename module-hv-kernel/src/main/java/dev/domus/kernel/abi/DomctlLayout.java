@@ -44,6 +44,9 @@ public final class DomctlLayout {
       UNPAUSE_DOMAIN = 4,
       GET_DOMAIN_INFO = 5;
 
+  /** Command: log-dirty mode; for service domains, in its Java form only. */
+  public static final int SHADOW_OP = 10;
+
   /** Command. */
   public static final int SET_VCPU_AFFINITY = 9,
       MAX_MEM = 11,

@@ -18,8 +18,9 @@ public interface Control {
   int createDomain(DomainSpec spec);
 
   /**
-   * Stops a domain, takes all its resources back, and forgets it. Returns when its frames are free,
-   * except for those that others still have mapped; these follow when the last mapping goes.
+   * Ends a service domain other than domain 0: what its code still does fails. Or stops a guest
+   * domain, takes all its resources back, and forgets it. Returns when its frames are free, except
+   * for those that others still have mapped; these follow when the last mapping goes.
    */
   void destroyDomain(int domid);
 
@@ -37,7 +38,7 @@ public interface Control {
   /** All guest domains, by id. */
   List<DomainInfo> domains();
 
-  /** One domain. */
+  /** One domain, guest or service. */
   Optional<DomainInfo> domain(int domid);
 
   /**
@@ -98,6 +99,21 @@ public interface Control {
 
   /** Allocates a port in a domain for a remote one to bind to, on the domain's behalf. */
   int allocUnbound(int domid, int remoteDomid);
+
+  /**
+   * Notes from now on which pages of a translated domain, which a service domain is, are written;
+   * or does so no more. EOPNOTSUPP for other domains.
+   */
+  void setDirtyLogging(int domid, boolean on);
+
+  /**
+   * The pages that were written since they were last asked for, and those that somebody may be
+   * writing.
+   *
+   * @param gfn the first guest frame
+   * @return bit {@code i} for guest frame {@code gfn + i}
+   */
+  long[] collectDirty(int domid, long gfn, int pages);
 
   /**
    * What a crashed domain looked like: registers, code bytes, page-table path of the faulting

@@ -6,13 +6,17 @@ import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventTarget;
+import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.grant.GrantTable;
 import dev.domus.kernel.hypercall.HypercallCounters;
 import dev.domus.kernel.io.DomainIo;
+import dev.domus.kernel.mmu.GrantEntries;
 import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
+import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
@@ -20,7 +24,14 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 
 /**
- * A guest domain.
+ * A domain: a guest, or a service domain, whose code is Java.
+ *
+ * <h2>Service domains</h2>
+ *
+ * <p>They are translated: their numbers for frames are guest-physical, behind a {@link Physmap}.
+ * They have no vCPUs that anybody dispatches. What their threads make hypercalls as is a {@link
+ * #caller}: a vCPU that never runs guest code and has its arguments in a buffer of the Java heap.
+ * All else, frames, ports, grants, limits, counters, is what a guest has.
  *
  * <h2>Life cycle</h2>
  *
@@ -42,6 +53,8 @@ public final class Domain implements EventTarget {
   private static final int SMALLEST_ORDER_TO_HOST = 4;
 
   private static final int NOBODY = -1;
+  /** How many hypercalls of a service domain may be under way at once. */
+  public static final int CALLERS = 8;
 
   private final Hypervisor hypervisor;
   private final int domid;
@@ -52,6 +65,8 @@ public final class Domain implements EventTarget {
   private final EventChannels events;
   private final GrantTable grants;
   private final Mmu mmu;
+  private final Optional<Physmap> physmap;
+  private final Optional<ServiceEvents> service;
   private final DomainIo io;
   private final Watchdogs watchdogs;
   private final HypercallCounters counters;
@@ -84,7 +99,23 @@ public final class Domain implements EventTarget {
    */
   public static Optional<Domain> create(
       Hypervisor hypervisor, int domid, DomainSpec spec, Engine engine) {
-    Domain domain = new Domain(hypervisor, domid, spec, engine);
+    return withSharedInfo(new Domain(hypervisor, domid, spec, engine, Optional.empty()));
+  }
+
+  /**
+   * Makes a service domain with a shared info page and no other memory.
+   *
+   * @param spec without vCPUs
+   * @param events its ports, and the thread that handles them
+   * @return the domain, or nothing if there is no frame for the page
+   */
+  public static Optional<Domain> createService(
+      Hypervisor hypervisor, int domid, DomainSpec spec, ServiceEvents events) {
+    return withSharedInfo(
+        new Domain(hypervisor, domid, spec, ServiceCode.ENGINE, Optional.of(events)));
+  }
+
+  private static Optional<Domain> withSharedInfo(Domain domain) {
     if (domain.sharedInfo < 0) {
       domain.mmu.relinquish(new Vcpu[0]);
       return Optional.empty();
@@ -92,7 +123,13 @@ public final class Domain implements EventTarget {
     return Optional.of(domain);
   }
 
-  private Domain(Hypervisor hypervisor, int domid, DomainSpec spec, Engine engine) {
+  private Domain(
+      Hypervisor hypervisor,
+      int domid,
+      DomainSpec spec,
+      Engine engine,
+      Optional<ServiceEvents> service) {
+    this.service = service;
     this.hypervisor = hypervisor;
     this.domid = domid;
     this.spec = spec;
@@ -100,13 +137,19 @@ public final class Domain implements EventTarget {
     counters = new HypercallCounters(hypervisor.hypercalls());
     mmu =
         new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::invalidate);
+    physmap = service.map(events -> new Physmap(mmu, hypervisor.codeFrames()));
     io = hypervisor.domainIo(mmu.io());
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
     weight = spec.weight();
     cap = spec.cap();
     watchdogs = new Watchdogs(this, hypervisor.timerQueue(), hypervisor.clock());
-    events = new EventChannels(this, hypervisor);
-    grants = new GrantTable(domid, spec.vcpus(), hypervisor.grantMachine(mmu));
+    events =
+        service.map(ServiceEvents::channels).orElseGet(() -> new EventChannels(this, hypervisor));
+    grants =
+        new GrantTable(
+            domid,
+            service.isPresent() ? CALLERS : spec.vcpus(),
+            hypervisor.grantMachine(mmu, physmap));
     allVcpus = VcpuSet.all(spec.vcpus());
     vcpus = new Vcpu[spec.vcpus()];
     for (int i = 0; i < vcpus.length; i++) {
@@ -159,6 +202,31 @@ public final class Domain implements EventTarget {
   /** Its page tables and frames. */
   public Mmu mmu() {
     return mmu;
+  }
+
+  /** The guest-physical map of a translated domain. */
+  public Optional<Physmap> physmap() {
+    return physmap;
+  }
+
+  /** Where grants of others are mapped: in page tables, or in the guest-physical map. */
+  public GrantEntries grantEntries() {
+    return physmap.isPresent() ? physmap.get().grantEntries() : mmu.grantEntries();
+  }
+
+  /** Says whether its code is Java. */
+  public boolean isService() {
+    return service.isPresent();
+  }
+
+  /**
+   * Makes what one thread at a time makes this service domain's hypercalls as.
+   *
+   * @param id below {@link #CALLERS}, each once
+   * @param arguments where they find their arguments, from {@link ArgumentAccess#BASE} on
+   */
+  public Vcpu caller(int id, MemorySegment arguments) {
+    return new Vcpu(this, id, ServiceCode.ENGINE, Optional.of(arguments));
   }
 
   /** The I/O memory and ports that it may reach. */
@@ -393,6 +461,7 @@ public final class Domain implements EventTarget {
     for (Vcpu v : vcpus) {
       v.preempt();
     }
+    service.ifPresent(ServiceEvents::stop);
     hypervisor.domainShutDown(this);
   }
 
@@ -405,7 +474,7 @@ public final class Domain implements EventTarget {
    */
   public void crash(Vcpu v, String why, Throwable bug) {
     if (shutdownReason < 0 && !dying) {
-      crashReport = CrashReport.of(v, why, bug);
+      crashReport = isService() ? why : CrashReport.of(v, why, bug);
     }
     shutdown(DomainInfo.CRASH);
   }
@@ -492,6 +561,7 @@ public final class Domain implements EventTarget {
     watchdogs.close();
     events.closeAll();
     grants.teardown();
+    physmap.ifPresent(Physmap::relinquish);
     for (Vcpu v : vcpus) {
       v.releaseVcpuInfo();
     }

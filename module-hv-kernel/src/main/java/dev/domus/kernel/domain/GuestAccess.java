@@ -24,7 +24,7 @@ import java.lang.foreign.ValueLayout;
  *
  * <p>Called by the pCPU thread that runs the vCPU.
  */
-public final class GuestAccess {
+public sealed class GuestAccess permits ArgumentAccess {
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
   private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
@@ -213,7 +213,7 @@ public final class GuestAccess {
     return (int) Math.min(left, 0x1000 - (va & 0xFFF));
   }
 
-  private long load(long va, int length) {
+  long load(long va, int length) {
     check(va, length);
     vcpu.beginAccess();
     try {
@@ -241,7 +241,7 @@ public final class GuestAccess {
     return length == 4 ? (int) value : value;
   }
 
-  private void store(long va, long value, int length) {
+  void store(long va, long value, int length) {
     check(va, length);
     vcpu.beginAccess();
     try {

@@ -25,10 +25,12 @@ import dev.domus.kernel.trap.Bounce;
 import dev.domus.kernel.trap.ExceptionExit;
 import dev.domus.kernel.trap.SyscallExit;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.memory.CodeFrames;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.Optional;
 
 /**
  * A virtual CPU of a guest domain: its registers, its two address spaces, and the loop that runs
@@ -148,12 +150,26 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private volatile boolean inGuest;
 
   Vcpu(Domain domain, int id, Engine engine) {
+    this(domain, id, engine, Optional.empty());
+  }
+
+  /**
+   * Makes a vCPU, or what a service domain's threads make hypercalls as.
+   *
+   * @param arguments where a service domain's hypercalls find their arguments; guests have them in
+   *     their memory
+   */
+  Vcpu(Domain domain, int id, Engine engine, Optional<MemorySegment> arguments) {
     this.domain = domain;
     this.id = id;
     smp = domain.spec().vcpus() > 1;
     label = "d" + domain.domid() + "v" + id;
     memory = domain.hypervisor().memory();
-    guest = new GuestAccess(this, memory, domain.hypervisor().codeFrames());
+    CodeFrames codeFrames = domain.hypervisor().codeFrames();
+    guest =
+        arguments.isPresent()
+            ? new ArgumentAccess(this, memory, codeFrames, arguments.get())
+            : new GuestAccess(this, memory, codeFrames);
     vcpuInfo =
         id < SharedInfoLayout.LEGACY_VCPUS
             ? domain.sharedInfo() + (long) id * SharedInfoLayout.VCPU_INFO_SIZE

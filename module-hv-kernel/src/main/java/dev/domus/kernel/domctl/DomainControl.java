@@ -5,6 +5,8 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicy;
@@ -28,7 +30,10 @@ import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.host.Faults;
+import dev.domus.kernel.hypercall.HypercallCounters;
 import dev.domus.kernel.io.DomainIo;
+import dev.domus.kernel.mmu.MachineFrames;
+import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.sched.SchedParameters;
@@ -63,6 +68,7 @@ public final class DomainControl implements Control {
   private final Cpupools cpupools;
   private final Errands errands;
   private final int caller;
+  private final Optional<HypercallCounters> counters;
 
   /**
    * Makes the interface in domain 0's name, and has the hypervisor know it: the others are made
@@ -84,7 +90,8 @@ public final class DomainControl implements Control {
         policies,
         new Cpupools(hypervisor.dispatcher()),
         new Errands(),
-        0);
+        0,
+        Optional.empty());
     hypervisor.setControl(this);
   }
 
@@ -95,7 +102,8 @@ public final class DomainControl implements Control {
       Map<String, AccessPolicyFactory> policies,
       Cpupools cpupools,
       Errands errands,
-      int caller) {
+      int caller,
+      Optional<HypercallCounters> counters) {
     this.hypervisor = hypervisor;
     this.engines = engines;
     this.schedulers = schedulers;
@@ -103,11 +111,21 @@ public final class DomainControl implements Control {
     this.cpupools = cpupools;
     this.errands = errands;
     this.caller = caller;
+    this.counters = counters;
   }
 
-  /** The same in another domain's name. */
+  /** The same in another domain's name, whose hypercall counts it already. */
   public DomainControl as(int domid) {
-    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid);
+    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.empty());
+  }
+
+  /**
+   * The same in a service domain's name.
+   *
+   * @param counters counts each operation as the hypercall that a guest would make for it
+   */
+  public DomainControl as(int domid, HypercallCounters counters) {
+    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.of(counters));
   }
 
   // ---- life cycle
@@ -183,10 +201,17 @@ public final class DomainControl implements Control {
    * @return whether everything is done
    */
   public boolean destroyDomain(int domid, BooleanSupplier mustStop) {
-    if (hypervisor.domain(domid) == null && hypervisor.dying(domid) == null) {
+    boolean service = hypervisor.serviceDomain(domid) != null;
+    if (!service && hypervisor.domain(domid) == null && hypervisor.dying(domid) == null) {
       throw noSuchDomain(domid);
     }
     gate(Operation.DOMCTL, domid, DomctlLayout.DESTROY_DOMAIN);
+    if (service) {
+      require(domid != 0, "domid", domid, "another domain: domain 0 goes with the machine");
+      hypervisor.endServiceDomain(domid);
+      hypervisor.settle();
+      return true;
+    }
     boolean done = hypervisor.destroyDomain(domid, mustStop);
     hypervisor.settle();
     return done;
@@ -227,7 +252,7 @@ public final class DomainControl implements Control {
 
   @Override
   public Optional<DomainInfo> domain(int domid) {
-    Domain living = hypervisor.domain(domid);
+    Domain living = hypervisor.anyDomain(domid);
     Optional<Domain> found = Optional.ofNullable(living == null ? hypervisor.dying(domid) : living);
     if (found.isPresent()) {
       gate(Operation.DOMCTL, domid, DomctlLayout.GET_DOMAIN_INFO);
@@ -362,7 +387,7 @@ public final class DomainControl implements Control {
   @Override
   public int allocUnbound(int domid, int remoteDomid) {
     return check(
-        target(Operation.EVENT_CHANNELS, domid).events().allocUnbound(0, remoteDomid),
+        target(Operation.EVENT_CHANNELS, domid).events().allocUnbound(caller, remoteDomid),
         "no port: domid=%d remoteDomid=%d",
         domid,
         remoteDomid);
@@ -371,13 +396,38 @@ public final class DomainControl implements Control {
   // ---- looking
 
   @Override
+  public void setDirtyLogging(int domid, boolean on) {
+    translated(domid).setLogging(on);
+  }
+
+  @Override
+  public long[] collectDirty(int domid, long gfn, int pages) {
+    require(pages >= 0, "pages", pages, "not negative");
+    long[] bitmap = new long[Math.ceilDiv(pages, Long.SIZE)];
+    if (translated(domid).collectDirty(gfn, pages, bitmap) < 0) {
+      throw new HypercallException(
+          Errno.EINVAL,
+          "dirty logging is off, or such frames cannot be: domid=%d gfn=0x%x pages=%d"
+              .formatted(domid, gfn, pages));
+    }
+    return bitmap;
+  }
+
+  private Physmap translated(int domid) {
+    return anyTarget(DomctlLayout.SHADOW_OP, domid)
+        .physmap()
+        .orElseThrow(() ->
+            new HypercallException(Errno.EOPNOTSUPP, "not a translated domain: domid=" + domid));
+  }
+
+  @Override
   public Optional<String> crashReport(int domid) {
-    return Optional.ofNullable(target(DomctlLayout.GET_DOMAIN_INFO, domid).crashReport());
+    return Optional.ofNullable(anyTarget(DomctlLayout.GET_DOMAIN_INFO, domid).crashReport());
   }
 
   @Override
   public List<CallCount> hypercallCounts(int domid) {
-    return target(DomctlLayout.GET_DOMAIN_INFO, domid).counters().list();
+    return anyTarget(DomctlLayout.GET_DOMAIN_INFO, domid).counters().list();
   }
 
   // ---- who may do what
@@ -643,12 +693,41 @@ public final class DomainControl implements Control {
   }
 
   private boolean may(Operation operation, int target, long detail) {
-    return hypervisor.access().check(operation, caller, target, detail) == 0;
+    int result = hypervisor.access().check(operation, caller, target, detail);
+    counters.ifPresent(c -> c.count(hypercall(operation), detail, result));
+    return result == 0;
+  }
+
+  /** The hypercall by which a guest does the same. */
+  private static int hypercall(Operation operation) {
+    return switch (operation) {
+      case MAP_FRAMES -> HypercallNumber.MMU_UPDATE;
+      case CHANGE_TABLES -> HypercallNumber.MMUEXT_OP;
+      case ADJUST_MEMORY, QUERY_MEMORY -> HypercallNumber.MEMORY_OP;
+      case EVENT_CHANNELS -> HypercallNumber.EVENT_CHANNEL_OP;
+      case GRANT_TABLE -> HypercallNumber.GRANT_TABLE_OP;
+      case REMOTE_SHUTDOWN -> HypercallNumber.SCHED_OP;
+      case SYSCTL -> HypercallNumber.SYSCTL;
+      case PLATFORM_OP -> HypercallNumber.PLATFORM_OP;
+      case CONSOLE_IO -> HypercallNumber.CONSOLE_IO;
+      case DOMCTL, IO_MEMORY, IO_PORTS -> HypercallNumber.DOMCTL;
+      case ACCESS_POLICY -> HypercallNumber.XSM_OP;
+    };
   }
 
   /** The domain that a domctl is about, if the caller may. */
   Domain target(int command, int domid) {
     return target(Operation.DOMCTL, domid, command);
+  }
+
+  /** The same where it may be a service domain. */
+  private Domain anyTarget(int command, int domid) {
+    Domain domain = hypervisor.anyDomain(domid);
+    if (domain == null) {
+      throw noSuchDomain(domid);
+    }
+    gate(Operation.DOMCTL, domid, command);
+    return domain;
   }
 
   private Domain target(Operation operation, int domid) {

@@ -8,6 +8,7 @@ import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
+import dev.domus.kernel.service.PortStatus;
 import java.util.Optional;
 
 /**

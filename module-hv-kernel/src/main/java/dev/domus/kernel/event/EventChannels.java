@@ -12,6 +12,7 @@ import static dev.domus.kernel.abi.Errno.ESRCH;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.FifoLayout;
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.service.PortStatus;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.locks.ReentrantLock;

@@ -6,6 +6,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
 import java.util.function.IntSupplier;
 
 /**
@@ -50,6 +51,9 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
 
   private volatile boolean sleeping;
   private volatile boolean closed;
+
+  /** The domain has shut down: no handler is called any more. */
+  private volatile boolean stopped;
 
   /** By port; under the monitor. */
   private Runnable[] handlers = new Runnable[64];
@@ -118,9 +122,14 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
    * Closes a port if it is still the one that was bound with this handler; does nothing otherwise.
    * The handler is not called afterwards, except for a call already under way.
    */
-  public synchronized void close(int port, Runnable handler) {
+  public void close(int port, Runnable handler) {
+    close(port, handler, channels::close);
+  }
+
+  /** The same by some other way to close a port. */
+  public synchronized void close(int port, Runnable handler, IntConsumer closing) {
     if (handlers[port] == handler) {
-      channels.close(port);
+      closing.accept(port);
       handlers[port] = null;
       takePending(port);
     }
@@ -178,10 +187,10 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
   // ---- the event thread ----
 
   private void serve() {
-    while (!closed) {
+    while (!closed && !stopped) {
       if (!handlePending()) {
         sleeping = true;
-        if (!anyPending() && !closed) {
+        if (!anyPending() && !closed && !stopped) {
           LockSupport.park(this);
         }
         sleeping = false;
@@ -208,8 +217,8 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
   /** Handles each port that is pending once; says whether there was one. */
   private boolean handlePending() {
     boolean any = false;
-    for (int word = 0; word < words && !closed; word++) {
-      for (long bits = pending.get(word); bits != 0 && !closed; bits &= bits - 1) {
+    for (int word = 0; word < words && !closed && !stopped; word++) {
+      for (long bits = pending.get(word); bits != 0 && !closed && !stopped; bits &= bits - 1) {
         any = true;
         handle(word << 6 | Long.numberOfTrailingZeros(bits));
       }
@@ -243,6 +252,12 @@ public final class ServiceEvents implements EventTarget, AutoCloseable {
 
   private static long and(long a, long b) {
     return a & b;
+  }
+
+  /** Calls no handler any more, except for one under way; ports stay as they are. Any thread. */
+  public void stop() {
+    stopped = true;
+    LockSupport.unpark(thread);
   }
 
   /**

@@ -21,6 +21,9 @@ final class ActiveGrant {
   /** Whether a frame is under way into this entry (GNTTABOP_transfer). */
   boolean receiving;
 
+  /** What the entry names, as the granting domain names its frames. */
+  long number;
+
   /** The granted frame; whether only a part of it is granted, and which. */
   long mfn;
 

@@ -81,7 +81,7 @@ final class CopySide {
       return GrantStatus.BAD_DOMAIN;
     }
     owner = found.get();
-    mfn = name;
+    mfn = isRef ? name : owner.machine().frame(name, writable);
     firstByte = 0;
     endByte = ActiveGrant.WHOLE;
     int status = isRef ? pin(owner, (int) name) : GrantStatus.OKAY;
@@ -137,6 +137,9 @@ final class CopySide {
   /** Gives back what is held, if anything is. */
   void end() {
     if (owner != null) {
+      if (writable && !heldByRef) {
+        owner.machine().written(heldName);
+      }
       owner.putFrame(mfn, writable);
       unpin();
     }

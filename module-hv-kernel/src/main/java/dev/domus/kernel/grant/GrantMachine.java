@@ -33,6 +33,27 @@ public interface GrantMachine {
   TransferableFrames frames();
 
   /**
+   * The frame that a number stands for where the domain names one of its own: in its grant table,
+   * or in a copy. A translated domain names guest frames, any other machine frames.
+   *
+   * @param number any number
+   * @param writable whether it is to be written
+   * @return any number at all, also of a frame that is not the domain's; negative if the domain has
+   *     nothing there
+   */
+  default long frame(long number, boolean writable) {
+    return number;
+  }
+
+  /** How the domain names a frame that it has; negative if it cannot. */
+  default long number(long mfn) {
+    return mfn;
+  }
+
+  /** Says that somebody has written what a number of the domain's stands for. */
+  default void written(long number) {}
+
+  /**
    * Allocates a zeroed frame that the hypervisor owns and the domain may map for writing.
    *
    * @return the frame, or −1 if memory ran out

@@ -158,6 +158,11 @@ public final class GrantTable {
     return entries.frames();
   }
 
+  /** How the domain names a part of the table, below {@link #frames}. */
+  long frameNumber(int index) {
+    return machine.number(entries.frame(index));
+  }
+
   /** The machine frame of a part of the table, below {@link #frames}. */
   public long frame(int index) {
     return entries.frame(index);
@@ -373,6 +378,11 @@ public final class GrantTable {
         return status;
       }
       grant.grantee = grantee;
+      if (first) {
+        grant.number = grant.mfn;
+        long mfn = machine.frame(grant.number, writable);
+        grant.mfn = mfn < 0 ? SharedEntries.NO_FRAME : mfn;
+      }
     }
     if (writable) {
       grant.writers++;
@@ -414,6 +424,9 @@ public final class GrantTable {
       grant.readers--;
     }
     int clear = before & ~grant.useFlags();
+    if ((clear & GrantEntryLayout.WRITING) != 0 && !grant.isTransitive()) {
+      machine.written(grant.number);
+    }
     if (clear != 0 && !dying) {
       entries.clear(ref, clear);
     }
@@ -494,12 +507,21 @@ public final class GrantTable {
     }
   }
 
-  /** Says which frame has come, or that the domain is no more to receive it. */
-  void endReceiving(int ref, long mfn) {
+  /** The number in an entry that accepts a frame: where a translated domain wants it. */
+  long acceptedAt(int ref) {
+    return entries.granted(ref);
+  }
+
+  /**
+   * Says that a frame has come, or that the domain is no more to receive it or has no place for it.
+   */
+  void endReceiving(int ref, long mfn, boolean arrived) {
     ActiveGrant grant = activeGrant(ref);
     synchronized (grant) { // nobody changes the version of a table that is receiving
-      if (!dying) {
-        entries.completeTransfer(ref, mfn);
+      if (!dying && arrived) {
+        entries.completeTransfer(ref, machine.number(mfn));
+      } else if (!dying) {
+        entries.abortTransfer(ref);
       }
       grant.receiving = false;
     }

@@ -115,7 +115,7 @@ public final class GrantTableOp implements Hypercall {
       }
     } finally {
       table.call(v.id()).copy().endRun();
-      table.mappings().finishUnmaps(v, v.domain().mmu().grantEntries());
+      table.mappings().finishUnmaps(v, v.domain().grantEntries());
     }
     return 0;
   }
@@ -147,7 +147,7 @@ public final class GrantTableOp implements Hypercall {
     int handle =
         mappings.map(
             v,
-            v.domain().mmu().grantEntries(),
+            v.domain().grantEntries(),
             getLong(a, MAP_HOST),
             getInt(a, MAP_FLAGS),
             getInt(a, MAP_REF),
@@ -161,7 +161,7 @@ public final class GrantTableOp implements Hypercall {
   }
 
   private static void unmap(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
-    GrantEntries slots = v.domain().mmu().grantEntries();
+    GrantEntries slots = v.domain().grantEntries();
     long hostAddress = getLong(a, UNMAP_HOST);
     long deviceAddress = getLong(a, UNMAP_DEVICE);
     int status = mappings.unmap(v, slots, hostAddress, deviceAddress, getInt(a, UNMAP_HANDLE));
@@ -198,7 +198,7 @@ public final class GrantTableOp implements Hypercall {
   }
 
   private static void unmapAndReplace(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
-    GrantEntries slots = v.domain().mmu().grantEntries();
+    GrantEntries slots = v.domain().grantEntries();
     long hostAddress = getLong(a, UNMAP_HOST);
     long newAddress = getLong(a, UNMAP_NEW);
     int handle = getInt(a, UNMAP_HANDLE);
@@ -245,7 +245,7 @@ public final class GrantTableOp implements Hypercall {
     }
     if (status == GrantStatus.OKAY) {
       for (int i = 0; i < frames; i++) {
-        guest.putLong(list + (long) i * Long.BYTES, target.get().frame(i));
+        guest.putLong(list + (long) i * Long.BYTES, target.get().frameNumber(i));
       }
     }
     guest.putShort(at + SETUP_STATUS, status);
@@ -295,7 +295,7 @@ public final class GrantTableOp implements Hypercall {
       } else {
         guest.requireWritable(list, (long) wanted * Long.BYTES);
         for (int i = 0; i < wanted; i++) {
-          guest.putLong(list + (long) i * Long.BYTES, frames[i]);
+          guest.putLong(list + (long) i * Long.BYTES, target.get().machine().number(frames[i]));
         }
       }
     }

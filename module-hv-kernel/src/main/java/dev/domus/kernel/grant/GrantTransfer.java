@@ -13,8 +13,9 @@ import java.util.Optional;
  * its owner, who has to have nothing mapped of it; the receiver's memory limit makes room for it;
  * the receiver's entry is committed, which its guest sees and cannot take back; the frame arrives;
  * the entry names it. From the first step on the frame belongs to the hypervisor, so neither
- * domain, nor one with an old grant to it, can refer to it (XSA-214). Only the end of the receiver
- * can come between commitment and arrival; then the frame goes back to the sender.
+ * domain, nor one with an old grant to it, can refer to it (XSA-214). Only the end of the receiver,
+ * or a translated receiver that has no room at the number it named, can come between commitment and
+ * arrival; then the frame goes back to the sender.
  */
 final class GrantTransfer {
   private GrantTransfer() {}
@@ -22,17 +23,18 @@ final class GrantTransfer {
   /**
    * Transfers a frame.
    *
-   * @param mfn any number
+   * @param number what the sender calls the frame; any number
    * @return a grant status
    */
-  static int transfer(GrantTable sender, long mfn, int receiverDomid, int ref) {
+  static int transfer(GrantTable sender, long number, int receiverDomid, int ref) {
     TransferableFrames from = sender.machine().frames();
-    if (!from.detach(mfn)) {
+    long mfn = from.detach(number);
+    if (mfn < 0) {
       return GrantStatus.BAD_PAGE;
     }
     int status = give(sender, mfn, receiverDomid, ref);
     if (status != GrantStatus.OKAY) {
-      from.reattach(mfn);
+      from.reattach(mfn, number);
     }
     return status;
   }
@@ -55,13 +57,15 @@ final class GrantTransfer {
       to.giveRoomBack();
       return status;
     }
-    boolean arrived = to.attach(mfn);
+    long place = receiver.acceptedAt(ref);
+    boolean arrived = to.attach(mfn, place);
     if (arrived) {
       sender.machine().frames().departed(mfn);
+      to.arrived(mfn, place);
     } else {
       to.giveRoomBack();
     }
-    receiver.endReceiving(ref, mfn);
+    receiver.endReceiving(ref, mfn, arrived);
     return arrived ? GrantStatus.OKAY : GrantStatus.GENERAL_ERROR;
   }
 }

@@ -26,6 +26,9 @@ abstract sealed class SharedEntries permits SharedEntriesV1, SharedEntriesV2 {
   /** Most frames of a table, as on Xen. */
   static final int MAX_FRAMES = 64;
 
+  /** A number that no frame has. */
+  static final long NO_FRAME = 1L << 40;
+
   static final VarHandle INT = ValueLayout.JAVA_INT.varHandle();
   static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
 
@@ -139,6 +142,11 @@ abstract sealed class SharedEntries permits SharedEntriesV1, SharedEntriesV2 {
     return INT.compareAndSet(memory, at, accepting, accepting | COMMITTED)
         ? GrantStatus.OKAY
         : GrantStatus.GENERAL_ERROR;
+  }
+
+  /** Takes a commitment back: nothing has come. */
+  final void abortTransfer(int ref) {
+    INT.getAndBitwiseAnd(memory, address(ref) + FLAGS_AND_DOMID, ~COMMITTED);
   }
 
   /** Tells the guest which frame has come. */

@@ -28,9 +28,6 @@ import java.util.Arrays;
  * <p>Two statuses share a 32-bit word, which is the smallest that can be changed atomically.
  */
 final class SharedEntriesV2 extends SharedEntries {
-  /** A number that no frame has, for numbers that are even larger. */
-  private static final long NO_FRAME = 1L << 40;
-
   /** Frames of the statuses; enough for all entries. Replaced when one is added. */
   private volatile long[] statusFrames;
 

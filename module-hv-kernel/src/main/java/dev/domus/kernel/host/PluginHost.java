@@ -6,6 +6,7 @@ import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
 import dev.domus.kernel.plugin.PluginInfo;
+import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.plugin.Subcommand;
 import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.sched.SchedulerFactory;
@@ -13,6 +14,7 @@ import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.trace.Trace;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -122,6 +124,14 @@ public final class PluginHost implements Host {
   @Override
   public List<NamedPart> policies() {
     return parts().policyNames();
+  }
+
+  @Override
+  public List<String> services() {
+    return parts().services().stream()
+        .sorted(Comparator.comparingInt(Service::order))
+        .map(Service::name)
+        .toList();
   }
 
   @Override
@@ -327,6 +337,16 @@ public final class PluginHost implements Host {
     @Override
     public Optional<VirtualTime> virtualTime() {
       return machine.virtualTime();
+    }
+
+    @Override
+    public List<ServiceDomain> driverDomains() {
+      return machine.driverDomains();
+    }
+
+    @Override
+    public Optional<ServiceDomain> domainOf(String service) {
+      return machine.domainOf(service);
     }
 
     @Override

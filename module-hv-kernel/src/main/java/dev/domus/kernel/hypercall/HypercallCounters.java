@@ -30,7 +30,12 @@ public final class HypercallCounters {
     this.table = table;
   }
 
-  void count(int number, long firstArgument, long result) {
+  /**
+   * Counts a call.
+   *
+   * @param firstArgument the first argument, which may say the command
+   */
+  public void count(int number, long firstArgument, long result) {
     if (number < 0 || number >= HypercallNumber.LIMIT) {
       outOfRange++;
       return;

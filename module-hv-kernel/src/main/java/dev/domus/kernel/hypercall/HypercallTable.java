@@ -122,8 +122,13 @@ public final class HypercallTable {
     }
   }
 
-  /** Carries out one hypercall. The result of iret means nothing: it has set RAX by itself. */
-  long call(Vcpu v, int number, long a1, long a2, long a3, long a4, long a5) {
+  /**
+   * Carries out one hypercall; a guest's vCPU comes here by {@link #dispatch}, a service domain's
+   * caller directly. The result of iret means nothing: it has set RAX by itself.
+   *
+   * @return as {@link Hypercall#call}; a fault is its error number
+   */
+  public long call(Vcpu v, int number, long a1, long a2, long a3, long a4, long a5) {
     long began = v.tracer().beforeHypercall();
     long result;
     Hypercall hypercall = number >= 0 && number < table.length ? table[number] : null;

@@ -131,11 +131,11 @@ final class SchedOp implements Hypercall {
     int domid = v.guest().getShort(arg);
     int reason = v.guest().getInt(arg + 4);
     Hypervisor hypervisor = v.domain().hypervisor();
-    Domain target = hypervisor.domain(domid);
-    if (target == null) { // service domains are no guest's to shut down
-      return hypervisor.events(domid).isEmpty() ? -Errno.ESRCH : -Errno.EPERM;
+    Domain target = hypervisor.anyDomain(domid);
+    if (target == null) {
+      return -Errno.ESRCH;
     }
-    if (target == v.domain()) {
+    if (target == v.domain() || domid == 0) { // domain 0 goes with the machine
       return -Errno.EPERM;
     }
     int refusal =

@@ -38,6 +38,9 @@ final class XenVersion implements Hypercall {
    */
   private static final int FEATURES = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 13 | 1 << 17;
 
+  /** XENFEAT bits of a translated domain: auto_translated_physmap, vnode. */
+  private static final int TRANSLATED_FEATURES = 1 << 2 | 1 << 13;
+
   private static final int FEATURE_PAE_PGDIR_ABOVE_4GB = 1 << 4;
 
   private static final MemorySegment EXTRAVERSION = text(16, ".7-domus");
@@ -75,6 +78,10 @@ final class XenVersion implements Hypercall {
   private static long features(Vcpu v, long arg) {
     if (v.guest().getInt(arg) != 0) {
       return -Errno.EINVAL;
+    }
+    if (v.domain().physmap().isPresent()) {
+      v.guest().putInt(arg + 4, TRANSLATED_FEATURES);
+      return 0;
     }
     int pae = v.domain().assist(VmAssist.PAE_EXTENDED_CR3) ? FEATURE_PAE_PGDIR_ABOVE_4GB : 0;
     v.guest().putInt(arg + 4, FEATURES | pae);

@@ -2,6 +2,7 @@ package dev.domus.kernel.memory;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -59,11 +60,14 @@ final class MemoryExchange {
     if (inCount << inOrder != outCount << outOrder) {
       return -Errno.EINVAL;
     }
-    Mmu mmu = TargetMemory.find(v, domid);
-    if (mmu == null) {
+    Domain target = TargetMemory.domain(v, domid);
+    if (target == null) {
       return -Errno.ESRCH;
     }
-    return chunks(v, mmu, command, arg, in, inOrder, out, outOrder, inCount, done);
+    if (target.physmap().isPresent()) {
+      return -Errno.EOPNOTSUPP;
+    }
+    return chunks(v, target.mmu(), command, arg, in, inOrder, out, outOrder, inCount, done);
   }
 
   /**

@@ -2,18 +2,21 @@ package dev.domus.kernel.memory;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.Operation;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.mmu.Mmu;
+import dev.domus.kernel.mmu.Physmap;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineToPhys;
 
 /**
- * memory_op (12) for PV guests (xen-pv-abi.md, 13). The low six bits of RDI are the command; the
- * bits above are where a preempted reservation goes on.
+ * memory_op (12) (xen-pv-abi.md, 13), for direct-paged domains and, by {@link PhysmapOp}, for
+ * translated ones. The low six bits of RDI are the command; the bits above are where a preempted
+ * reservation goes on.
  *
  * <pre>
  *   xen_memory_reservation (32): u64 extent_start@0, u64 nr_extents@8, u32 extent_order@16, u32 mem_flags@20, u16 domid@24
@@ -31,14 +34,14 @@ public final class MemoryOp implements Hypercall {
           .done(4, "maximum_reservation")
           .done(5, "machphys_mfn_list")
           .done(6, "populate_physmap")
-          .absent(7, "add_to_physmap", TRANSLATED)
+          .done(PhysmapOp.ADD_TO_PHYSMAP, "add_to_physmap")
           .done(9, "memory_map")
           .refused(10, "machine_memory_map", "there is no firmware's map")
           .done(11, "exchange")
           .done(12, "machphys_mapping")
           .refused(13, "set_memory_map", "the map is what the domain was made with")
           .done(14, "maximum_gpfn")
-          .absent(15, "remove_from_physmap", TRANSLATED)
+          .done(PhysmapOp.REMOVE_FROM_PHYSMAP, "remove_from_physmap")
           .refused(16, "set_pod_target", TRANSLATED)
           .refused(17, "get_pod_target", TRANSLATED)
           .absent(18, "get_sharing_freed_pages", NO_PAGING)
@@ -46,7 +49,7 @@ public final class MemoryOp implements Hypercall {
           .absent(20, "paging_op", NO_PAGING)
           .absent(21, "access_op", TRANSLATED)
           .absent(22, "sharing_op", NO_PAGING)
-          .absent(23, "add_to_physmap_batch", TRANSLATED)
+          .absent(23, "add_to_physmap_batch", "translated domains add frames one at a time")
           .refused(24, "claim_pages", "claims are the machine's own")
           .absent(25, "machphys_compat_mfn_list", "for 32-bit guests")
           .absent(26, "get_vnumainfo", "domains have one NUMA node")
@@ -90,6 +93,8 @@ public final class MemoryOp implements Hypercall {
       case MAXIMUM_RAM_PAGE -> v.domain().hypervisor().frames();
       case CURRENT_RESERVATION, MAXIMUM_RESERVATION, MAXIMUM_GPFN -> pages(v, command, arg);
       case MEMORY_MAP -> memoryMap(v, arg);
+      case PhysmapOp.ADD_TO_PHYSMAP -> PhysmapOp.add(v, arg);
+      case PhysmapOp.REMOVE_FROM_PHYSMAP -> PhysmapOp.remove(v, arg);
       case EXCHANGE -> MemoryExchange.call(v, commandAndStart, arg);
       case MACHPHYS_MAPPING -> machphysMapping(v, arg);
       case MACHPHYS_MFN_LIST -> machphysMfnList(v, arg);
@@ -116,8 +121,8 @@ public final class MemoryOp implements Hypercall {
     long count = v.guest().getLong(arg + 8);
     int order = v.guest().getInt(arg + 16);
     int domid = v.guest().getShort(arg + 24);
-    Mmu mmu = TargetMemory.find(v, domid);
-    if (mmu == null || TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, command) != 0) {
+    Domain target = TargetMemory.domain(v, domid);
+    if (target == null || TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, command) != 0) {
       return start;
     }
     if (count < 0 || count > Long.MAX_VALUE >>> COMMAND_BITS + 3 || start > count) {
@@ -140,11 +145,9 @@ public final class MemoryOp implements Hypercall {
       try {
         long at = extents + 8 * i;
         done =
-            switch (command) {
-              case INCREASE_RESERVATION -> increase(v, mmu, extents == 0 ? 0 : at, order);
-              case DECREASE_RESERVATION -> decrease(v, mmu, at, order);
-              default -> populate(v, mmu, at, order);
-            };
+            target.physmap().isPresent()
+                ? translated(v, target.physmap().get(), command, at, order)
+                : direct(v, target.mmu(), command, extents == 0 ? 0 : at, order);
       } catch (GuestFault fault) {
         return i; // the extents before this one are done
       }
@@ -153,6 +156,27 @@ public final class MemoryOp implements Hypercall {
       }
     }
     return count;
+  }
+
+  /** One extent of a direct-paged domain. */
+  private static boolean direct(Vcpu v, Mmu mmu, int command, long at, int order) {
+    return switch (command) {
+      case INCREASE_RESERVATION -> increase(v, mmu, at, order);
+      case DECREASE_RESERVATION -> decrease(v, mmu, at, order);
+      default -> populate(v, mmu, at, order);
+    };
+  }
+
+  /**
+   * One extent of a translated domain. A frame without a number would be of no use to it, so
+   * increase_reservation gives none.
+   */
+  private static boolean translated(Vcpu v, Physmap physmap, int command, long at, int order) {
+    return switch (command) {
+      case INCREASE_RESERVATION -> false;
+      case DECREASE_RESERVATION -> PhysmapOp.decrease(v, physmap, at, order);
+      default -> PhysmapOp.populate(v, physmap, at, order);
+    };
   }
 
   private static boolean increase(Vcpu v, Mmu mmu, long at, int order) {
@@ -201,14 +225,15 @@ public final class MemoryOp implements Hypercall {
     if (error != 0) {
       return error;
     }
-    Mmu mmu = TargetMemory.find(v, domid);
-    if (mmu == null) {
+    Domain target = TargetMemory.domain(v, domid);
+    if (target == null) {
       return -Errno.ESRCH;
     }
+    Mmu mmu = target.mmu();
     return switch (command) {
       case CURRENT_RESERVATION -> mmu.pages();
       case MAXIMUM_RESERVATION -> mmu.maxPages();
-      default -> mmu.maxPages() - 1;
+      default -> target.physmap().map(Physmap::highest).orElseGet(() -> mmu.maxPages() - 1);
     };
   }
 

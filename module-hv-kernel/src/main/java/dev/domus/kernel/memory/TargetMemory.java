@@ -6,19 +6,14 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
-import dev.domus.kernel.mmu.Mmu;
 
 /** The domain that a memory_op names, and whether the caller may do that to it. */
 final class TargetMemory {
   private TargetMemory() {}
 
-  /** The memory of the domain, or null if there is no such guest domain. */
-  static Mmu find(Vcpu v, int domid) {
-    if (isOwn(v, domid)) {
-      return v.domain().mmu();
-    }
-    Domain domain = v.domain().hypervisor().domain(domid);
-    return domain == null ? null : domain.mmu();
+  /** The domain, or null if there is no such one. */
+  static Domain domain(Vcpu v, int domid) {
+    return isOwn(v, domid) ? v.domain() : v.domain().hypervisor().anyDomain(domid);
   }
 
   /**

@@ -1,27 +1,47 @@
 package dev.domus.kernel.mmu;
 
 import dev.domus.memory.FrameTable;
+import java.util.Optional;
 
 /** The transfers of frames into and out of one domain. Thread-safe. */
 public final class FrameTransfers implements TransferableFrames {
   private final Mmu mmu;
   private final MachineFrames machine;
+  private final Optional<Physmap> physmap;
 
-  /** Makes them for the domain whose memory this is. */
-  public FrameTransfers(Mmu mmu) {
+  /**
+   * Makes them for the domain whose memory this is.
+   *
+   * @param physmap of a translated domain
+   */
+  public FrameTransfers(Mmu mmu, Optional<Physmap> physmap) {
     this.mmu = mmu;
+    this.physmap = physmap;
     machine = mmu.machine();
   }
 
   @Override
-  public boolean detach(long mfn) {
-    if (!machine.steal(mmu, mfn)) {
-      return false;
+  public long detach(long number) {
+    long mfn = physmap.isPresent() ? physmap.get().detach(number) : number;
+    if (mfn < 0 || !machine.steal(mmu, mfn)) {
+      physmap.filter(map -> mfn >= 0).ifPresent(map -> restore(map, mfn, number));
+      return Physmap.NONE;
     }
     machine.flushUnlessDone(mmu, mfn);
     forgetUse(mfn);
     mmu.countPages(-1);
-    return true;
+    return mfn;
+  }
+
+  private void restore(Physmap map, long mfn, long gfn) {
+    mmu.lock();
+    try {
+      if (map.attach(gfn, mfn)) { // else another vCPU has put something there meanwhile
+        map.arrived(gfn, mfn);
+      }
+    } finally {
+      mmu.unlock();
+    }
   }
 
   /** What a frame was good for with one domain it has to be checked for with another (XSA-214). */
@@ -31,9 +51,10 @@ public final class FrameTransfers implements TransferableFrames {
   }
 
   @Override
-  public void reattach(long mfn) {
+  public void reattach(long mfn, long number) {
     mmu.countPages(1);
     machine.unsteal(mmu, mfn);
+    physmap.ifPresent(map -> restore(map, mfn, number));
   }
 
   @Override
@@ -58,10 +79,10 @@ public final class FrameTransfers implements TransferableFrames {
   }
 
   @Override
-  public boolean attach(long mfn) {
+  public boolean attach(long mfn, long number) {
     mmu.lock(); // a frame that came while the domain is taken apart would be missed
     try {
-      if (mmu.isDying()) {
+      if (mmu.isDying() || physmap.isPresent() && !physmap.get().attach(number, mfn)) {
         return false;
       }
       machine.table().setTlbStamp(mfn, mmu.tlb().clean());
@@ -70,5 +91,10 @@ public final class FrameTransfers implements TransferableFrames {
     } finally {
       mmu.unlock();
     }
+  }
+
+  @Override
+  public void arrived(long mfn, long number) {
+    physmap.ifPresent(map -> map.arrived(number, mfn));
   }
 }

@@ -9,13 +9,15 @@ public interface TransferableFrames {
    * Takes a frame out of the domain's hands, if it is the domain's ordinary memory and nothing
    * refers to it. Nobody in the domain has a translation to it afterwards.
    *
-   * @param mfn any number
-   * @return whether it was like that; then the caller owes {@link #reattach} or {@link #departed}
+   * @param number what the domain calls the frame: of a translated domain a guest frame, of others
+   *     a machine frame; any number
+   * @return the machine frame, or a negative number if it was not like that; the caller then owes
+   *     {@link #reattach} or {@link #departed}
    */
-  boolean detach(long mfn);
+  long detach(long number);
 
   /** Gives a detached frame back. */
-  void reattach(long mfn);
+  void reattach(long mfn, long number);
 
   /** Says that a detached frame has become another domain's; it loses its guest frame number. */
   void departed(long mfn);
@@ -35,7 +37,11 @@ public interface TransferableFrames {
    * Makes a frame that was detached from some domain this one's, with its contents, in the room
    * that was made.
    *
-   * @return false, and nothing changed, if the domain is going
+   * @param number where a translated domain wants it; any number
+   * @return false, and nothing changed, if the domain is going or has something there already
    */
-  boolean attach(long mfn);
+  boolean attach(long mfn, long number);
+
+  /** Says that an attached frame has lost the number that its sender knew it by. */
+  void arrived(long mfn, long number);
 }

@@ -30,6 +30,9 @@ public interface Host {
   /** Names of the access policies, the built-in one first. */
   List<NamedPart> policies();
 
+  /** Names of the services, in the order in which they start. */
+  List<String> services();
+
   /** All plugins that were found, with what became of them. */
   List<PluginInfo> plugins();
 

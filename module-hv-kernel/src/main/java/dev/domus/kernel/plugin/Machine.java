@@ -2,6 +2,7 @@ package dev.domus.kernel.plugin;
 
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.trace.Trace;
+import java.util.List;
 import java.util.Optional;
 
 /** A running machine. Thread-safe. */
@@ -16,6 +17,12 @@ public interface Machine extends AutoCloseable {
   default Optional<VirtualTime> virtualTime() {
     return Optional.empty();
   }
+
+  /** The driver domains that have not ended, in the order in which they were asked for. */
+  List<ServiceDomain> driverDomains();
+
+  /** The domain in which a service runs, or nothing if it does not run. */
+  Optional<ServiceDomain> domainOf(String service);
 
   /** Destroys all domains, stops services and pCPUs, and gives the memory back. */
   @Override

@@ -1,5 +1,6 @@
 package dev.domus.kernel.plugin;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -14,6 +15,7 @@ import java.util.Optional;
  * @param scheduler name of its scheduler
  * @param schedulerParameters what is given for the scheduler, name to text; the rest is its default
  * @param deterministic present if time is to go by what guests do; then there is one pCPU
+ * @param driverDomains service domains beside domain 0, and what runs in them
  */
 public record MachineSpec(
     long memoryBytes,
@@ -22,15 +24,20 @@ public record MachineSpec(
     String pool,
     String scheduler,
     Map<String, String> schedulerParameters,
-    Optional<DeterministicMode> deterministic) {
+    Optional<DeterministicMode> deterministic,
+    List<DriverDomainSpec> driverDomains) {
   /** Copies what is given. */
   public MachineSpec {
     schedulerParameters = Map.copyOf(schedulerParameters);
+    driverDomains = List.copyOf(driverDomains);
   }
 
-  /** A machine in real time, whose scheduler has its default parameters. */
+  /**
+   * A machine in real time, whose scheduler has its default parameters and whose services all run
+   * in domain 0.
+   */
   public MachineSpec(
       long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {
-    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of(), Optional.empty());
+    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of(), Optional.empty(), List.of());
   }
 }

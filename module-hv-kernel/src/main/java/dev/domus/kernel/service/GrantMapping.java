@@ -2,15 +2,17 @@ package dev.domus.kernel.service;
 
 import dev.domus.memory.Window;
 
-/** One granted frame, mapped. It keeps the frame from being taken back until it is closed. */
+/** Granted frames, mapped. It keeps the frames from being taken back until it is closed. */
 public interface GrantMapping extends AutoCloseable {
   /**
-   * The frame's contents; revoked when the mapping is closed. Outlives the granting domain: the
-   * frame is freed then.
+   * The frames' contents, one after another; revoked when the mapping is closed. Outlives the
+   * granting domain: the frames are freed then.
    */
   Window window();
 
-  /** Unmaps the grant and closes the window; a second call does nothing. */
+  /**
+   * Closes the window and unmaps the grants as soon as nobody uses it; a second call does nothing.
+   */
   @Override
   void close();
 }

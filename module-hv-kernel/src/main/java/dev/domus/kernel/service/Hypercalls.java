@@ -1,10 +1,13 @@
 package dev.domus.kernel.service;
 
 import dev.domus.kernel.control.Control;
+import java.util.List;
 
 /**
- * The hypercalls of a service domain, bound to its identity. All methods are thread-safe and throw
- * {@link HypercallException} with the ABI's error number when refused.
+ * The hypercalls of a service domain, bound to its identity: each method makes the hypercall that
+ * it names, through the table, the checks and the counters that a guest's go through. All methods
+ * are thread-safe and throw {@link HypercallException} with the ABI's error number when refused;
+ * all are refused (ESRCH) once the domain has shut down or ended.
  *
  * <p>Handlers run one at a time on the domain's event thread, with the pending bit cleared before
  * the call; several notifications that arrive in between are one call. A handler that throws is
@@ -24,6 +27,18 @@ public interface Hypercalls {
   EventPort bindVirq(int virq, Runnable handler);
 
   /**
+   * Allocates a port in another domain, for a third one to bind to, on its behalf
+   * (EVTCHNOP_alloc_unbound).
+   */
+  int allocUnboundIn(int domid, int remoteDomid);
+
+  /** Describes a port of a domain (EVTCHNOP_status). */
+  PortStatus portStatus(int domid, int port);
+
+  /** Closes all ports of another domain (EVTCHNOP_reset). */
+  void resetPorts(int domid);
+
+  /**
    * Maps a frame that a domain has granted to this one (GNTTABOP_map_grant_ref).
    *
    * @param domid the granting domain
@@ -31,6 +46,57 @@ public interface Hypercalls {
    * @param writable whether to map for writing
    */
   GrantMapping mapGrant(int domid, int ref, boolean writable);
+
+  /**
+   * Maps frames that a domain has granted to this one, all or none, as one window.
+   *
+   * @param refs at least one
+   */
+  GrantMapping mapGrants(int domid, int[] refs, boolean writable);
+
+  /**
+   * The same, and puts the frames behind guest frame numbers of this domain's: for whoever else
+   * reaches its memory by number, such as a device.
+   *
+   * @param gfn the first of as many free numbers, not 0
+   */
+  GrantMapping mapGrantsAt(int domid, int[] refs, boolean writable, long gfn);
+
+  /**
+   * Copies between pages that were granted to this domain and its own (GNTTABOP_copy). Copies that
+   * are refused do not keep the others from being made.
+   *
+   * @return for each its status: 0, or a negative one of the ABI
+   */
+  int[] copy(List<GrantCopy> copies);
+
+  /** How many frames a domain's grant table has (GNTTABOP_query_size). */
+  int grantTableFrames(int domid);
+
+  /** The version of a domain's grant table (GNTTABOP_get_version). */
+  int grantTableVersion(int domid);
+
+  /** This domain's own grants. */
+  OwnGrants grants();
+
+  /** This domain's own memory. */
+  DomainMemory memory();
+
+  /**
+   * Shuts this domain down (SCHEDOP_shutdown): no handler is called and no hypercall made any more.
+   *
+   * @param reason of {@link dev.domus.kernel.control.DomainInfo}
+   */
+  void shutdown(int reason);
+
+  /** Shuts another domain down (SCHEDOP_remote_shutdown). */
+  void remoteShutdown(int domid, int reason);
+
+  /** The hypervisor's version and features (xen_version). */
+  HypervisorVersion version();
+
+  /** Writes to the machine's console (CONSOLEIO_write). */
+  void writeConsole(byte[] text);
 
   /** The first frame beyond RAM: where I/O memory can be claimed. */
   long ioMemoryStart();
@@ -47,6 +113,9 @@ public interface Hypercalls {
   /** Claims ports for a device, as {@link #claimIoMemory} does memory. */
   IoClaim claimIoPorts(int first, int count, IoHandler handler);
 
-  /** Control of other domains (domctl and sysctl); refused with EPERM to an unprivileged domain. */
+  /**
+   * Control of other domains (domctl and sysctl). Each operation asks whether this domain may; to
+   * an unprivileged domain all are refused (EPERM).
+   */
   Control control();
 }

@@ -5,6 +5,9 @@ public interface ServiceDomain {
   /** The domain's id; domain 0 is the privileged one. */
   int domid();
 
+  /** What people call it. */
+  String name();
+
   /** Its hypercalls. */
   Hypercalls hypercalls();
 

@@ -4,7 +4,9 @@ import java.util.Optional;
 
 /**
  * The services that plugins offer one another, by interface. The interfaces are the kernel's
- * ({@link StoreService}, {@link ConsoleService}), the implementations are plugins'. Thread-safe.
+ * ({@link StoreService}, {@link ConsoleService}), the implementations are plugins'. Each service
+ * domain has services of its own; xenstore alone is seen from all, and from a driver domain as that
+ * domain only. Thread-safe.
  */
 public interface Services {
   /** Offers a service, replacing an earlier one of the same type. */

@@ -1,100 +1,193 @@
 package dev.domus.kernel.servicedomain;
 
-import dev.domus.kernel.abi.Errno;
-import dev.domus.kernel.abi.GrantStatus;
+import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.control.Control;
-import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.ServiceEvents;
-import dev.domus.kernel.grant.GrantWindows;
 import dev.domus.kernel.io.IoClaims;
+import dev.domus.kernel.service.DomainMemory;
 import dev.domus.kernel.service.EventPort;
+import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
-import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.HypervisorVersion;
 import dev.domus.kernel.service.IoClaim;
 import dev.domus.kernel.service.IoHandler;
-import java.util.function.IntSupplier;
-import java.util.function.Supplier;
+import dev.domus.kernel.service.OwnGrants;
+import dev.domus.kernel.service.PortStatus;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
- * The hypercalls of a service domain. They call what the hypercalls of guests call, under the
- * domain's own id, and turn error numbers into exceptions that say what was asked.
+ * The hypercalls of a service domain. Each writes the arguments of the ABI into a {@link Caller}'s
+ * buffer and goes through the hypercall table as a guest does; what comes back is turned into
+ * values and exceptions. So checks, denials and counters are the guests'.
+ *
+ * <p>Three things have no hypercall of their own and are here all the same: a window on the
+ * domain's own memory, for which a guest has page tables; a claim of I/O memory or ports, which
+ * makes the domain what a device is to others, and asks the access policy itself; and control,
+ * whose operations are domctl's and sysctl's in another form, over the same gate.
  */
-public final class TypedHypercalls implements Hypercalls {
-  private final ServiceEvents events;
-  private final GrantWindows grants;
+final class TypedHypercalls implements Hypercalls {
+  private static final int SHUTDOWN = 2, REMOTE_SHUTDOWN = 4;
+  private static final int VERSION = 0, EXTRAVERSION = 1, FEATURES = 6, EXTRAVERSION_BYTES = 16;
+  private static final int CONSOLE_WRITE = 0;
+
+  private final Callers callers;
+  private final EventCalls events;
+  private final GrantCalls grants;
+  private final MemoryCalls memory;
+  private final OwnGrantTable ownGrants;
   private final IoClaims io;
-  private final Supplier<Control> control;
+  private final Control control;
 
   /**
    * Binds the hypercalls to a domain.
    *
    * @param events the domain's event channels
-   * @param grants the domain's grant mappings
    * @param io what the domain claims of I/O memory and ports
-   * @param control supplies the control interface, or throws {@link HypercallException} with EPERM
+   * @param control in the domain's name
+   * @param whenUnmapped called once, after {@link #end}, when nobody has any of its mappings
    */
-  public TypedHypercalls(
-      ServiceEvents events, GrantWindows grants, IoClaims io, Supplier<Control> control) {
-    this.events = events;
-    this.grants = grants;
+  TypedHypercalls(
+      Callers callers, ServiceEvents events, IoClaims io, Control control, Runnable whenUnmapped) {
+    this.callers = callers;
+    this.events = new EventCalls(callers, events);
     this.io = io;
     this.control = control;
+    grants = new GrantCalls(callers, whenUnmapped);
+    memory = new MemoryCalls(callers);
+    ownGrants = new OwnGrantTable(callers.domid(), grants, memory);
   }
+
+  /** Refuses all further calls and revokes what is mapped of others. */
+  void end() {
+    callers.end();
+    grants.close();
+  }
+
+  // ---- events
 
   @Override
   public EventPort allocUnbound(int remoteDomid, Runnable handler) {
-    EventChannels channels = events.channels();
-    return bind(
-        () -> channels.allocUnbound(channels.domid(), remoteDomid),
-        handler,
-        "allocate a port for domain " + remoteDomid);
+    return events.allocUnbound(remoteDomid, handler);
   }
 
   @Override
   public EventPort bindInterdomain(int remoteDomid, int remotePort, Runnable handler) {
-    return bind(
-        () -> events.channels().bindInterdomain(remoteDomid, remotePort),
-        handler,
-        "bind to port " + remotePort + " of domain " + remoteDomid);
+    return events.bindInterdomain(remoteDomid, remotePort, handler);
   }
 
   @Override
   public EventPort bindVirq(int virq, Runnable handler) {
-    return bind(
-        () -> events.channels().bindVirq(virq, 0), handler, "bind virtual interrupt " + virq);
-  }
-
-  private EventPort bind(IntSupplier operation, Runnable handler, String what) {
-    BoundPort bound = new BoundPort(handler);
-    int port = events.bind(operation, bound);
-    if (port < 0) {
-      throw new HypercallException(-port, "domain " + events.domid() + " cannot " + what);
-    }
-    bound.port = port;
-    return bound;
+    return events.bindVirq(virq, handler);
   }
 
   @Override
-  public GrantMapping mapGrant(int domid, int ref, boolean writable) {
-    return switch (grants.map(domid, ref, writable)) {
-      case GrantWindows.Mapped mapping -> mapping;
-      case GrantWindows.Refused(int status) ->
-          throw new HypercallException(
-              errno(status),
-              "domain %d cannot map grant %d of domain %d for %s: status=%d"
-                  .formatted(events.domid(), ref, domid, writable ? "writing" : "reading", status));
-    };
+  public int allocUnboundIn(int domid, int remoteDomid) {
+    return events.allocUnboundIn(domid, remoteDomid);
   }
 
-  private static int errno(int status) {
-    return switch (status) {
-      case GrantStatus.BAD_DOMAIN -> Errno.ESRCH;
-      case GrantStatus.GENERAL_ERROR, GrantStatus.PERMISSION_DENIED -> Errno.EPERM;
-      case GrantStatus.NO_SPACE -> Errno.ENOSPC;
-      default -> Errno.EINVAL;
-    };
+  @Override
+  public PortStatus portStatus(int domid, int port) {
+    return events.status(domid, port);
   }
+
+  @Override
+  public void resetPorts(int domid) {
+    events.reset(domid);
+  }
+
+  // ---- grants
+
+  @Override
+  public GrantMapping mapGrant(int domid, int ref, boolean writable) {
+    return grants.map(domid, new int[] {ref}, writable);
+  }
+
+  @Override
+  public GrantMapping mapGrants(int domid, int[] refs, boolean writable) {
+    return grants.map(domid, refs, writable);
+  }
+
+  @Override
+  public GrantMapping mapGrantsAt(int domid, int[] refs, boolean writable, long gfn) {
+    return grants.mapAt(domid, refs, writable, gfn);
+  }
+
+  @Override
+  public int[] copy(List<GrantCopy> copies) {
+    return grants.copy(copies);
+  }
+
+  @Override
+  public int grantTableFrames(int domid) {
+    return grants.frames(domid);
+  }
+
+  @Override
+  public int grantTableVersion(int domid) {
+    return grants.version(domid);
+  }
+
+  @Override
+  public OwnGrants grants() {
+    return ownGrants;
+  }
+
+  // ---- memory
+
+  @Override
+  public DomainMemory memory() {
+    return memory;
+  }
+
+  // ---- sched_op, xen_version, console_io
+
+  @Override
+  public void shutdown(int reason) {
+    try (Caller call = callers.enter()) {
+      call.putInt(0, reason).call(HypercallNumber.SCHED_OP, SHUTDOWN);
+    }
+  }
+
+  @Override
+  public void remoteShutdown(int domid, int reason) {
+    try (Caller call = callers.enter()) {
+      call.putShort(0, Callers.domid(domid)).putInt(4, reason);
+      int result = call.call(HypercallNumber.SCHED_OP, REMOTE_SHUTDOWN);
+      if (result != 0) {
+        throw callers.refused(result, "shut down domain " + domid);
+      }
+    }
+  }
+
+  @Override
+  public HypervisorVersion version() {
+    try (Caller call = callers.enter()) {
+      int version = call.call(HypercallNumber.XEN_VERSION, VERSION);
+      call.call(HypercallNumber.XEN_VERSION, EXTRAVERSION);
+      String extra = call.bytes().asSlice(0, EXTRAVERSION_BYTES).getString(0);
+      call.putInt(0, 0).call(HypercallNumber.XEN_VERSION, FEATURES);
+      return new HypervisorVersion(version >>> 16, version & 0xFFFF, extra, call.getInt(4));
+    }
+  }
+
+  @Override
+  public void writeConsole(byte[] text) {
+    for (int from = 0; from == 0 || from < text.length; from += Caller.BYTES) {
+      int length = Math.min(Caller.BYTES, text.length - from);
+      try (Caller call = callers.enter()) {
+        MemorySegment.copy(text, from, call.bytes(), ValueLayout.JAVA_BYTE, 0, length);
+        long result = call.call(HypercallNumber.CONSOLE_IO, CONSOLE_WRITE, length, Caller.at(0));
+        if (result < 0) {
+          throw callers.refused(result, "write to the machine's console");
+        }
+      }
+    }
+  }
+
+  // ---- I/O
 
   @Override
   public long ioMemoryStart() {
@@ -103,59 +196,22 @@ public final class TypedHypercalls implements Hypercalls {
 
   @Override
   public IoClaim claimIoMemory(long firstFrame, long frames, IoHandler handler) {
-    return io.claimMemory(firstFrame, frames, handler);
+    try (Caller _ = callers.enter()) {
+      return io.claimMemory(firstFrame, frames, handler);
+    }
   }
 
   @Override
   public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
-    return io.claimPorts(first, count, handler);
+    try (Caller _ = callers.enter()) {
+      return io.claimPorts(first, count, handler);
+    }
   }
+
+  // ---- control
 
   @Override
   public Control control() {
-    return control.get();
-  }
-
-  /**
-   * The port, and the handler it was bound with: both end together, so that a stale object cannot
-   * touch a reused number.
-   */
-  private final class BoundPort implements EventPort, Runnable {
-    private final Runnable handler;
-    private volatile int port;
-    private volatile boolean closed;
-
-    private BoundPort(Runnable handler) {
-      this.handler = handler;
-    }
-
-    @Override
-    public void run() {
-      boolean failed = true;
-      try {
-        handler.run();
-        failed = false;
-      } finally {
-        closed = closed || failed;
-      }
-    }
-
-    @Override
-    public int port() {
-      return port;
-    }
-
-    @Override
-    public void send() {
-      if (!closed) {
-        events.channels().send(port);
-      }
-    }
-
-    @Override
-    public void close() {
-      closed = true;
-      events.close(port, this);
-    }
+    return control;
   }
 }

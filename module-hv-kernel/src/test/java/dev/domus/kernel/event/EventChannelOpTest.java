@@ -11,6 +11,7 @@ import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
+import dev.domus.kernel.service.PortStatus;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import org.junit.jupiter.api.AfterEach;

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.service.PortStatus;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.kernel.abi.Virq;
+import dev.domus.kernel.service.PortStatus;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;

@@ -3,6 +3,7 @@ package dev.domus.kernel.grant;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.abi.GrantOpLayout;
 import dev.domus.kernel.abi.GrantStatus;
@@ -10,6 +11,9 @@ import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
+import dev.domus.kernel.service.GrantMapping;
+import dev.domus.kernel.service.HypercallException;
+import dev.domus.kernel.servicedomain.LocalServiceDomain;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import dev.domus.memory.FrameAllocator;
@@ -110,17 +114,19 @@ class GrantRacesTest {
 
   @Test
   void aGranterDiesWhileAServiceDomainMapsItsGrant() throws Exception {
+    LocalServiceDomain domain0 = machine.startDomain0();
     long free = allocator.freeFrames();
-    GrantWindows windows = new GrantWindows(0, machine.hypervisor().grantMachine());
     for (int round = 0; round < ROUNDS; round++) {
       Domain granter = startGranter(0);
       AtomicBoolean over = new AtomicBoolean();
       CompletableFuture<Void> backend =
           CompletableFuture.runAsync(() -> {
             while (!over.get()) {
-              if (windows.map(granter.domid(), REF, true) instanceof GrantWindows.Mapped mapping) {
+              try (GrantMapping mapping =
+                  domain0.hypercalls().mapGrant(granter.domid(), REF, true)) {
                 mapping.window().putLong(0, 1);
-                mapping.close();
+              } catch (HypercallException gone) {
+                assertEquals(Errno.ESRCH, gone.errno());
               }
             }
           });
@@ -130,6 +136,7 @@ class GrantRacesTest {
       backend.get(60, TimeUnit.SECONDS);
       assertEquals(free, allocator.freeFrames(), "round " + round);
     }
+    domain0.close();
   }
 
   /** Two domains map each other's frames; both die, in either order and at once. */

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
@@ -85,6 +86,16 @@ abstract class HostTest {
     @Override
     public dev.domus.kernel.trace.Trace trace() {
       throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public List<dev.domus.kernel.service.ServiceDomain> driverDomains() {
+      return List.of();
+    }
+
+    @Override
+    public Optional<dev.domus.kernel.service.ServiceDomain> domainOf(String service) {
+      return Optional.empty();
     }
 
     @Override

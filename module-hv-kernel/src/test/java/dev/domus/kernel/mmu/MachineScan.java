@@ -4,18 +4,20 @@ import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.event.PortScan;
 import dev.domus.kernel.grant.MappedGrants;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
  * {@link InvariantScanner} for a whole machine with real domains. No vCPU may run while it scans,
- * and nobody may hold a window.
+ * and nobody may hold a foreign window.
  */
 public final class MachineScan {
   private MachineScan() {}
 
   /** Throws an AssertionError if the frame table is not what the domains' tables make it. */
   public static void scan(Hypervisor hypervisor) {
-    List<Domain> domains = hypervisor.domains();
+    List<Domain> domains = new ArrayList<>(hypervisor.domains());
+    domains.addAll(hypervisor.serviceDomains());
     InvariantScanner scanner =
         new InvariantScanner(
             hypervisor.machineFrames(), () -> domains.stream().map(MachineScan::space).toList());
@@ -23,13 +25,20 @@ public final class MachineScan {
       MappedGrants.forEach(
           domain.grants(),
           (mfn, host, device, writable) -> {
-            if (host) {
+            if (host && domain.physmap().isPresent()) {
+              scanner.holders.add(new InvariantScanner.Holder(mfn, writable));
+            } else if (host) {
               scanner.grant(domain.domid(), mfn);
             }
             if (device) {
               scanner.holders.add(new InvariantScanner.Holder(mfn, writable));
             }
           });
+      domain
+          .physmap()
+          .ifPresent(physmap ->
+              physmap.forEachHeld((mfn, writable) ->
+                  scanner.holders.add(new InvariantScanner.Holder(mfn, writable))));
       for (int i = 0; i < domain.vcpus(); i++) {
         if (domain.vcpu(i).vcpuInfoRegistered()) {
           long page = domain.vcpu(i).vcpuInfo() >>> 12;

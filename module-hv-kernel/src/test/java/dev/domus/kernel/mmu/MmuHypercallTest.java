@@ -349,7 +349,9 @@ class MmuHypercallTest {
     assertEquals(1, vcpu.guest().getInt(DONE + 16));
     store(1, 1L << 40, 0);
     assertEquals(-Errno.EFAULT, guest.hypercall(MEMORY_OP, 9, ARG));
-    assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 7, ARG));
+    store(Domid.SELF, 0, 0);
+    assertEquals(-Errno.EINVAL, guest.hypercall(MEMORY_OP, 7, ARG), "for translated domains");
+    assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 23, ARG));
     assertEquals(-Errno.EPERM, guest.hypercall(MEMORY_OP, 13, ARG));
   }
 }

@@ -10,10 +10,13 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.kernel.servicedomain.ServiceRegistry;
 import dev.domus.kernel.time.VirtualClock;
 import dev.domus.memory.Window;
 import dev.domus.memory.paging.Pte;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -30,6 +33,9 @@ import java.util.UUID;
 public final class TinyMachine implements AutoCloseable {
   /** Pages of a guest. */
   public static final int GUEST_PAGES = 32;
+
+  /** What a service domain may have. */
+  public static final int SERVICE_PAGES = 1024;
 
   /** Initial stack pointer of a guest. */
   public static final long STACK = 16 << 12;
@@ -84,6 +90,33 @@ public final class TinyMachine implements AutoCloseable {
   /** The engine. */
   public ScriptedEngine engine() {
     return engine;
+  }
+
+  /** Starts domain 0, without services. */
+  public LocalServiceDomain startDomain0() {
+    return startService(0, true);
+  }
+
+  /** Starts a driver domain. */
+  public LocalServiceDomain startDriver() {
+    int domid = hypervisor.ids().claimNext();
+    try {
+      return startService(domid, false);
+    } finally {
+      hypervisor.ids().release(domid);
+    }
+  }
+
+  private LocalServiceDomain startService(int domid, boolean privileged) {
+    return LocalServiceDomain.start(
+            hypervisor,
+            domid,
+            "service-" + domid,
+            SERVICE_PAGES,
+            privileged,
+            new ServiceRegistry(),
+            Optional.empty())
+        .orElseThrow();
   }
 
   /** Builds a guest and leaves it paused. */

@@ -1,6 +1,6 @@
 /**
  * Guest-physical maps: which machine frame, or what else, stands behind each guest frame number of
- * a translated guest or of a device behind an IOMMU.
+ * a translated domain, as service domains are, or of a device behind an IOMMU.
  *
  * <p>{@link dev.domus.memory.p2m.RadixP2m} is the map, {@link dev.domus.memory.p2m.P2mEntry} what a
  * lookup answers, {@link dev.domus.memory.p2m.P2mType} the kinds of entry. Direct-paged guests use

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -23,11 +25,23 @@ class GrubTest {
   @Test
   @Timeout(300)
   void bootsToItsPromptAndAnswersCommands() throws Exception {
+    boot();
+  }
+
+  @Test
+  @Timeout(300)
+  void itDoesSoWithXenstoreAndConsoleInADriverDomain() throws Exception {
+    boot("--driver-domain", "drivers=console,xenstore");
+  }
+
+  private static void boot(String... options) throws Exception {
     if (!Files.exists(IMAGE)) {
       System.err.println(REASON);
     }
     Assumptions.assumeTrue(Files.exists(IMAGE), REASON);
-    try (DomusProcess domus = DomusProcess.start("run", "--kernel", IMAGE, "--memory", "64M")) {
+    List<Object> arguments = new ArrayList<>(List.of("run", "--kernel", IMAGE, "--memory", "64M"));
+    arguments.addAll(List.of(options));
+    try (DomusProcess domus = DomusProcess.start(arguments.toArray())) {
       domus.awaitOutput("grub>", 120);
       // Neither answer is among what is typed, so the echo of the input cannot be taken for it.
       domus.type("set greeting=wel\r");

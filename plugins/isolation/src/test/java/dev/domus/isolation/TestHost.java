@@ -10,6 +10,7 @@ import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
+import dev.domus.kernel.servicedomain.ServiceRegistry;
 import dev.domus.sched.rr.RoundRobinFactory;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.BuiltDomain;
@@ -33,6 +34,7 @@ final class TestHost implements AutoCloseable {
   private static final String POOL = "pool0";
 
   private static final int PCPUS = 2;
+  private static final int DOMAIN_0_PAGES = 1024;
 
   private final News news = new News();
   private final Hypervisor hypervisor;
@@ -52,9 +54,9 @@ final class TestHost implements AutoCloseable {
             Map.of(scheduler.name(), scheduler),
             Map.of());
     domain0 =
-        new LocalServiceDomain(
-            0, hypervisor, hypervisor.grantMachine(), hypervisor.ioClaims(0), () -> control);
-    hypervisor.addServiceDomain(domain0.events());
+        LocalServiceDomain.start(
+                hypervisor, 0, "Domain-0", DOMAIN_0_PAGES, true, new ServiceRegistry())
+            .orElseThrow();
     domain0.hypercalls().bindVirq(Virq.DOM_EXC, news::heard);
   }
 
@@ -72,7 +74,7 @@ final class TestHost implements AutoCloseable {
     Path image = Path.of(System.getProperty("domus.root"), "guest-kernels/images", kernel + ".elf");
     try (KernelImage read = KernelImage.read(image)) {
       BuiltDomain built =
-          new DomainBuilder(control, domain0.domid())
+          new DomainBuilder(control, domain0.domid(), domain0.domid())
               .build(
                   read,
                   Optional.empty(),

@@ -23,7 +23,8 @@ import java.util.Set;
  *
  * <p>As xenstored does, it listens to VIRQ_DOM_EXC and looks at the domains that it has been told
  * of: one that has shut down is announced by {@code @releaseDomain}, one that is gone is released.
- * That needs a privileged domain; elsewhere the toolstack's RELEASE has to do.
+ * That needs a domain that is told and may ask, such as domain 0; elsewhere the toolstack's RELEASE
+ * has to do.
  */
 public final class XenstoreService implements Service, StoreService {
   private static final System.Logger LOG = System.getLogger(XenstoreService.class.getName());
@@ -112,7 +113,13 @@ public final class XenstoreService implements Service, StoreService {
 
   private static void look(Control control, Store store) {
     for (IntroducedDomain introduced : store.introduced()) {
-      Optional<DomainInfo.State> state = control.domain(introduced.domid()).map(DomainInfo::state);
+      Optional<DomainInfo.State> state;
+      try {
+        state = control.domain(introduced.domid()).map(DomainInfo::state);
+      } catch (HypercallException notOurs) {
+        LOG.log(Level.DEBUG, "left to the toolstack's RELEASE: domid={0}", introduced.domid());
+        continue;
+      }
       if (state.isEmpty() || state.get() == DomainInfo.State.DYING) {
         store.gone(introduced);
       } else if (state.get() == DomainInfo.State.SHUTDOWN) {

@@ -3,12 +3,17 @@ package dev.domus.xenstore;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.service.DomainMemory;
 import dev.domus.kernel.service.EventPort;
+import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.HypervisorVersion;
 import dev.domus.kernel.service.IoClaim;
 import dev.domus.kernel.service.IoHandler;
+import dev.domus.kernel.service.OwnGrants;
+import dev.domus.kernel.service.PortStatus;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
 import dev.domus.kernel.service.Worker;
@@ -17,6 +22,7 @@ import dev.domus.memory.Window;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.Proxy;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -110,6 +116,11 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   @Override
   public int domid() {
     return 0;
+  }
+
+  @Override
+  public String name() {
+    return "Domain-0";
   }
 
   @Override
@@ -217,6 +228,76 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   }
 
   /** Of the control interface xenstore asks one thing: what has become of a domain. */
+  @Override
+  public int allocUnboundIn(int domid, int remoteDomid) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public PortStatus portStatus(int domid, int port) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void resetPorts(int domid) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public GrantMapping mapGrants(int domid, int[] refs, boolean writable) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public GrantMapping mapGrantsAt(int domid, int[] refs, boolean writable, long gfn) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public int[] copy(List<GrantCopy> copies) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public int grantTableFrames(int domid) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public int grantTableVersion(int domid) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public OwnGrants grants() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public DomainMemory memory() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void shutdown(int reason) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void remoteShutdown(int domid, int reason) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public HypervisorVersion version() {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void writeConsole(byte[] text) {
+    throw new UnsupportedOperationException();
+  }
+
   @Override
   public Control control() {
     return (Control)

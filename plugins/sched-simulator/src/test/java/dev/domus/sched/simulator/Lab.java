@@ -89,6 +89,21 @@ public record Lab(int pcpus, Costs costs, long warmupNanos, long measuredNanos, 
   }
 
   @Override
+  public List<NamedPart> policies() {
+    return List.of();
+  }
+
+  @Override
+  public List<String> services() {
+    return List.of();
+  }
+
+  @Override
+  public List<ParameterInfo> schedulerParameters() {
+    return List.of();
+  }
+
+  @Override
   public List<NamedPart> schedulers() {
     return List.of();
   }

@@ -32,17 +32,20 @@ public final class DomainBuilder {
   private static final int ROOT_LEVEL = 4;
 
   private final Control control;
-  private final int serviceDomid;
+  private final int consoleDomid;
+  private final int storeDomid;
 
   /**
    * Makes a builder.
    *
    * @param control the control interface of a privileged domain
-   * @param serviceDomid the domain that serves xenstore and consoles
+   * @param consoleDomid the domain that serves the console
+   * @param storeDomid the domain that serves xenstore
    */
-  public DomainBuilder(Control control, int serviceDomid) {
+  public DomainBuilder(Control control, int consoleDomid, int storeDomid) {
     this.control = control;
-    this.serviceDomid = serviceDomid;
+    this.consoleDomid = consoleDomid;
+    this.storeDomid = storeDomid;
   }
 
   /**
@@ -134,10 +137,10 @@ public final class DomainBuilder {
   }
 
   private StartInfo.Rings makeRings(int domid, GuestLayout layout, ForeignMemory memory) {
-    control.seedGrant(domid, CONSOLE_GRANT, serviceDomid, layout.console());
-    control.seedGrant(domid, STORE_GRANT, serviceDomid, layout.xenstore());
-    int storePort = control.allocUnbound(domid, serviceDomid);
-    int consolePort = control.allocUnbound(domid, serviceDomid);
+    control.seedGrant(domid, CONSOLE_GRANT, consoleDomid, layout.console());
+    control.seedGrant(domid, STORE_GRANT, storeDomid, layout.xenstore());
+    int storePort = control.allocUnbound(domid, storeDomid);
+    int consolePort = control.allocUnbound(domid, consoleDomid);
     return new StartInfo.Rings(
         memory.mfn(layout.xenstore()), storePort, memory.mfn(layout.console()), consolePort);
   }

@@ -1,12 +1,16 @@
 package dev.domus.toolstack.cli;
 
+import dev.domus.kernel.plugin.DriverDomainSpec;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.toolstack.BadInputException;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 
-/** Chooses engine and scheduler by name, and the size of the machine. */
+/** Chooses engine, scheduler and driver domains by name, and the size of the machine. */
 record MachineParts(Host host) {
   /** The first cpupool, called as Xen calls it. */
   static final String POOL = "Pool-0";
@@ -32,6 +36,48 @@ record MachineParts(Host host) {
   String scheduler(Optional<String> wanted) throws BadInputException {
     return choose(
         "--scheduler", "scheduler", host.schedulers(), wanted, Optional.of(USUAL_SCHEDULER));
+  }
+
+  /**
+   * The driver domains that were asked for.
+   *
+   * @param wanted each {@code NAME=SERVICE[,SERVICE...]}
+   */
+  List<DriverDomainSpec> driverDomains(List<String> wanted) throws BadInputException {
+    List<DriverDomainSpec> drivers = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    Set<String> placed = new HashSet<>();
+    for (String each : wanted) {
+      int sign = each.indexOf('=');
+      if (sign < 1 || sign == each.length() - 1) {
+        throw bad(each, "should be NAME=SERVICE[,SERVICE...], such as drivers=console");
+      }
+      String name = each.substring(0, sign);
+      List<String> services = List.of(each.substring(sign + 1).split(",", -1));
+      if (!names.add(name)) {
+        throw bad(each, "there is a driver domain of that name already; choose another");
+      }
+      for (String service : services) {
+        if (!host.services().contains(service)) {
+          throw bad(
+              each,
+              "there is no service "
+                  + BadInputException.quote(service)
+                  + "; there is "
+                  + String.join(", ", host.services()));
+        }
+        if (!placed.add(service)) {
+          throw bad(each, "service " + service + " has a driver domain already; name it once");
+        }
+      }
+      drivers.add(new DriverDomainSpec(name, services));
+    }
+    return drivers;
+  }
+
+  private static BadInputException bad(String value, String problem) {
+    return new BadInputException(
+        "--driver-domain: " + BadInputException.quote(value) + ": " + problem);
   }
 
   private static String choose(

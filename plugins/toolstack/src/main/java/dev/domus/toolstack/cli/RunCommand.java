@@ -2,6 +2,7 @@ package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.plugin.DeterministicMode;
+import dev.domus.kernel.plugin.DriverDomainSpec;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -22,6 +23,7 @@ import dev.domus.toolstack.top.TopView;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
@@ -62,6 +64,7 @@ import picocli.CommandLine.Option;
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
       "  domus run --kernel guest-kernels/images/spin.elf --trace spin.trace --trace spin.pftrace",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
+      "  domus run --kernel guest-kernels/images/hello.elf --driver-domain drivers=console",
       "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=1 --deterministic --state-hash=100"
     })
@@ -167,6 +170,13 @@ final class RunCommand implements Callable<Integer> {
   private Optional<String> policy;
 
   @Option(
+      names = "--driver-domain",
+      paramLabel = "NAME=SERVICE[,SERVICE...]",
+      description =
+          "Run services (console, xenstore) in an unprivileged domain of that name instead of in domain 0; may be given more than once.")
+  private List<String> driverDomains = List.of();
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "0",
@@ -199,6 +209,7 @@ final class RunCommand implements Callable<Integer> {
     String schedulerName = parts.scheduler(scheduler);
     Optional<PolicyChoice> policyChoice =
         policy.isPresent() ? Optional.of(PolicyChoice.parse(host, policy.get())) : Optional.empty();
+    List<DriverDomainSpec> drivers = parts.driverDomains(driverDomains);
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
     scheduling.check(pcpus);
@@ -239,7 +250,8 @@ final class RunCommand implements Callable<Integer> {
               MachineParts.POOL,
               schedulerName,
               scheduling.parameters(),
-              mode);
+              mode,
+              drivers);
       try (Machine machine = host.start(spec)) {
         if (policyChoice.isPresent()) {
           policyChoice.get().apply(machine.domain0().hypercalls().control());

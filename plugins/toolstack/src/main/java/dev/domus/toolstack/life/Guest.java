@@ -17,8 +17,10 @@ import dev.domus.toolstack.build.DomainBuilder;
  * before its first instruction.
  *
  * <p>Order at creation: built, entered in xenstore, introduced to the store's daemon (which then
- * serves its ring, and by that the console's daemon learns of it). At the end the reverse:
- * destroyed first, so that nothing of it runs while its nodes go.
+ * serves its ring, and by that the console's daemon learns of it). Either may run in a driver
+ * domain: its id is then in the guest's grants, ports and nodes, and domain 0 has no part in what
+ * they say to each other. At the end the reverse: destroyed first, so that nothing of it runs while
+ * its nodes go.
  */
 public final class Guest implements AutoCloseable {
   private final Control control;
@@ -50,15 +52,17 @@ public final class Guest implements AutoCloseable {
    */
   public static Guest create(Machine machine, GuestConfig config) throws BadInputException {
     ServiceDomain domain0 = machine.domain0();
+    ServiceDomain storeDomain = domainOf(machine, "xenstore");
+    ServiceDomain consoleDomain = domainOf(machine, "console");
     StoreService storeService = service(domain0, StoreService.class, "xenstore");
-    ConsoleService consoles = service(domain0, ConsoleService.class, "console");
+    ConsoleService consoles = service(consoleDomain, ConsoleService.class, "console");
     Control control = domain0.hypercalls().control();
     StoreConnection store = storeService.connect(domain0.domid());
     try {
       BuiltDomain built =
-          new DomainBuilder(control, domain0.domid())
+          new DomainBuilder(control, consoleDomain.domid(), storeDomain.domid())
               .build(config.image(), config.ramdisk(), config.commandLine(), config.spec());
-      StoreNodes nodes = new StoreNodes(store, built.domid(), config);
+      StoreNodes nodes = new StoreNodes(store, built.domid(), config, consoleDomain);
       try {
         nodes.write(config, built);
         store.introduce(built.domid(), built.storeMfn(), built.storePort());
@@ -83,16 +87,20 @@ public final class Guest implements AutoCloseable {
     }
   }
 
-  private static <T> T service(ServiceDomain domain0, Class<T> type, String plugin)
+  private static ServiceDomain domainOf(Machine machine, String service) throws BadInputException {
+    return machine.domainOf(service).orElseThrow(() -> missing(service));
+  }
+
+  private static <T> T service(ServiceDomain domain, Class<T> type, String name)
       throws BadInputException {
-    return domain0
-        .services()
-        .find(type)
-        .orElseThrow(() ->
-            new BadInputException(
-                "no plugin offers the "
-                    + plugin
-                    + " service, which every guest needs; \"domus plugin list\" shows what was found"));
+    return domain.services().find(type).orElseThrow(() -> missing(name));
+  }
+
+  private static BadInputException missing(String service) {
+    return new BadInputException(
+        "no plugin offers the "
+            + service
+            + " service, which every guest needs; \"domus plugin list\" shows what was found");
   }
 
   /** Its domain id. */

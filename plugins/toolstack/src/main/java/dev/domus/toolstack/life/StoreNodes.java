@@ -1,5 +1,6 @@
 package dev.domus.toolstack.life;
 
+import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.toolstack.build.BuiltDomain;
 import java.util.List;
@@ -10,7 +11,9 @@ import java.util.List;
  *
  * <p>Permissions: a guest may read its directory, and owns only what the protocol has it write:
  * {@code device}, {@code data}, its answers under {@code control}, and the like. Everything else is
- * domain 0's, so that a guest cannot, say, point its console at another domain's ring.
+ * domain 0's, so that a guest cannot, say, point its console at another domain's ring. A driver
+ * domain that serves the console may read what the guest has of it, and owns its own half, in its
+ * directory {@code backend}.
  */
 final class StoreNodes {
   /** Nodes that are the guest's own, below its directory. */
@@ -46,17 +49,29 @@ final class StoreNodes {
   private final String home;
   private final String vm;
   private final String consoleBackend;
+  private final ServiceDomain consoleDomain;
   private final List<String> readable;
+  private final List<String> console;
+  private final List<String> backend;
   private final List<String> guests;
   private int transaction;
 
-  StoreNodes(StoreConnection store, int domid, GuestConfig config) {
+  /**
+   * Makes the nodes of a guest.
+   *
+   * @param consoleDomain the domain that serves its console
+   */
+  StoreNodes(StoreConnection store, int domid, GuestConfig config, ServiceDomain consoleDomain) {
     this.store = store;
     this.domid = domid;
     home = "/local/domain/" + domid;
     vm = "/vm/" + config.uuid();
-    consoleBackend = "/local/domain/0/backend/console/" + domid + "/0";
+    this.consoleDomain = consoleDomain;
+    int backendDomid = consoleDomain.domid();
+    consoleBackend = "/local/domain/" + backendDomid + "/backend/console/" + domid;
     readable = List.of("n0", "r" + domid);
+    console = backendDomid == 0 ? readable : List.of("n0", "r" + domid, "r" + backendDomid);
+    backend = List.of("n" + backendDomid, "r" + domid);
     guests = List.of("n" + domid);
   }
 
@@ -68,7 +83,7 @@ final class StoreNodes {
       node(vm + "/uuid", config.uuid().toString(), readable);
 
       node(home, "", readable);
-      home("vm", vm);
+      node(home + "/vm", vm, console);
       home("name", config.name());
       home("domid", Integer.toString(domid));
       long memoryKib = config.pages() * KIB_A_PAGE;
@@ -92,21 +107,42 @@ final class StoreNodes {
   }
 
   private void writeConsole(BuiltDomain built) {
-    home("console/backend", consoleBackend);
-    home("console/backend-id", "0");
-    home("console/limit", CONSOLE_LIMIT);
-    home("console/type", "xenconsoled");
-    home("console/output", "pty");
-    home("console/tty", "");
-    home("console/port", Integer.toString(built.consolePort()));
-    home("console/ring-ref", Long.toString(built.consoleMfn()));
+    console("backend", consoleBackend + "/0");
+    console("backend-id", Integer.toString(consoleDomain.domid()));
+    console("limit", CONSOLE_LIMIT);
+    console("type", "xenconsoled");
+    console("output", "pty");
+    console("tty", "");
+    console("port", Integer.toString(built.consolePort()));
+    console("ring-ref", Long.toString(built.consoleMfn()));
 
-    node(consoleBackend, "", readable);
-    node(consoleBackend + "/frontend", home + "/console", readable);
-    node(consoleBackend + "/frontend-id", Integer.toString(domid), readable);
-    node(consoleBackend + "/online", "1", readable);
-    node(consoleBackend + "/state", "1", readable);
-    node(consoleBackend + "/protocol", "vt100", readable);
+    if (consoleDomain.domid() != 0) {
+      writeDriverDomain();
+    }
+    backend("", "");
+    backend("/frontend", home + "/console");
+    backend("/frontend-id", Integer.toString(domid));
+    backend("/online", "1");
+    backend("/state", "1");
+    backend("/protocol", "vt100");
+  }
+
+  /** The driver domain's own directory; the same whichever guest comes first. */
+  private void writeDriverDomain() {
+    String directory = "/local/domain/" + consoleDomain.domid();
+    List<String> itsOwn = List.of("n0", "r" + consoleDomain.domid());
+    node(directory, "", itsOwn);
+    node(directory + "/name", consoleDomain.name(), itsOwn);
+    node(directory + "/domid", Integer.toString(consoleDomain.domid()), itsOwn);
+    node(directory + "/backend", "", List.of("n" + consoleDomain.domid()));
+  }
+
+  private void console(String path, String value) {
+    node(home + "/console/" + path, value, console);
+  }
+
+  private void backend(String path, String value) {
+    node(consoleBackend + "/0" + path, value, backend);
   }
 
   /** Removes all nodes. */
@@ -114,7 +150,7 @@ final class StoreNodes {
     inTransaction(() -> {
       store.remove(transaction, home);
       store.remove(transaction, vm);
-      store.remove(transaction, "/local/domain/0/backend/console/" + domid);
+      store.remove(transaction, consoleBackend);
     });
   }
 

@@ -37,7 +37,7 @@ class DomainBuilderTest {
 
   private BuiltDomain build(KernelImage image, Optional<ImageFile> ramdisk)
       throws BadInputException {
-    return new DomainBuilder(control, 0).build(image, ramdisk, "a=b c", spec(PAGES));
+    return new DomainBuilder(control, 0, 0).build(image, ramdisk, "a=b c", spec(PAGES));
   }
 
   private static TestImage linuxLike() {
@@ -129,7 +129,7 @@ class DomainBuilderTest {
   @Test
   void aPrivilegedGuestIsTold() throws BadInputException {
     DomainSpec spec = new DomainSpec(new UUID(1, 2), PAGES, 1, "jvm", "Pool-0", 256, 0, true);
-    new DomainBuilder(control, 0).build(linuxLike().read(), Optional.of(ramdisk()), "", spec);
+    new DomainBuilder(control, 0, 0).build(linuxLike().read(), Optional.of(ramdisk()), "", spec);
     long info = (control.start.startInfo() - LINUX_BASE) >>> 12;
     assertEquals(1 | 8, control.u64(info, 48), "privileged; the ramdisk by frame number");
   }
@@ -219,7 +219,7 @@ class DomainBuilderTest {
     int refusals = 0;
     for (int n = 1; ; n++) {
       FakeControl failing = new FakeControl(PAGES).failingAtCall(n);
-      DomainBuilder builder = new DomainBuilder(failing, 0);
+      DomainBuilder builder = new DomainBuilder(failing, 0, 0);
       KernelImage image = TestImage.good().number(2, 0x102000).read();
       try {
         builder.build(image, Optional.of(ramdisk()), "", spec(PAGES));
@@ -236,7 +236,7 @@ class DomainBuilderTest {
   @Test
   void aCommandLineThatDoesNotFitIsRefusedBeforeThereIsADomain() throws BadInputException {
     KernelImage image = TestImage.good().read();
-    DomainBuilder builder = new DomainBuilder(control, 0);
+    DomainBuilder builder = new DomainBuilder(control, 0, 0);
     builder.build(image, Optional.empty(), "x".repeat(1023), spec(PAGES));
     control.exists = false;
     BadInputException refused =

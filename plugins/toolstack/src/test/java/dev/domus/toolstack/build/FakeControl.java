@@ -108,6 +108,16 @@ public final class FakeControl implements Control {
   }
 
   @Override
+  public void setDirtyLogging(int domid, boolean on) {
+    throw new UnsupportedOperationException("no dirty logging here");
+  }
+
+  @Override
+  public long[] collectDirty(int domid, long gfn, int pages) {
+    throw new UnsupportedOperationException("no dirty logging here");
+  }
+
+  @Override
   public void claim(int domid, long pages) {
     mayFail("claim");
     claimed = pages;

@@ -70,7 +70,7 @@ class ImageMutationTest {
   private boolean buildsOrIsRefused(byte[] image, String round) {
     try {
       DomainSpec spec = new DomainSpec(new UUID(1, 2), PAGES, 1, "jvm", "Pool-0", 256, 0, false);
-      new DomainBuilder(control, 0).build(TestImage.read(image), Optional.empty(), "", spec);
+      new DomainBuilder(control, 0, 0).build(TestImage.read(image), Optional.empty(), "", spec);
       return true;
     } catch (BadInputException e) {
       assertEquals(1, e.getMessage().lines().count(), round + ": " + e.getMessage());

@@ -66,6 +66,11 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<String> services() {
+      return List.of("xenstore", "console");
+    }
+
+    @Override
     public List<PluginInfo> plugins() {
       return List.of(
           new PluginInfo("dev.domus.good", "1.0", "good.jar", ""),
@@ -146,6 +151,11 @@ class DomusCommandLineTest {
         "run --kernel x --sched-param a   | --sched-param",
         "run --kernel x --policy flask    | --policy: there is no access policy \"flask\"; there is default, rules",
         "run --kernel x --policy :f       | --policy: there is no access policy \"\"; there is default, rules",
+        "run --kernel x --driver-domain d | --driver-domain: \"d\": should be NAME=SERVICE[,SERVICE...]",
+        "run --kernel x --driver-domain =console | should be NAME=SERVICE[,SERVICE...]",
+        "run --kernel x --driver-domain d=disk | there is no service \"disk\"; there is xenstore, console",
+        "run --kernel x --driver-domain d=console,console | service console has a driver domain already",
+        "run --kernel x --driver-domain d=console --driver-domain d=xenstore | of that name already",
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",

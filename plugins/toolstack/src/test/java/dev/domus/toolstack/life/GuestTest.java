@@ -80,6 +80,11 @@ class GuestTest {
             }
 
             @Override
+            public String name() {
+              return "Domain-0";
+            }
+
+            @Override
             public Hypercalls hypercalls() {
               return hypercallsOf(control);
             }
@@ -99,6 +104,16 @@ class GuestTest {
         @Override
         public Trace trace() {
           throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public List<ServiceDomain> driverDomains() {
+          return List.of();
+        }
+
+        @Override
+        public Optional<ServiceDomain> domainOf(String service) {
+          return Optional.of(domain0());
         }
 
         @Override

@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.service.Hypercalls;
+import dev.domus.kernel.service.ServiceDomain;
+import dev.domus.kernel.service.Services;
+import dev.domus.kernel.service.Worker;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.kernel.service.StoreException;
 import dev.domus.toolstack.BadInputException;
@@ -117,7 +121,49 @@ class StoreNodesTest {
             256,
             0,
             false);
-    nodes = new StoreNodes(store, 5, config);
+    nodes = new StoreNodes(store, 5, config, new Backend(0));
+  }
+
+  /** The domain that serves the console, as far as its nodes need to know. */
+  private record Backend(int domid) implements ServiceDomain {
+    @Override
+    public String name() {
+      return "drivers";
+    }
+
+    @Override
+    public Hypercalls hypercalls() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public Worker worker(String name) {
+      throw new AssertionError("no service runs here: worker=" + name);
+    }
+
+    @Override
+    public Services services() {
+      throw new UnsupportedOperationException();
+    }
+  }
+
+  @Test
+  void aConsoleInADriverDomainIsTheDriverDomainsToServe() {
+    nodes = new StoreNodes(store, 5, config, new Backend(3));
+    write();
+    String home = "/local/domain/5/";
+    String backend = "/local/domain/3/backend/console/5/0";
+    assertEquals(backend, store.values.get(home + "console/backend"));
+    assertEquals("3", store.values.get(home + "console/backend-id"));
+    assertEquals(home + "console", store.values.get(backend + "/frontend"));
+    assertEquals("drivers", store.values.get("/local/domain/3/name"));
+    List<String> readable = List.of("n0", "r5", "r3");
+    for (String node : List.of("vm", "console/port", "console/ring-ref", "console/backend-id")) {
+      assertEquals(readable, store.permissions.get(home + node), node);
+    }
+    assertEquals(List.of("n0", "r5"), store.permissions.get(home + "name"), "not its business");
+    assertEquals(List.of("n3", "r5"), store.permissions.get(backend + "/frontend"));
+    assertEquals(List.of("n3"), store.permissions.get("/local/domain/3/backend"));
   }
 
   private void write() {

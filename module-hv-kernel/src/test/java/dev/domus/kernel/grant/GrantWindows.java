@@ -9,8 +9,8 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * What a service domain has mapped of others' grants: windows in place of page-table entries. The
- * checks, pins and references are those of a guest's mapping. Thread-safe.
+ * A domain that maps others' grants as windows, for tests of the granting side: the pins and
+ * references of a mapping without handles or tables. Thread-safe.
  */
 public final class GrantWindows implements AutoCloseable {
   private final int domid;
