@@ -258,8 +258,12 @@ final class Cpupools {
     return Optional.empty();
   }
 
-  /** Takes a pCPU from one; the last only where no vCPU is. */
-  Optional<SwapReport> removePcpu(Cpupool cpupool, int wanted) {
+  /**
+   * Takes a pCPU from one; the last only where no vCPU is.
+   *
+   * @param vcpus how many there are, those included of which its scheduler has not heard yet
+   */
+  Optional<SwapReport> removePcpu(Cpupool cpupool, int wanted, int vcpus) {
     int[] own = cpupool.pcpus();
     refuse(own.length == 0, Errno.EINVAL, "the cpupool has no pCPU: pool=" + cpupool.name());
     int pcpu = wanted == ANY ? own[own.length - 1] : wanted;
@@ -271,6 +275,11 @@ final class Cpupools {
     if (own.length > 1) {
       return Optional.of(settled(dispatcher.removePcpu(pool, pcpu)));
     }
+    refuse(
+        vcpus != 0,
+        Errno.EBUSY,
+        "the pCPU is the last, and there are vCPUs; move their domains first: pool=%s vcpus=%d"
+            .formatted(pool.name(), vcpus));
     cpupool.name = pool.name();
     cpupool.scheduler = pool.scheduler();
     cpupool.parameters = pool.parameters().asMap();

@@ -503,8 +503,24 @@ public final class DomainControl implements Control {
         cpupool.scheduler().name(),
         cpupool.parameters(),
         Arrays.stream(cpupool.pcpus()).boxed().toList(),
-        cpupool.pool().map(pool -> pool.snapshot().size()).orElse(0),
+        vcpus(cpupool),
         fault);
+  }
+
+  /** Asked of the domains: a pool's scheduler hears of new vCPUs a little later. */
+  private int vcpus(Cpupools.Cpupool cpupool) {
+    int count = 0;
+    for (Domain domain : hypervisor.domains()) {
+      for (int i = 0; i < domain.vcpus(); i++) {
+        count += cpupool.pool().equals(Optional.of(domain.vcpu(i).unit().pool())) ? 1 : 0;
+      }
+    }
+    return count;
+  }
+
+  /** With the lock of the pools, so that no vCPU comes meanwhile. */
+  void removePcpu(Cpupools.Cpupool cpupool, int pcpu) {
+    cpupools.removePcpu(cpupool, pcpu, vcpus(cpupool));
   }
 
   @Override
@@ -568,7 +584,7 @@ public final class DomainControl implements Control {
   public void removePcpu(String name, int pcpu) {
     poolGate();
     require(pcpu >= 0, "pcpu", pcpu, "the number of one of the pool's");
-    whilePoolsStay(() -> cpupools.removePcpu(pool(name), pcpu));
+    whilePoolsStay(() -> removePcpu(pool(name), pcpu));
   }
 
   @Override

@@ -309,7 +309,7 @@ public final class SysctlOp implements Hypercall {
         Cpupools.Cpupool target = cpupools.byId(pool);
         switch (op) {
           case POOL_ADD_CPU -> cpupools.addPcpu(target, pcpu);
-          case POOL_REMOVE_CPU -> cpupools.removePcpu(target, pcpu);
+          case POOL_REMOVE_CPU -> control.removePcpu(target, pcpu);
           default -> control.move(domid, target);
         }
       } finally {

@@ -188,6 +188,20 @@ final class CpupoolOpTest {
   }
 
   @Test
+  void aPoolIsNotEmptiedUnderAVcpuOfWhichItsSchedulerHasNotHeardYet() {
+    int domid = machine.build(1).domid(); // paused
+    int id = create();
+    assertEquals(0, removeCpu(0, 2));
+    assertEquals(0, addCpu(id, 2));
+    for (int round = 0; round < 200; round++) {
+      control.moveDomain(domid, "Pool-1");
+      assertEquals(
+          Errno.EBUSY, errnoOf(() -> control.removePcpu("Pool-1", 2)), "at once after the move");
+      control.moveDomain(domid, "pool0");
+    }
+  }
+
+  @Test
   void thePoolThatTheCallerRunsInLosesAndGetsPcpus() {
     for (int round = 0; round < 20; round++) {
       assertEquals(0, removeCpu(0, 0));
