@@ -53,7 +53,7 @@ class TraceTest {
     List<Map<String, String>> records = new ArrayList<>();
     domus(0, "trace", trace, "--list", "--json").lines().forEach(line -> records.add(fields(line)));
 
-    Set<String> talking = new TreeSet<>();
+    Map<String, Long> talking = new HashMap<>();
     Set<String> ready = new TreeSet<>();
     Map<String, String> picked = new HashMap<>();
     Map<String, String> onPcpu = new HashMap<>();
@@ -78,12 +78,14 @@ class TraceTest {
           ran.merge(vcpu, Long.valueOf(r.get("ran")), Long::sum);
         }
         case "block" -> ready.remove(vcpu);
-        case "event" -> talking.add(r.get("by") + ">" + vcpu);
+        case "event" -> talking.merge(r.get("by") + ">" + vcpu, 1L, Long::sum);
         default -> {}
       }
     }
-    assertTrue(wakes >= 500, "the guests wake each other in every round: " + wakes);
-    assertTrue(talking.containsAll(Set.of("d1v0>d2v0", "d2v0>d1v0")), talking::toString);
+    assertTrue(wakes > 0, "who sleeps until the other calls is woken");
+    for (String way : List.of("d1v0>d2v0", "d2v0>d1v0")) {
+      assertTrue(talking.getOrDefault(way, 0L) >= 500, "one call a round: " + talking);
+    }
     assertEquals(Set.of("d1v0", "d2v0"), ran.keySet());
 
     Map<String, Long> told = new HashMap<>();
