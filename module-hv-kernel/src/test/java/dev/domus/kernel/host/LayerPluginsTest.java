@@ -95,7 +95,10 @@ class LayerPluginsTest extends HostTest {
     smith.plugin(
         "loud",
         PluginSmith.ENGINE,
-        "public final class It { static { throw new AssertionError(\"loaded\"); } }");
+        PluginSmith.engineSource(
+            "loud",
+            "java.util.Optional.empty()",
+            "static { if (true) throw new AssertionError(\"loaded\"); }"));
     smith.plugin(
         "echo",
         "dev.domus.kernel.plugin.Subcommand",
