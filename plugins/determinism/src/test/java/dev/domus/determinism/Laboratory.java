@@ -53,9 +53,12 @@ final class Laboratory implements AutoCloseable {
                 1,
                 POOL,
                 scheduler,
-                Optional.of(new DeterministicMode(seed, DeterministicMode.USUAL_WALL_CLOCK))),
+                Map.of(),
+                Optional.of(new DeterministicMode(seed, DeterministicMode.USUAL_WALL_CLOCK)),
+                List.of()),
             Map.of(engine.name(), engine),
             schedulers,
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     time = machine.virtualTime().orElseThrow();
   }
@@ -139,7 +142,7 @@ final class Laboratory implements AutoCloseable {
   }
 
   void swapScheduler(String scheduler) {
-    guests.getFirst().control().swapScheduler(POOL, scheduler);
+    guests.getFirst().control().swapScheduler(POOL, scheduler, Map.of());
   }
 
   @Override

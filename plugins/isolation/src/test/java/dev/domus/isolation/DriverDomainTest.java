@@ -64,9 +64,12 @@ class DriverDomainTest {
                 2,
                 POOL,
                 scheduler.name(),
+                Map.of(),
+                Optional.empty(),
                 List.of(new DriverDomainSpec("drivers", List.of(services)))),
             Map.of(engine.name(), engine),
             Map.of(scheduler.name(), scheduler),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     control = machine.domain0().hypercalls().control();
   }
@@ -199,7 +202,7 @@ class DriverDomainTest {
     guest.unpause();
     screen.await("who is there?");
     Hypervisor hypervisor = hypervisor(driver());
-    hypervisor.access().setPolicy((operation, caller, target, detail) -> false);
+    hypervisor.access().setPolicy("nothing", (operation, caller, target, detail) -> false);
     assertEquals(Errno.EPERM, refusal(() -> control.pause(guest.domid())));
     type(console, "nobody\r");
     screen.await("good day, nobody");

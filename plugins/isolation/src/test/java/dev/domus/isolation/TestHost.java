@@ -55,7 +55,13 @@ final class TestHost implements AutoCloseable {
             Map.of());
     domain0 =
         LocalServiceDomain.start(
-                hypervisor, 0, "Domain-0", DOMAIN_0_PAGES, true, new ServiceRegistry())
+                hypervisor,
+                0,
+                "Domain-0",
+                DOMAIN_0_PAGES,
+                true,
+                new ServiceRegistry(),
+                Optional.empty())
             .orElseThrow();
     domain0.hypercalls().bindVirq(Virq.DOM_EXC, news::heard);
   }
