@@ -53,6 +53,7 @@ public final class Domain implements EventTarget {
   private static final int SMALLEST_ORDER_TO_HOST = 4;
 
   private static final int NOBODY = -1;
+
   /** How many hypercalls of a service domain may be under way at once. */
   public static final int CALLERS = 8;
 
@@ -502,7 +503,7 @@ public final class Domain implements EventTarget {
         mmu.maxPages(),
         vcpus.length,
         onlineVcpus(),
-        vcpus[0].unit().pool().name(),
+        vcpus.length == 0 ? "" : vcpus[0].unit().pool().name(),
         weight,
         cap,
         cpu,

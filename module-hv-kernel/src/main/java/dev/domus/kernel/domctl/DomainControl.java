@@ -6,7 +6,6 @@ import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
-import dev.domus.kernel.abi.HypercallPage;
 import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicy;
@@ -32,7 +31,6 @@ import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.host.Faults;
 import dev.domus.kernel.hypercall.HypercallCounters;
 import dev.domus.kernel.io.DomainIo;
-import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.sched.CpuMask;
@@ -116,7 +114,8 @@ public final class DomainControl implements Control {
 
   /** The same in another domain's name, whose hypercall counts it already. */
   public DomainControl as(int domid) {
-    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.empty());
+    return new DomainControl(
+        hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.empty());
   }
 
   /**
@@ -125,7 +124,8 @@ public final class DomainControl implements Control {
    * @param counters counts each operation as the hypercall that a guest would make for it
    */
   public DomainControl as(int domid, HypercallCounters counters) {
-    return new DomainControl(hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.of(counters));
+    return new DomainControl(
+        hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.of(counters));
   }
 
   // ---- life cycle

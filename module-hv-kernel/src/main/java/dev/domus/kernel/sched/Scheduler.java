@@ -69,8 +69,8 @@ import java.util.Optional;
  *       is preempted; either then calls {@link #pick} (after {@link #put}, if it ran something).
  *   <li>Say how long a unit may wait by its operator's wish ({@link SchedUnit#mayWaitNanos}), where
  *       that is longer than fair: for a budget, a window, a place.
- *   <li>Use what is offered here: {@link UnitQueue} for those who wait, {@link CpuSet} for those that
- *       idle, {@link CapBucket} for caps.
+ *   <li>Use what is offered here: {@link UnitQueue} for those who wait, {@link CpuSet} for those
+ *       that idle, {@link CapBucket} for caps.
  *   <li>Do its periodic work when it is called: compare {@code nowNanos} with the time of the last
  *       accounting. If something must happen later on an idle pCPU, answer {@link
  *       Decision#idleUntil}.

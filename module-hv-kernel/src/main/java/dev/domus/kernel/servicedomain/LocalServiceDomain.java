@@ -67,7 +67,8 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
     if (made.isEmpty()) {
       events.close();
     }
-    return made.map(domain -> new LocalServiceDomain(hypervisor, domain, name, events, services, turns));
+    return made.map(
+        domain -> new LocalServiceDomain(hypervisor, domain, name, events, services, turns));
   }
 
   private LocalServiceDomain(

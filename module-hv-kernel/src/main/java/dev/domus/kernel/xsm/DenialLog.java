@@ -48,7 +48,7 @@ final class DenialLog {
     byOperation.incrementAndGet(operation.ordinal());
     Denial denial;
     synchronized (byCaller) {
-      Map<What, Row> rows = byCaller.computeIfAbsent(caller, fresh -> newCaller());
+      Map<What, Row> rows = rowsOf(caller);
       What what = new What(operation, target);
       if (rows.size() >= ROWS_WITH_TARGET && !rows.containsKey(what)) {
         what = new What(operation, Domid.INVALID);
@@ -63,11 +63,16 @@ final class DenialLog {
     }
   }
 
-  private Map<What, Row> newCaller() {
-    if (byCaller.size() >= CALLERS) {
-      byCaller.remove(byCaller.keySet().iterator().next());
+  private Map<What, Row> rowsOf(int caller) {
+    Map<What, Row> rows = byCaller.get(caller);
+    if (rows == null) {
+      if (byCaller.size() >= CALLERS) {
+        byCaller.remove(byCaller.keySet().iterator().next());
+      }
+      rows = new LinkedHashMap<>(16, 0.75f, true);
+      byCaller.put(caller, rows);
     }
-    return new LinkedHashMap<>(16, 0.75f, true);
+    return rows;
   }
 
   /** How often an operation was refused. */

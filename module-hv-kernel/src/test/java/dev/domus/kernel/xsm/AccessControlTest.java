@@ -67,6 +67,17 @@ class AccessControlTest {
   }
 
   @Test
+  void theCallerWhoWasRefusedLongestAgoMakesRoom() {
+    for (int caller = 1; caller <= 257; caller++) {
+      assertEquals(-Errno.EPERM, access.check(Operation.DOMCTL, 1000 + caller, OTHER, 0));
+    }
+    List<Denial> denials = access.denials();
+    assertEquals(256, denials.size());
+    assertEquals(1002, denials.getFirst().caller());
+    assertEquals(1257, denials.getLast().caller());
+  }
+
+  @Test
   void refusalsAreCountedByWhoAskedWhatAboutWhom() {
     for (int i = 0; i < 100; i++) {
       access.check(Operation.DOMCTL, ORDINARY, OTHER, i);
