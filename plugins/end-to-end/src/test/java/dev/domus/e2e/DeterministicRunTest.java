@@ -104,9 +104,7 @@ class DeterministicRunTest {
         after "grub>" type "echo ${greeting}come\\r"
         after "welcome" type "halt\\r"
         """);
-    Object[] grub = {
-      "--kernel", GRUB, "--input", script, "--state-hash=50", "--timeout", "60"
-    };
+    Object[] grub = {"--kernel", GRUB, "--input", script, "--state-hash=50", "--timeout", "60"};
     Run first = run(grub);
     assertTrue(first.out().contains("welcome"), first.out());
     assertTrue(first.states().size() > 3, () -> "states=" + first.states());
@@ -157,7 +155,8 @@ class DeterministicRunTest {
       })
   void whatCannotBeDeterministicIsRefusedWithARemedy(String options, String complaint)
       throws Exception {
-    List<Object> arguments = new ArrayList<>(List.of("run", "--kernel", DomusProcess.guest("hello")));
+    List<Object> arguments =
+        new ArrayList<>(List.of("run", "--kernel", DomusProcess.guest("hello")));
     arguments.addAll(List.of(options.split(" ")));
     try (DomusProcess domus = DomusProcess.start(arguments.toArray())) {
       assertEquals(2, domus.await(60), domus::transcript);
