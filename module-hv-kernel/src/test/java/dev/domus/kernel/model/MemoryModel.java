@@ -1,6 +1,7 @@
 package dev.domus.kernel.model;
 
 import static dev.domus.kernel.abi.Errno.EACCES;
+import static dev.domus.kernel.abi.Errno.EEXIST;
 import static dev.domus.kernel.abi.Errno.EFAULT;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOSYS;
@@ -12,11 +13,12 @@ import static dev.domus.kernel.model.ModelFrame.SEGDESC;
 import static dev.domus.kernel.model.ModelFrame.WRITABLE;
 
 import dev.domus.memory.paging.Pte;
-import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.LongUnaryOperator;
+import java.util.TreeSet;
 
 /**
  * What each memory operation of a guest answers and does, written from the ABI (xen-pv-abi.md, 6,
@@ -24,15 +26,20 @@ import java.util.function.LongUnaryOperator;
  * the state itself; if it is refused, the state from before it is put back.
  */
 final class MemoryModel {
-  static final int SELF = 0x7FF0, IO = 0x7FF1;
+  static final int SELF = 0x7FF0, IO = FrameModel.IO, XEN = FrameModel.XEN;
   private static final int NORMAL = 0, MACHPHYS = 1, PRESERVE_AD = 2, NO_TRANSLATE = 3;
-  private static final int MAX_ORDER = 18;
 
   final FrameModel frames;
   Map<Integer, ModelDomain> domains = new TreeMap<>();
 
-  /** Whether the operation owed the guest a flush of its translations. */
-  boolean flushDue;
+  /** A vCPU. */
+  record VcpuId(int domid, int vcpu) {}
+
+  /** The vCPUs whose translations the operation owed a flush. */
+  final Set<VcpuId> flushOwed = new HashSet<>();
+
+  final ReservationModel reservations = new ReservationModel(this);
+  final GrantModel grants = new GrantModel(this);
 
   MemoryModel(FrameModel frames) {
     this.frames = frames;
@@ -48,12 +55,14 @@ final class MemoryModel {
     Map<Long, ModelFrame> before = frames.copyOfFrames();
     Map<Integer, ModelDomain> domainsBefore = new TreeMap<>();
     domains.forEach((domid, d) -> domainsBefore.put(domid, d.copy()));
+    Set<VcpuId> owedBefore = Set.copyOf(flushOwed);
     try {
       request.carryOut();
       return 0;
     } catch (Refused refused) {
       frames.frames = before;
       domains = domainsBefore;
+      flushOwed.retainAll(owedBefore);
       frames.leaveBehind();
       return -refused.errno;
     }
@@ -63,8 +72,19 @@ final class MemoryModel {
     return domains.get(domid);
   }
 
-  private long table(int domid) {
-    return domain(domid).kernelTable;
+  /** The kernel's base pointer of the vCPU that acts. */
+  long table(int domid) {
+    return domain(domid).vcpu().kernelTable;
+  }
+
+  void owedToAll(int domid) {
+    for (int i = 0; i < ModelDomain.VCPUS; i++) {
+      flushOwed.add(new VcpuId(domid, i));
+    }
+  }
+
+  private void owedToCaller(int domid) {
+    flushOwed.add(new VcpuId(domid, domain(domid).acting));
   }
 
   long read(int domid, long va) {
@@ -75,42 +95,59 @@ final class MemoryModel {
     frames.write(table(domid), va, value);
   }
 
-  private void requireReadable(int domid, long va) {
+  void requireReadable(int domid, long va) {
     if (!FrameModel.addressOk(va, 8)) {
       throw new Refused(EFAULT);
     }
     frames.walk(table(domid), va, false);
   }
 
-  private void requireWritable(int domid, long va) {
+  void requireWritable(int domid, long va) {
     if (!FrameModel.addressOk(va, 8)) {
       throw new Refused(EFAULT);
     }
     frames.walk(table(domid), va, true);
   }
 
-  /** Whose frames a caller means: its own, or nobody that it may name. */
-  private int whose(int caller, int named, boolean ioAllowed) {
+  /** Whose frames a caller may map by this name. */
+  private int owner(int caller, int named) {
     if (named == SELF || named == caller) {
       return caller;
     }
-    if (named == IO && ioAllowed) {
-      return IO;
+    if (named == IO || domain(caller).privileged && named == XEN) {
+      return named;
     }
-    throw new Refused(domains.containsKey(named) || named == IO ? EPERM : ESRCH);
+    return other(caller, named, named == XEN);
+  }
+
+  /** Whose tables a caller may change by this name. */
+  private int tables(int caller, int named) {
+    return named == SELF ? caller : other(caller, named, named == IO || named == XEN);
+  }
+
+  /** A domain that a caller may act on. */
+  int other(int caller, int named, boolean known) {
+    if (named == caller) {
+      return caller;
+    }
+    if (!domain(caller).privileged && (known || domains.containsKey(named))) {
+      throw new Refused(EPERM);
+    }
+    if (!domains.containsKey(named)) {
+      throw new Refused(ESRCH);
+    }
+    return named;
   }
 
   // ---- batches
 
   /** mmu_update (6.1). */
   int mmuUpdate(int domid, long array, int count, long done, int owners) {
-    int[] target = new int[1];
+    int[] meant = new int[2];
     int error =
         attempt(() -> {
-          if (owners >>> 16 != 0) {
-            whose(domid, (owners >>> 16) - 1, false);
-          }
-          target[0] = whose(domid, owners & 0xFFFF, true);
+          meant[0] = owners >>> 16 == 0 ? domid : tables(domid, (owners >>> 16) - 1);
+          meant[1] = owner(domid, owners & 0xFFFF);
         });
     return error != 0
         ? error
@@ -122,7 +159,7 @@ final class MemoryModel {
             16,
             at -> {
               long pointer = read(domid, at);
-              mmuRequest(domid, pointer, read(domid, at + 8), target[0]);
+              mmuRequest(domid, pointer, read(domid, at + 8), meant[0], meant[1]);
             });
   }
 
@@ -153,25 +190,37 @@ final class MemoryModel {
     return told != 0 ? told : error;
   }
 
-  private void mmuRequest(int domid, long pointer, long value, int target) {
+  private void mmuRequest(int domid, long pointer, long value, int tables, int target) {
     int command = (int) pointer & 7;
     switch (command) {
-      case NORMAL, PRESERVE_AD, NO_TRANSLATE ->
-          update(domid, pointer & -8L, value, target, command == PRESERVE_AD);
-      case MACHPHYS -> frames.own(pointer >>> 12, target).pfn = value;
+      case NORMAL, PRESERVE_AD, NO_TRANSLATE -> {
+        boolean passedOn = target == IO && tables != domid && FrameModel.isPresent(value);
+        if (passedOn && !frames.mayReachIo(domid, Pte.mfn(value))) {
+          throw new Refused(EPERM);
+        }
+        update(tables, pointer & -8L, value, target, command == PRESERVE_AD);
+      }
+      case MACHPHYS -> {
+        if (target == IO && !domain(domid).privileged) {
+          throw new Refused(EPERM);
+        }
+        frames.own(pointer >>> 12, target == IO || target == XEN ? -1 : target).pfn = value;
+      }
       default -> throw new Refused(ENOSYS);
     }
   }
 
-  private void update(int domid, long place, long value, int target, boolean preserve) {
-    ModelFrame f = frames.own(place >>> 12, domid);
+  private void update(int tables, long place, long value, int target, boolean preserve) {
+    ModelFrame f = frames.own(place >>> 12, tables);
     int index = (int) (place >>> 3) & 511;
     if (f.isTableInUse()) {
       frames.replace(f, index, value, target, preserve);
-      flushDue |= f.type > 1;
+      if (f.type > 1) {
+        owedToAll(tables);
+      }
     } else if (f.typeCount == 0 || f.type == WRITABLE) {
       f.type = f.typeCount == 0 ? WRITABLE : f.type;
-      f.words[index] = value;
+      f.set(index, value);
     } else {
       throw new Refused(EINVAL);
     }
@@ -179,7 +228,8 @@ final class MemoryModel {
 
   /** mmuext_op (6.3). */
   int mmuextOp(int domid, long array, int count, long done, int owner) {
-    int error = attempt(() -> whose(domid, owner, false));
+    int[] tables = new int[1];
+    int error = attempt(() -> tables[0] = tables(domid, owner));
     return error != 0
         ? error
         : batch(
@@ -190,7 +240,13 @@ final class MemoryModel {
             24,
             at -> {
               int command = (int) read(domid, at);
-              extended(domid, command, read(domid, at + 8), read(domid, at + 16));
+              long arg1 = read(domid, at + 8);
+              long arg2 = read(domid, at + 16);
+              if (tables[0] == domid) {
+                extended(domid, command, arg1, arg2);
+              } else {
+                foreign(tables[0], command, arg1, arg2);
+              }
             });
   }
 
@@ -199,18 +255,36 @@ final class MemoryModel {
       case 0, 1, 2, 3 -> pin(domid, command + 1, arg1);
       case 4 -> unpin(domid, arg1);
       case 5 -> newBase(domid, arg1);
-      case 6, 7, 10, 11 -> flushDue = true;
-      case 8, 9 -> {
-        flushSet(domid, arg2);
-      }
-      case 12 -> throw new Refused(EACCES);
+      case 6, 7 -> owedToCaller(domid);
+      case 8, 9 -> flushSet(domid, arg2);
+      case 10, 11 -> owedToAll(domid);
+      case 12 -> requireDevices(domid, EACCES);
       case 13 -> setLdt(domid, arg1, (int) arg2);
       case 15 -> newUserBase(domid, arg1);
       case 16 -> fill(domid, arg1, new long[512]);
-      case 17 -> fill(domid, arg1, frames.own(arg2, domid).words.clone());
-      case 18 -> throw new Refused(EINVAL);
+      case 17 -> fill(domid, arg1, frames.own(arg2, domid).words);
+      case 18 -> requireDevices(domid, EINVAL);
       case 19, 20 -> throw new Refused(EOPNOTSUPP);
       default -> throw new Refused(ENOSYS);
+    }
+  }
+
+  /** What may be done to another's tables; the rest concerns the caller's vCPUs. */
+  private void foreign(int tables, int command, long arg1, long arg2) {
+    switch (command) {
+      case 0, 1, 2, 3 -> pin(tables, command + 1, arg1);
+      case 4 -> unpin(tables, arg1);
+      case 16 -> fill(tables, arg1, new long[512]);
+      case 17 -> fill(tables, arg1, frames.own(arg2, tables).words);
+      case 19, 20 -> throw new Refused(EOPNOTSUPP);
+      case 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18 -> throw new Refused(EPERM);
+      default -> throw new Refused(ENOSYS);
+    }
+  }
+
+  private void requireDevices(int domid, int errno) {
+    if (frames.ioRights.getOrDefault(domid, Set.of()).isEmpty()) {
+      throw new Refused(errno);
     }
   }
 
@@ -232,32 +306,36 @@ final class MemoryModel {
   }
 
   private void newBase(int domid, long mfn) {
-    ModelDomain d = domain(domid);
-    if (mfn == d.kernelTable) {
-      flushDue = true;
-    } else {
-      frames.hold(mfn, domid, L4).words[256] = frames.m2pEntry;
-      dropLdtPages(d);
-      long old = d.kernelTable;
-      d.kernelTable = mfn;
+    ModelVcpu v = domain(domid).vcpu();
+    owedToCaller(domid);
+    if (mfn != v.kernelTable) {
+      frames.hold(mfn, domid, L4).set(256, frames.m2pEntry);
+      dropLdtPages(v);
+      long old = v.kernelTable;
+      v.kernelTable = mfn;
       frames.letGo(old);
     }
   }
 
   private void newUserBase(int domid, long mfn) {
     ModelDomain d = domain(domid);
-    long old = d.userTable;
+    ModelVcpu v = d.vcpu();
+    long old = v.userTable;
     if (mfn == old || mfn == 0 && old < 0) {
       return;
     }
     if (mfn != 0) {
-      boolean shown = !d.m2pStrict || mfn == d.kernelTable;
-      frames.hold(mfn, domid, L4).words[256] = shown ? frames.m2pEntry : 0;
+      holdUserTable(d, mfn, v.kernelTable);
     }
-    d.userTable = mfn == 0 ? -1 : mfn;
+    v.userTable = mfn == 0 ? -1 : mfn;
     if (old >= 0) {
       frames.letGo(old);
     }
+  }
+
+  private void holdUserTable(ModelDomain d, long mfn, long kernelTable) {
+    boolean shown = !d.m2pStrict || mfn == kernelTable;
+    frames.hold(mfn, d.domid, L4).set(256, shown ? frames.m2pEntry : 0);
   }
 
   private void flushSet(int domid, long set) {
@@ -266,7 +344,7 @@ final class MemoryModel {
     } catch (Refused unreadable) {
       throw new Refused(EINVAL);
     }
-    flushDue = true;
+    owedToAll(domid);
   }
 
   private void fill(int domid, long mfn, long[] words) {
@@ -275,7 +353,7 @@ final class MemoryModel {
       throw new Refused(EINVAL);
     }
     f.type = WRITABLE;
-    System.arraycopy(words, 0, f.words, 0, 512);
+    f.fill(words);
   }
 
   // ---- single entries
@@ -284,7 +362,7 @@ final class MemoryModel {
   int updateVa(int domid, long va, long entry, long flags, int owner) {
     long set = flags & -4L;
     return attempt(() -> {
-      int target = whose(domid, owner, true);
+      int target = owner(domid, owner);
       if ((flags & 3) != 0 && set != 0 && set != 4) {
         requireReadable(domid, set);
       }
@@ -293,7 +371,13 @@ final class MemoryModel {
       }
       ModelFrame table = frames.leafTable(table(domid), va, domid);
       frames.replace(table, Pte.index(va, 1), entry, target, false);
-      flushDue |= (flags & 3) == 1 || (flags & 3) == 2;
+      if ((flags & 3) == 1 || (flags & 3) == 2) {
+        if (set == 0) {
+          owedToCaller(domid);
+        } else {
+          owedToAll(domid);
+        }
+      }
     });
   }
 
@@ -340,19 +424,23 @@ final class MemoryModel {
       return -EINVAL;
     }
     return attempt(() -> {
-      ModelDomain d = domain(domid);
+      ModelVcpu v = domain(domid).vcpu();
       long[] fresh = new long[Math.ceilDiv(entries, 512)];
       for (int i = 0; i < fresh.length; i++) {
         fresh[i] = read(domid, list + 8L * i);
       }
-      for (long mfn : fresh) {
-        frames.hold(mfn, domid, SEGDESC);
-      }
-      for (long old : d.gdt) {
+      holdGdt(domid, fresh);
+      for (long old : v.gdt) {
         frames.letGo(old);
       }
-      d.gdt = fresh;
+      v.gdt = fresh;
     });
+  }
+
+  private void holdGdt(int domid, long[] pages) {
+    for (long mfn : pages) {
+      frames.hold(mfn, domid, SEGDESC);
+    }
   }
 
   int updateDescriptor(int domid, long place, long descriptor) {
@@ -367,199 +455,140 @@ final class MemoryModel {
       if (f.type != SEGDESC || !f.settled) {
         f.type = WRITABLE;
       }
-      f.words[(int) (place >>> 3) & 511] = FrameModel.descriptor(descriptor);
+      f.set((int) (place >>> 3) & 511, FrameModel.descriptor(descriptor));
     });
   }
 
   private void setLdt(int domid, long base, int entries) {
+    requireLdt(base, entries);
+    ModelVcpu v = domain(domid).vcpu();
+    dropLdtPages(v);
+    v.ldtBase = base;
+    v.ldtEntries = entries;
+  }
+
+  private static void requireLdt(long base, int entries) {
     if (entries < 0
         || entries > 8192
         || (base & 4095) != 0
         || !FrameModel.addressOk(base, 8L * entries)) {
       throw new Refused(EINVAL);
     }
-    ModelDomain d = domain(domid);
-    dropLdtPages(d);
-    d.ldtBase = base;
-    d.ldtEntries = entries;
   }
 
-  private void dropLdtPages(ModelDomain d) {
-    d.ldtPages.values().forEach(frames::letGo);
-    d.ldtPages.clear();
+  private void dropLdtPages(ModelVcpu v) {
+    v.ldtPages.values().forEach(frames::letGo);
+    v.ldtPages.clear();
   }
 
   /** A selector of the LDT is used and faults: 0 if that was worth another try. */
   int useLdt(int domid, int selector) {
     return attempt(() -> {
-      ModelDomain d = domain(domid);
+      ModelVcpu v = domain(domid).vcpu();
       int page = (selector >>> 3) / 512;
-      if (selector >>> 3 >= d.ldtEntries || d.ldtPages.containsKey(page)) {
+      if (selector >>> 3 >= v.ldtEntries || v.ldtPages.containsKey(page)) {
         throw new Refused(EFAULT);
       }
-      ModelFrame f = frames.walk(d.kernelTable, d.ldtBase + 4096L * page, false);
-      d.ldtPages.put(page, frames.hold(f.mfn, domid, SEGDESC).mfn);
+      ModelFrame f = frames.walk(v.kernelTable, v.ldtBase + 4096L * page, false);
+      v.ldtPages.put(page, frames.hold(f.mfn, domid, SEGDESC).mfn);
     });
   }
 
-  // ---- memory_op (13)
+  // ---- other vCPUs (3.6)
 
-  private long pages(int domid) {
-    return frames.frames.values().stream().filter(f -> f.owner == domid && !f.special).count();
-  }
-
-  /**
-   * increase_reservation and populate_physmap.
-   *
-   * @param list 0 for none
-   * @param chosen the frame that the allocator has found for an extent
-   */
-  int allocate(
-      int domid, boolean populate, long list, int count, int order, LongUnaryOperator chosen) {
-    if (!FrameModel.addressOk(list, 8L * count)) {
-      return 0;
-    }
-    for (int i = 0; i < count; i++) {
-      long at = list + 8L * i;
-      long extent = i;
-      int error =
-          attempt(() -> {
-            if (list != 0 || populate) {
-              requireWritable(domid, at);
-            }
-            long pfn = populate ? read(domid, at) : 0;
-            if (pages(domid) + (1L << order) > domain(domid).maxPages) {
-              throw new Refused(EINVAL);
-            }
-            long mfn = chosen.applyAsLong(extent);
-            adopt(domid, mfn, order, populate, pfn);
-            if (list != 0) {
-              write(domid, at, mfn);
-            }
-          });
-      if (error != 0) {
-        return i;
+  /** VCPUOP_initialise, of what concerns memory: all of it or nothing. */
+  int initialise(int domid, int vcpu, long context) {
+    return attempt(() -> {
+      for (long page = context; page < context + 5168; page += 4096) {
+        requireReadable(domid, page);
       }
-    }
-    return count;
-  }
-
-  private void adopt(int domid, long mfn, int order, boolean known, long pfn) {
-    for (int i = 0; i < 1 << order; i++) {
-      ModelFrame f = new ModelFrame(mfn + i, domid, false, false);
-      f.pfn = known ? pfn + i : -1;
-      if ((mfn & (1 << order) - 1) != 0 || frames.frames.put(f.mfn, f) != null) {
-        throw new AssertionError("the allocator gave out what is not free: mfn=" + f.mfn);
+      requireReadable(domid, context + 5160);
+      ModelDomain d = domain(domid);
+      ModelVcpu v = d.vcpus[vcpu];
+      if (v.initialised) {
+        throw new Refused(EEXIST);
       }
-    }
-  }
-
-  int decrease(int domid, long list, int count, int order) {
-    for (int i = 0; i < count; i++) {
-      long at = list + 8L * i;
-      long first;
-      try {
-        first = read(domid, at);
-      } catch (Refused unreadable) {
-        return i;
+      int entries = (int) read(domid, context + 4960);
+      long ldtBase = read(domid, context + 4816);
+      int ldtEntries = (int) read(domid, context + 4824);
+      if (entries < 0 || entries > 7168) {
+        throw new Refused(EINVAL);
       }
-      for (long mfn = first; mfn < first + (1 << order); mfn++) {
-        long each = mfn;
-        if (attempt(() -> giveBack(domid, each)) != 0) {
-          return i;
-        }
+      requireLdt(ldtBase, ldtEntries);
+      long[] gdt = new long[Math.ceilDiv(entries, 512)];
+      for (int i = 0; i < gdt.length; i++) {
+        gdt[i] = read(domid, context + 4832 + 8L * i);
       }
-    }
-    return count;
-  }
-
-  private void giveBack(int domid, long mfn) {
-    ModelFrame f = frames.own(mfn, domid);
-    if (f.special || f.references != 1 || f.typeCount != 0 || !f.allocated) {
-      throw new Refused(EINVAL);
-    }
-    frames.frames.remove(mfn);
-  }
-
-  /** What exchange is asked for. */
-  record Exchange(long in, int inCount, int inOrder, long out, int outCount, int outOrder) {}
-
-  int exchange(int domid, int owner, Exchange x, long doneAt, LongUnaryOperator chosen) {
-    int error = attempt(() -> whose(domid, owner, false));
-    if (error != 0) {
-      return error;
-    }
-    if (!FrameModel.addressOk(x.in, 8L * x.inCount)
-        || !FrameModel.addressOk(x.out, 8L * x.outCount)) {
-      return -EFAULT;
-    }
-    if (x.inOrder > MAX_ORDER || x.outOrder > MAX_ORDER) {
-      return -EPERM;
-    }
-    if (x.inCount << x.inOrder != x.outCount << x.outOrder) {
-      return -EINVAL;
-    }
-    int order = Math.max(x.inOrder, x.outOrder);
-    int inChunk = 1 << order - x.inOrder;
-    int outChunk = 1 << order - x.outOrder;
-    for (int done = 0; done + inChunk <= x.inCount; done += inChunk) {
-      int from = done;
-      error = attempt(() -> chunk(domid, x, from, inChunk, outChunk, doneAt, chosen));
-      if (error != 0) {
-        return error;
+      long kernelTable = read(domid, context + 4984 + 24) >>> 12;
+      long userTable = read(domid, context + 4984 + 8) >>> 12;
+      frames.hold(kernelTable, domid, L4).set(256, frames.m2pEntry);
+      if (userTable != 0) {
+        holdUserTable(d, userTable, kernelTable);
       }
-    }
-    return 0;
+      holdGdt(domid, gdt);
+      v.initialised = true;
+      v.kernelTable = kernelTable;
+      v.userTable = userTable == 0 ? -1 : userTable;
+      v.gdt = gdt;
+      v.ldtBase = ldtBase;
+      v.ldtEntries = ldtEntries;
+    });
   }
 
-  private void chunk(
-      int domid,
-      Exchange x,
-      int from,
-      int inChunk,
-      int outChunk,
-      long doneAt,
-      LongUnaryOperator chosen) {
-    List<Long> old = new ArrayList<>();
-    for (int i = 0; i < inChunk; i++) {
-      long first = read(domid, x.in + 8L * (from + i));
-      for (int each = 0; each < 1 << x.inOrder; each++) {
-        old.add(first + each);
+  /** VCPUOP_up. */
+  int up(int domid, int vcpu) {
+    ModelVcpu v = domain(domid).vcpus[vcpu];
+    v.online = v.initialised;
+    return v.initialised ? 0 : -EINVAL;
+  }
+
+  // ---- I/O memory and windows
+
+  /** A domain may map an I/O frame, or not any more; what it has mapped stays. */
+  void permitIo(int domid, long mfn, boolean allowed) {
+    Set<Long> rights = frames.ioRights.computeIfAbsent(domid, d -> new TreeSet<>());
+    if (allowed) {
+      rights.add(mfn);
+    } else {
+      rights.remove(mfn);
+    }
+  }
+
+  /** A window is opened on a frame of a domain's; it holds what a mapping would. */
+  int open(int domid, long mfn, boolean writable) {
+    return attempt(() -> {
+      ModelFrame f = frames.get(mfn, domid);
+      if (writable) {
+        frames.takeType(f, WRITABLE);
       }
-    }
-    old.forEach(mfn -> giveBack(domid, mfn));
-    int out = from / inChunk * outChunk;
-    for (int i = out; i < out + outChunk; i++) {
-      long at = x.out + 8L * i;
-      long pfn = read(domid, at);
-      long mfn = chosen.applyAsLong(i);
-      adopt(domid, mfn, x.outOrder, true, pfn);
-      write(domid, at, mfn);
-    }
-    write(domid, doneAt, from + inChunk);
+    });
   }
 
-  /** current_reservation, maximum_reservation, maximum_gpfn. */
-  long question(int domid, int command, int owner) {
-    int error = attempt(() -> whose(domid, owner, false));
-    if (error != 0) {
-      return error;
+  void close(long mfn, boolean writable) {
+    ModelFrame f = frames.frames.get(mfn);
+    if (writable) {
+      frames.putType(f);
     }
-    long most = domain(domid).maxPages;
-    return command == 3 ? pages(domid) : command == 4 ? most : most - 1;
+    frames.put(f);
   }
 
   // ---- the end
 
   void destroy(int domid) {
+    grants.end(domid);
     ModelDomain d = domains.remove(domid);
-    for (long mfn : d.gdt) {
-      frames.letGo(mfn);
-    }
-    dropLdtPages(d);
-    frames.letGo(d.kernelTable);
-    if (d.userTable >= 0) {
-      frames.letGo(d.userTable);
+    frames.ioRights.remove(domid);
+    for (ModelVcpu v : d.vcpus) {
+      for (long mfn : v.gdt) {
+        frames.letGo(mfn);
+      }
+      dropLdtPages(v);
+      if (v.kernelTable >= 0) {
+        frames.letGo(v.kernelTable);
+      }
+      if (v.userTable >= 0) {
+        frames.letGo(v.userTable);
+      }
     }
     for (ModelFrame f : List.copyOf(frames.frames.values())) {
       if (f.owner == domid && f.pinned) {
@@ -570,6 +599,7 @@ final class MemoryModel {
     for (ModelFrame f : List.copyOf(frames.frames.values())) {
       if (f.owner == domid && f.allocated) {
         f.allocated = false;
+        f.pfn = f.special ? f.pfn : -1;
         f.typeCount -= f.special ? 1 : 0;
         frames.put(f);
       }

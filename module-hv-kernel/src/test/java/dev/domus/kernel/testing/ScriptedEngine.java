@@ -55,6 +55,10 @@ public final class ScriptedEngine implements Engine {
   public static final class ScriptedVcpu implements VcpuEngine {
     private static final long INSTRUCTIONS_A_PAUSE = 20_000;
 
+    /** Wakes a vCPU that waits for its next step. */
+    private static final Step NOTHING =
+        new Step(s -> Exit.KICKED, CompletableFuture.completedFuture(null));
+
     private final CpuState state;
     private final LinkedBlockingQueue<Step> steps = new LinkedBlockingQueue<>();
     private CompletableFuture<CpuState> previous;
@@ -161,6 +165,10 @@ public final class ScriptedEngine implements Engine {
       if (next == null) {
         return Exit.BUDGET;
       }
+      if (next == NOTHING) {
+        kicked = false;
+        return Exit.KICKED;
+      }
       Exit exit = next.action.apply(state);
       previous = next.done;
       return exit;
@@ -174,6 +182,9 @@ public final class ScriptedEngine implements Engine {
     @Override
     public void kick() {
       kicked = true;
+      if (steps.isEmpty()) {
+        steps.add(NOTHING);
+      }
     }
 
     @Override
