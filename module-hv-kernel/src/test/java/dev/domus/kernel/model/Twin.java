@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
-import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.CpuState;
@@ -18,6 +17,7 @@ import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.grant.GrantScan;
 import dev.domus.kernel.grant.MappedGrants;
 import dev.domus.kernel.mmu.MachineScan;
+import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
@@ -82,10 +82,9 @@ final class Twin implements AutoCloseable {
    */
   static final int FIRST_UNUSED_SLOT = 16, FIRST_TABLE_SLOT = 20;
 
-  private final TinyMachine machine =
-      new TinyMachine(TestSchedulers.roundRobin(), DOMAINS * ModelDomain.VCPUS, FRAMES << 12);
-  private final MemorySegment memory = machine.hypervisor().memory();
-  private final FrameTable table = machine.hypervisor().machineFrames().table();
+  private final TinyMachine machine;
+  private final MemorySegment memory;
+  private final FrameTable table;
   private final Domain[] domains = new Domain[DOMAINS];
   private final ScriptedVcpu[][] guests = new ScriptedVcpu[DOMAINS][ModelDomain.VCPUS];
   private final int[][] flushesBefore = new int[DOMAINS][ModelDomain.VCPUS];
@@ -104,8 +103,12 @@ final class Twin implements AutoCloseable {
 
   private record OpenWindow(Window window, long mfn, boolean writable) {}
 
-  Twin(Tally tally) {
+  /** Makes a machine whose vCPUs have slices as a scheduler gives them. */
+  Twin(Tally tally, SchedulerFactory scheduler) {
     this.tally = tally;
+    machine = new TinyMachine(scheduler, DOMAINS * ModelDomain.VCPUS, FRAMES << 12);
+    memory = machine.hypervisor().memory();
+    table = machine.hypervisor().machineFrames().table();
     for (int i = 0; i < DOMAINS; i++) {
       hostAddresses.add(new HashMap<>());
       build(i);
@@ -199,7 +202,12 @@ final class Twin implements AutoCloseable {
 
   /** Makes a hypercall on the machine. */
   long call(int domain, int number, long... arguments) {
-    return guest(domain).hypercall(number, arguments);
+    int continuedBefore = guest(domain).continued();
+    long result = guest(domain).hypercall(number, arguments);
+    if (guest(domain).continued() > continuedBefore) {
+      tally.count("hypercall " + number + " preempted", "continued");
+    }
+    return result;
   }
 
   /** Compares the two answers. */

@@ -65,6 +65,7 @@ public final class ScriptedEngine implements Engine {
     private volatile Function<CpuState, Exit> storm;
     private volatile boolean kicked;
     private volatile int flushes;
+    private int continued;
     private volatile StepOver stepOver =
         (s, va, mfn) -> {
           throw new AssertionError("no instruction to step over");
@@ -111,8 +112,14 @@ public final class ScriptedEngine implements Engine {
           });
       while (after.rip == at[0]) { // preempted: a processor comes to the same SYSCALL again
         after = step(s -> syscall(s, (int) s.gpr[CpuState.RAX]));
+        continued++;
       }
       return after.gpr[CpuState.RAX];
+    }
+
+    /** How often {@link #hypercall} has made a call again that was preempted. */
+    public int continued() {
+      return continued;
     }
 
     /** Registers and exit of a hypercall. */
