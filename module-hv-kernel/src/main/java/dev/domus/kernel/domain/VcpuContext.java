@@ -36,24 +36,26 @@ public final class VcpuContext {
   }
 
   private static long initialise(Vcpu v, Vcpu target, long arg, boolean upIfOnline) {
-    if (!v.tableWork().finish()) {
-      return TableWork.RESTART;
+    int before = v.tableWork().begin();
+    if (before != 0) {
+      return before;
     }
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
     }
+    long result;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
-        long result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
+        result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
         long flags = at(context, VcpuGuestContextLayout.FLAGS);
         if (result == 0 && upIfOnline && (flags & VcpuGuestContextLayout.ONLINE) != 0) {
           target.up();
         }
-        return result;
       }
     }
+    return result < 0 ? v.tableWork().fail((int) result) : result;
   }
 
   /**
