@@ -6,6 +6,7 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.trap.DebugRegisters;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -163,6 +164,7 @@ public final class VcpuContext {
                 target,
                 at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
                 userTable,
+                !target.domain().assist(VmAssist.M2P_STRICT),
                 gdtFrames,
                 (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
                 at(c, VcpuGuestContextLayout.LDT_BASE),

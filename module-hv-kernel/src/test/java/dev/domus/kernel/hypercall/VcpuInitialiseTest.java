@@ -156,6 +156,27 @@ class VcpuInitialiseTest {
   }
 
   @Test
+  void theUsersTableShowsTheM2pUnlessTheGuestWantsItStrict() {
+    for (boolean strict : new boolean[] {false, true}) {
+      try (TinyMachine fresh = new TinyMachine(TestSchedulers.roundRobin(), 1)) {
+        Domain d = fresh.build(2);
+        fresh.control().unpause(d.domid());
+        ScriptedVcpu caller = fresh.engine().vcpu(0);
+        long user = d.mmu().p2m().mfn(20);
+        long readOnly = Pte.of(user, Pte.P | Pte.U);
+        assertEquals(0, caller.hypercall(HypercallNumber.UPDATE_VA_MAPPING, 20 << 12, readOnly, 0));
+        assertEquals(0, caller.hypercall(HypercallNumber.VM_ASSIST, strict ? 0 : 1, 32));
+        Vcpu v = d.vcpu(0);
+        v.guest().putLong(CONTEXT + VcpuGuestContextLayout.CTRLREG + 24, v.kernelTable() << 12);
+        v.guest().putLong(CONTEXT + VcpuGuestContextLayout.CTRLREG + 8, user << 12);
+        assertEquals(0, caller.hypercall(HypercallNumber.VCPU_OP, 0, 1, CONTEXT));
+        long slot = fresh.hypervisor().memory().get(ValueLayout.JAVA_LONG, (user << 12) + 8 * 256);
+        assertEquals(strict, slot == 0);
+      }
+    }
+  }
+
+  @Test
   void userModeNeedsAUserTable() {
     put(VcpuGuestContextLayout.FLAGS, 0);
     assertEquals(-Errno.EINVAL, initialise());
