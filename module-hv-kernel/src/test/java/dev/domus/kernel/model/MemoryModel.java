@@ -1,7 +1,6 @@
 package dev.domus.kernel.model;
 
 import static dev.domus.kernel.abi.Errno.EACCES;
-import static dev.domus.kernel.abi.Errno.EEXIST;
 import static dev.domus.kernel.abi.Errno.EFAULT;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOSYS;
@@ -9,7 +8,6 @@ import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.EPERM;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 import static dev.domus.kernel.model.ModelFrame.L4;
-import static dev.domus.kernel.model.ModelFrame.SEGDESC;
 import static dev.domus.kernel.model.ModelFrame.WRITABLE;
 
 import dev.domus.memory.paging.Pte;
@@ -40,6 +38,7 @@ final class MemoryModel {
 
   final ReservationModel reservations = new ReservationModel(this);
   final GrantModel grants = new GrantModel(this);
+  final DescriptorModel descriptors = new DescriptorModel(this);
 
   MemoryModel(FrameModel frames) {
     this.frames = frames;
@@ -259,7 +258,7 @@ final class MemoryModel {
       case 8, 9 -> flushSet(domid, arg2);
       case 10, 11 -> owedToAll(domid);
       case 12 -> requireDevices(domid, EACCES);
-      case 13 -> setLdt(domid, arg1, (int) arg2);
+      case 13 -> descriptors.setLdt(domid, arg1, (int) arg2);
       case 15 -> newUserBase(domid, arg1);
       case 16 -> fill(domid, arg1, new long[512]);
       case 17 -> fill(domid, arg1, frames.own(arg2, domid).words);
@@ -310,7 +309,7 @@ final class MemoryModel {
     owedToCaller(domid);
     if (mfn != v.kernelTable) {
       frames.hold(mfn, domid, L4).set(256, frames.m2pEntry);
-      dropLdtPages(v);
+      descriptors.dropLdtPages(v);
       long old = v.kernelTable;
       v.kernelTable = mfn;
       frames.letGo(old);
@@ -333,7 +332,7 @@ final class MemoryModel {
     }
   }
 
-  private void holdUserTable(ModelDomain d, long mfn, long kernelTable) {
+  void holdUserTable(ModelDomain d, long mfn, long kernelTable) {
     boolean shown = !d.m2pStrict || mfn == kernelTable;
     frames.hold(mfn, d.domid, L4).set(256, shown ? frames.m2pEntry : 0);
   }
@@ -417,131 +416,6 @@ final class MemoryModel {
     return 0;
   }
 
-  // ---- descriptors (7)
-
-  int setGdt(int domid, long list, int entries) {
-    if (entries < 0 || entries > 7168) {
-      return -EINVAL;
-    }
-    return attempt(() -> {
-      ModelVcpu v = domain(domid).vcpu();
-      long[] fresh = new long[Math.ceilDiv(entries, 512)];
-      for (int i = 0; i < fresh.length; i++) {
-        fresh[i] = read(domid, list + 8L * i);
-      }
-      holdGdt(domid, fresh);
-      for (long old : v.gdt) {
-        frames.letGo(old);
-      }
-      v.gdt = fresh;
-    });
-  }
-
-  private void holdGdt(int domid, long[] pages) {
-    for (long mfn : pages) {
-      frames.hold(mfn, domid, SEGDESC);
-    }
-  }
-
-  int updateDescriptor(int domid, long place, long descriptor) {
-    return attempt(() -> {
-      if ((place & 7) != 0) {
-        throw new Refused(EINVAL);
-      }
-      ModelFrame f = frames.own(place >>> 12, domid);
-      if (f.typeCount > 0 && f.type != SEGDESC && f.type != WRITABLE) {
-        throw new Refused(EINVAL);
-      }
-      if (f.type != SEGDESC || !f.settled) {
-        f.type = WRITABLE;
-      }
-      f.set((int) (place >>> 3) & 511, FrameModel.descriptor(descriptor));
-    });
-  }
-
-  private void setLdt(int domid, long base, int entries) {
-    requireLdt(base, entries);
-    ModelVcpu v = domain(domid).vcpu();
-    dropLdtPages(v);
-    v.ldtBase = base;
-    v.ldtEntries = entries;
-  }
-
-  private static void requireLdt(long base, int entries) {
-    if (entries < 0
-        || entries > 8192
-        || (base & 4095) != 0
-        || !FrameModel.addressOk(base, 8L * entries)) {
-      throw new Refused(EINVAL);
-    }
-  }
-
-  private void dropLdtPages(ModelVcpu v) {
-    v.ldtPages.values().forEach(frames::letGo);
-    v.ldtPages.clear();
-  }
-
-  /** A selector of the LDT is used and faults: 0 if that was worth another try. */
-  int useLdt(int domid, int selector) {
-    return attempt(() -> {
-      ModelVcpu v = domain(domid).vcpu();
-      int page = (selector >>> 3) / 512;
-      if (selector >>> 3 >= v.ldtEntries || v.ldtPages.containsKey(page)) {
-        throw new Refused(EFAULT);
-      }
-      ModelFrame f = frames.walk(v.kernelTable, v.ldtBase + 4096L * page, false);
-      v.ldtPages.put(page, frames.hold(f.mfn, domid, SEGDESC).mfn);
-    });
-  }
-
-  // ---- other vCPUs (3.6)
-
-  /** VCPUOP_initialise, of what concerns memory: all of it or nothing. */
-  int initialise(int domid, int vcpu, long context) {
-    return attempt(() -> {
-      for (long page = context; page < context + 5168; page += 4096) {
-        requireReadable(domid, page);
-      }
-      requireReadable(domid, context + 5160);
-      ModelDomain d = domain(domid);
-      ModelVcpu v = d.vcpus[vcpu];
-      if (v.initialised) {
-        throw new Refused(EEXIST);
-      }
-      int entries = (int) read(domid, context + 4960);
-      long ldtBase = read(domid, context + 4816);
-      int ldtEntries = (int) read(domid, context + 4824);
-      if (entries < 0 || entries > 7168) {
-        throw new Refused(EINVAL);
-      }
-      requireLdt(ldtBase, ldtEntries);
-      long[] gdt = new long[Math.ceilDiv(entries, 512)];
-      for (int i = 0; i < gdt.length; i++) {
-        gdt[i] = read(domid, context + 4832 + 8L * i);
-      }
-      long kernelTable = read(domid, context + 4984 + 24) >>> 12;
-      long userTable = read(domid, context + 4984 + 8) >>> 12;
-      frames.hold(kernelTable, domid, L4).set(256, frames.m2pEntry);
-      if (userTable != 0) {
-        holdUserTable(d, userTable, kernelTable);
-      }
-      holdGdt(domid, gdt);
-      v.initialised = true;
-      v.kernelTable = kernelTable;
-      v.userTable = userTable == 0 ? -1 : userTable;
-      v.gdt = gdt;
-      v.ldtBase = ldtBase;
-      v.ldtEntries = ldtEntries;
-    });
-  }
-
-  /** VCPUOP_up. */
-  int up(int domid, int vcpu) {
-    ModelVcpu v = domain(domid).vcpus[vcpu];
-    v.online = v.initialised;
-    return v.initialised ? 0 : -EINVAL;
-  }
-
   // ---- I/O memory and windows
 
   /** A domain may map an I/O frame, or not any more; what it has mapped stays. */
@@ -582,7 +456,7 @@ final class MemoryModel {
       for (long mfn : v.gdt) {
         frames.letGo(mfn);
       }
-      dropLdtPages(v);
+      descriptors.dropLdtPages(v);
       if (v.kernelTable >= 0) {
         frames.letGo(v.kernelTable);
       }

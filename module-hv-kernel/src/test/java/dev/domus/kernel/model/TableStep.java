@@ -211,7 +211,10 @@ sealed interface TableStep extends Step {
         twin.put(domain, Twin.LIST + 8L * i, pages.get(i).mfn(twin));
       }
       long actual = twin.call(domain, SET_GDT, Twin.LIST, entries);
-      twin.same("set_gdt", twin.model().setGdt(twin.domid(domain), Twin.LIST, entries), actual);
+      twin.same(
+          "set_gdt",
+          twin.model().descriptors.setGdt(twin.domid(domain), Twin.LIST, entries),
+          actual);
     }
   }
 
@@ -224,7 +227,7 @@ sealed interface TableStep extends Step {
       long actual = twin.call(domain, UPDATE_DESCRIPTOR, place, descriptor);
       twin.same(
           "update_descriptor",
-          twin.model().updateDescriptor(twin.domid(domain), place, descriptor),
+          twin.model().descriptors.updateDescriptor(twin.domid(domain), place, descriptor),
           actual);
     }
   }
@@ -234,7 +237,7 @@ sealed interface TableStep extends Step {
     @Override
     public void run(Twin twin) {
       boolean retried = twin.useLdt(domain, index << 3 | 7);
-      boolean worthIt = twin.model().useLdt(twin.domid(domain), index << 3 | 7) == 0;
+      boolean worthIt = twin.model().descriptors.useLdt(twin.domid(domain), index << 3 | 7) == 0;
       int expected = worthIt ? 0 : -Errno.EFAULT;
       twin.same("use of the LDT", expected, retried ? 0 : -Errno.EFAULT);
     }
@@ -279,9 +282,9 @@ sealed interface TableStep extends Step {
       word(twin, FIRST_WORD_OF_CTRLREG + 1, user ? userTable.mfn(twin) << 12 : 0);
       int domid = twin.domid(domain);
       long actual = twin.call(domain, VCPU_OP, 0, 1, Twin.CONTEXT);
-      int expected = twin.model().initialise(domid, 1, Twin.CONTEXT);
+      int expected = twin.model().descriptors.initialise(domid, 1, Twin.CONTEXT);
       twin.same("vcpu initialise", expected, actual);
-      twin.same("vcpu up", twin.model().up(domid, 1), twin.call(domain, VCPU_OP, 1, 1));
+      twin.same("vcpu up", twin.model().descriptors.up(domid, 1), twin.call(domain, VCPU_OP, 1, 1));
       twin.call(domain, VCPU_OP, 7, 1); // no periodic timer
     }
 

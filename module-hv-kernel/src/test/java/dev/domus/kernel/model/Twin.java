@@ -6,7 +6,6 @@ import static dev.domus.kernel.model.Step.Whom.THIRD;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
@@ -85,6 +84,7 @@ final class Twin implements AutoCloseable {
   private final TinyMachine machine;
   private final MemorySegment memory;
   private final FrameTable table;
+  private final FrameComparison comparison;
   private final Domain[] domains = new Domain[DOMAINS];
   private final ScriptedVcpu[][] guests = new ScriptedVcpu[DOMAINS][ModelDomain.VCPUS];
   private final int[][] flushesBefore = new int[DOMAINS][ModelDomain.VCPUS];
@@ -98,6 +98,9 @@ final class Twin implements AutoCloseable {
   private int built;
   private MemoryModel model;
 
+  /** Whether a hypercall of this step was preempted. */
+  private boolean interrupted;
+
   /** What was done, for the report. */
   private final Tally tally;
 
@@ -109,6 +112,7 @@ final class Twin implements AutoCloseable {
     machine = new TinyMachine(scheduler, DOMAINS * ModelDomain.VCPUS, FRAMES << 12);
     memory = machine.hypervisor().memory();
     table = machine.hypervisor().machineFrames().table();
+    comparison = new FrameComparison(machine.hypervisor());
     for (int i = 0; i < DOMAINS; i++) {
       hostAddresses.add(new HashMap<>());
       build(i);
@@ -149,6 +153,7 @@ final class Twin implements AutoCloseable {
   private void begin() {
     model.frames.lookedAt.clear();
     model.flushOwed.clear();
+    interrupted = false;
     for (int d = 0; d < DOMAINS; d++) {
       for (int v = 0; v < ModelDomain.VCPUS && guests[d][v] != null; v++) {
         flushesBefore[d][v] = guests[d][v].flushes();
@@ -206,6 +211,7 @@ final class Twin implements AutoCloseable {
     long result = guest(domain).hypercall(number, arguments);
     if (guest(domain).continued() > continuedBefore) {
       tally.count("hypercall " + number + " preempted", "continued");
+      interrupted = true;
     }
     return result;
   }
@@ -553,15 +559,7 @@ final class Twin implements AutoCloseable {
   // ---- comparison
 
   private void compare() {
-    for (long mfn = 1; mfn < table.frames(); mfn++) {
-      ModelFrame f = model.frames.frames.get(mfn);
-      int owner = table.owner(mfn);
-      if (f != null) {
-        compare(f);
-      } else if (owner != FrameTable.NOBODY && owner != FrameTable.HYPERVISOR) {
-        fail("free in the model: " + table.describe(mfn));
-      }
-    }
+    comparison.compare(model.frames, interrupted);
     for (int d = 0; d < DOMAINS; d++) {
       if (domains[d] != null && model.domains.containsKey(domid(d))) {
         compareDomain(d);
@@ -599,56 +597,6 @@ final class Twin implements AutoCloseable {
       guests[d][v].step(s -> Exit.BUDGET); // it drops them when it next enters the guest
       known.flushedSince(guests[d][v].flushes());
       assertFalse(known.isBad(model.frames, domid(d)), () -> "d" + d + " vCPU " + v + known);
-    }
-  }
-
-  private void compare(ModelFrame f) {
-    long mfn = f.mfn;
-    assertEquals(f.owner, table.owner(mfn), () -> "owner: " + table.describe(mfn));
-    assertEquals(f.references, table.references(mfn), () -> "references: " + table.describe(mfn));
-    assertEquals(f.typeCount, table.typeCount(mfn), () -> "types: " + table.describe(mfn));
-    assertEquals(f.allocated, table.isAllocated(mfn), () -> "allocated: " + table.describe(mfn));
-    assertEquals(f.pinned, table.isPinned(mfn), () -> "pinned: " + table.describe(mfn));
-    if (f.typeCount > 0) {
-      assertEquals(f.type, table.type(mfn), () -> "type: " + table.describe(mfn));
-      assertEquals(f.linear, table.linear().count(mfn), () -> "linear: " + table.describe(mfn));
-    }
-    assertEquals(
-        f.pfn,
-        machine.hypervisor().machineFrames().m2p().pfn(mfn),
-        () -> "M2P: " + table.describe(mfn));
-    MemorySegment words = MemorySegment.ofArray(f.words);
-    long from = mfn << 12;
-    if (!f.opaque && MemorySegment.mismatch(words, 0, 4096, memory, from, from + 4096) >= 0) {
-      for (int i = 0; i < 512; i++) {
-        compareWord(f, i);
-      }
-    }
-  }
-
-  /** A page that was found bad may have been mended in part. */
-  private void compareWord(ModelFrame f, int i) {
-    long actual = word(f.mfn, i);
-    Integer looked = model.frames.lookedAt.get(f.mfn);
-    if (actual != f.words[i] && looked != null && mended(f.words[i], looked, i) == actual) {
-      f.set(i, actual);
-    }
-    assertEquals(
-        Long.toHexString(f.words[i]),
-        Long.toHexString(actual),
-        () -> "word %d: %s".formatted(i, table.describe(f.mfn)));
-  }
-
-  private long mended(long word, int type, int index) {
-    if (FrameModel.isReserved(type, index)) {
-      return index == 256 ? model.frames.m2pEntry : 0;
-    }
-    try {
-      return type == ModelFrame.SEGDESC
-          ? FrameModel.descriptor(word)
-          : FrameModel.isPresent(word) ? FrameModel.adjusted(word, type) : word;
-    } catch (Refused bad) {
-      return word;
     }
   }
 
