@@ -179,10 +179,7 @@ final class BenchGuests implements AutoCloseable {
         public void kick() {}
 
         @Override
-        public void flushAll() {}
-
-        @Override
-        public void flushPage(long va) {}
+        public void invalidate(long invalidation) {}
 
         @Override
         public void close() {}

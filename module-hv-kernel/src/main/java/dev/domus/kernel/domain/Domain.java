@@ -41,10 +41,13 @@ public final class Domain implements EventTarget {
   /** Free blocks from 64 KiB on go back to the host when a domain goes. */
   private static final int SMALLEST_ORDER_TO_HOST = 4;
 
+  private static final int NOBODY = -1;
+
   private final Hypervisor hypervisor;
   private final int domid;
   private final DomainSpec spec;
   private final long sharedInfo;
+  private final VcpuSet allVcpus;
   private final Vcpu[] vcpus;
   private final EventChannels events;
   private final GrantTable grants;
@@ -95,7 +98,8 @@ public final class Domain implements EventTarget {
     this.spec = spec;
     handle = spec.uuid();
     counters = new HypercallCounters(hypervisor.hypercalls());
-    mmu = new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::flushAll);
+    mmu =
+        new Mmu(hypervisor.machineFrames(), domid, spec.maxPages(), spec.vcpus(), this::invalidate);
     io = hypervisor.domainIo(mmu.io());
     sharedInfo = mmu.allocateSpecial() << MachineMemory.FRAME_SHIFT;
     weight = spec.weight();
@@ -103,6 +107,7 @@ public final class Domain implements EventTarget {
     watchdogs = new Watchdogs(this, hypervisor.timerQueue());
     events = new EventChannels(this, hypervisor);
     grants = new GrantTable(domid, spec.vcpus(), hypervisor.grantMachine(mmu));
+    allVcpus = VcpuSet.all(spec.vcpus());
     vcpus = new Vcpu[spec.vcpus()];
     for (int i = 0; i < vcpus.length; i++) {
       vcpus[i] = new Vcpu(this, i, engine);
@@ -251,19 +256,32 @@ public final class Domain implements EventTarget {
   // ---- TLB
 
   /**
-   * Makes every vCPU of the domain forget its cached translations; returns when none of them can
-   * use one that was made before the call. A vCPU's own thread may call it from the hypervisor, not
-   * from inside guest mode.
+   * Makes every vCPU of the domain that it concerns drop cached translations; see {@link
+   * dev.domus.kernel.mmu.VcpuTranslations}.
    */
-  public void flushAll() {
-    flushOthers(null);
+  public void invalidate(long invalidation) {
+    invalidate(invalidation, allVcpus, NOBODY);
   }
 
-  /** Makes every vCPU of the domain but the calling one forget its cached translations. */
-  public void flushOthers(Vcpu self) {
+  /** As {@link #invalidate(long)}, for some of the vCPUs; the others are not disturbed. */
+  public void invalidate(long invalidation, VcpuSet set) {
+    invalidate(invalidation, set, NOBODY);
+  }
+
+  /** As {@link #invalidate(long)}, for all vCPUs but one. */
+  void invalidateOthers(long invalidation, Vcpu self) {
+    invalidate(invalidation, allVcpus, self.id());
+  }
+
+  private void invalidate(long invalidation, VcpuSet set, int except) {
     for (Vcpu v : vcpus) {
-      if (v != self) {
-        v.flushRemote();
+      if (set.contains(v.id()) && v.id() != except && v.concernedBy(invalidation)) {
+        v.requestInvalidation(invalidation);
+      }
+    }
+    for (Vcpu v : vcpus) {
+      if (set.contains(v.id()) && v.id() != except && v.concernedBy(invalidation)) {
+        v.awaitInvalidation();
       }
     }
   }

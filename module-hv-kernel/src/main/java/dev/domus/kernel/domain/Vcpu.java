@@ -7,9 +7,11 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.kernel.engine.IoMemory;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.kernel.mmu.AddressSpaces;
+import dev.domus.kernel.mmu.PendingInvalidations;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.mmu.WritablePageTables;
 import dev.domus.kernel.time.Runstate;
@@ -38,15 +40,18 @@ import java.lang.invoke.VarHandle;
  *
  * <ul>
  *   <li><b>Signals</b> ({@link #signals}) ask it to leave guest mode: to preempt it, or to have it
- *       flush its translations. A signal is set first, then the engine is kicked.
+ *       drop translations. A signal is set first, then the engine is kicked.
  *   <li><b>Events</b> are bits in guest-visible memory, set with atomic operations by the
  *       event-channel code, followed by {@link #notifyUpcall}.
- *   <li><b>TLB flushes</b> need an answer. {@link #inGuest} is set before the last look at {@link
- *       #signals} on the way into the engine, and cleared after it; both accesses are volatile. So
- *       whoever sets the flush signal and then finds {@code inGuest} false knows that the vCPU will
- *       see the signal before it uses a translation again, and whoever finds it true kicks and
- *       waits until one of the two has changed. Nobody waits while being in guest mode himself, so
- *       two vCPUs that flush each other both get their answer.
+ *   <li><b>TLB flushes</b> need an answer. What is to be dropped is put into {@link #pending}, then
+ *       the signal is set. {@link #inGuest} is set before the last look at {@link #signals} on the
+ *       way into the engine, and cleared after it; both accesses are volatile. So whoever sets the
+ *       flush signal and then finds {@code inGuest} false knows that the vCPU will see the signal
+ *       before it uses a translation again, and whoever finds it true kicks and waits until one of
+ *       the two has changed. Where the signal is taken, what is pending is dropped before anything
+ *       else is done by a translation. Nobody waits while being in guest mode himself, so two vCPUs
+ *       that flush each other both get their answer; and who flushes several asks all of them
+ *       before he waits for one.
  * </ul>
  *
  * <h2>Guest kernel and guest user</h2>
@@ -90,6 +95,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private final TrapState traps = new TrapState();
   private final PolledPorts polledPorts = new PolledPorts();
   private final Continuation continuation = new Continuation();
+  private final VcpuSet namedVcpus;
+  private final PendingInvalidations pending;
 
   /** How many words of requests a hypercall reads at once. */
   public static final int REQUEST_WORDS = 256;
@@ -141,6 +148,8 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
             : -1;
     timers = new VcpuTimers(this, domain.hypervisor().timerQueue());
     runstate = new Runstate(this);
+    namedVcpus = new VcpuSet(domain.spec().vcpus());
+    pending = new PendingInvalidations(domain.mmu());
     writablePageTables = new WritablePageTables(this, domain.mmu());
     exceptionExit = new ExceptionExit(this, writablePageTables);
     syscallExit = new SyscallExit(this);
@@ -231,6 +240,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         timers.poll(now);
         clockCheck = state.retired + CLOCK_CHECK_INSTRUCTIONS;
       }
+      pending.settleLoads(engine);
       inGuest = true; // before the last look: who notifies later than that finds it set, and kicks
       if (signals != 0 || eventDeliverable()) {
         inGuest = false;
@@ -257,9 +267,24 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private boolean takeSignals() {
     int taken = (int) SIGNALS.getAndSet(this, 0);
     if ((taken & SIGNAL_FLUSH) != 0) {
-      engine.flushAll();
+      pending.carryOut(engine);
     }
     return (taken & SIGNAL_PREEMPT) != 0;
+  }
+
+  /** Enters guest mode outside the run loop: cached translations may be used, and are good. */
+  private void enterForOnce() {
+    pending.settleLoads(engine);
+    inGuest = true;
+    dropPending();
+  }
+
+  /** Drops what others want dropped, if that is so. Leaves the other signals alone. */
+  private void dropPending() {
+    if ((signals & SIGNAL_FLUSH) != 0) {
+      SIGNALS.getAndBitwiseAnd(this, ~SIGNAL_FLUSH);
+      pending.carryOut(engine);
+    }
   }
 
   @Override
@@ -281,7 +306,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       sliceEnd = SliceEnd.EXPIRED;
       return true;
     }
-    return signals != 0;
+    return (signals & SIGNAL_PREEMPT) != 0;
   }
 
   /** What is left of a hypercall that is to be continued. */
@@ -292,6 +317,11 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** How far its hypercalls have got with page tables. */
   public TableWork tableWork() {
     return tableWork;
+  }
+
+  /** Where the present hypercall keeps its copy of a set of vCPUs. */
+  public VcpuSet namedVcpus() {
+    return namedVcpus;
   }
 
   /** Where the present hypercall keeps its copy of requests; {@value #REQUEST_WORDS} words. */
@@ -377,50 +407,67 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   @Override
   public void setKernelTable(long mfn) {
+    pending.loaded(mfn == kernelTable);
     kernelTable = mfn;
     if (kernelMode) {
-      loadCr3(mfn);
+      state.cr3 = mfn << 12;
     }
   }
 
   @Override
   public void setUserTable(long mfn) {
+    pending.loaded(false);
     userTable = mfn;
     if (!kernelMode && mfn >= 0) {
-      loadCr3(mfn);
+      state.cr3 = mfn << 12;
     }
-  }
-
-  private void loadCr3(long mfn) {
-    state.cr3 = mfn << 12;
-    engine.flushAll();
   }
 
   /** What the engine says of the instruction at an address; between two runs. */
   String instructionAt(long va) {
-    return engine.instructionAt(va);
+    enterForOnce();
+    try {
+      return engine.instructionAt(va);
+    } finally {
+      inGuest = false;
+    }
   }
 
-  /** Drops this vCPU's cached translations; its own thread only, or while it is off its pCPU. */
-  public void flushLocal() {
-    engine.flushAll();
-  }
-
-  /** Drops this vCPU's cached translation of one page; its own thread only. */
-  public void flushLocal(long va) {
-    engine.flushPage(va);
+  /** Drops cached translations of this vCPU; its own thread only. */
+  public void invalidate(long invalidation) {
+    if (invalidation == Invalidation.ALL) {
+      pending.invalidateAll(engine);
+    } else {
+      engine.invalidate(invalidation);
+    }
   }
 
   /**
-   * Asks for a flush and returns when no translation made before the call can be used any more. Any
-   * other thread.
+   * Says whether the vCPU may go to where an invalidation says that translations are wrong without
+   * loading a base pointer first; with the MMU lock held if it is one of an address space.
    */
-  void flushRemote() {
-    SIGNALS.getAndBitwiseOr(this, SIGNAL_FLUSH);
-    if (!inGuest) {
-      return;
+  boolean concernedBy(long invalidation) {
+    if (Invalidation.kind(invalidation) != Invalidation.Kind.ADDRESS_SPACE) {
+      return true;
     }
-    engine.kick();
+    long root = Invalidation.cr3(invalidation) >>> 12;
+    return root == kernelTable || root == userTable;
+  }
+
+  /**
+   * Asks for translations to be dropped. Any thread; {@link #awaitInvalidation} says when they are
+   * not used any more.
+   */
+  void requestInvalidation(long invalidation) {
+    pending.add(invalidation);
+    SIGNALS.getAndBitwiseOr(this, SIGNAL_FLUSH);
+    if (inGuest) {
+      engine.kick();
+    }
+  }
+
+  /** Returns when what this thread has asked for is in force. Any thread outside guest mode. */
+  void awaitInvalidation() {
     while (inGuest && (signals & SIGNAL_FLUSH) != 0) {
       Thread.onSpinWait();
     }
@@ -449,10 +496,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
    * VcpuEngine#stepOver}. Flushes are waited for as in the run loop.
    */
   public Exit stepOver(long va, long mfn) {
-    inGuest = true;
-    if ((signals & SIGNAL_FLUSH) != 0) {
-      engine.flushAll(); // and again on the next entry, which clears the signal
-    }
+    enterForOnce();
     Exit exit = engine.stepOver(va, mfn);
     inGuest = false;
     return exit;
@@ -608,11 +652,9 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public void codeWatched(long mfn) {
     if (smp) {
       inGuest = false; // so that two vCPUs which decode at once do not wait for each other
-      domain.flushOthers(this);
+      domain.invalidateOthers(Invalidation.ALL, this);
       inGuest = true;
-      if ((signals & SIGNAL_FLUSH) != 0) {
-        engine.flushAll();
-      }
+      dropPending();
     }
   }
 

@@ -38,8 +38,8 @@ public interface EngineVcpu {
    * marked the frame with {@link dev.domus.memory.CodeFrames#watch}. The kernel makes every other
    * vCPU that may write the frame drop the translations by which a store could pass unnoticed; it
    * returns when they have. Another vCPU may have asked the same of this one meanwhile: {@link
-   * VcpuEngine#flushAll} may be called from inside this call, and the address from which the engine
-   * fetches has to be translated again afterwards.
+   * VcpuEngine#invalidate} may be called from inside this call, and the address from which the
+   * engine fetches has to be translated again afterwards.
    */
   void codeWatched(long mfn);
 }

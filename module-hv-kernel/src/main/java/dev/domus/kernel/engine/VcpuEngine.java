@@ -7,11 +7,18 @@ package dev.domus.kernel.engine;
  * vCPU, never two at a time; a vCPU may move to another thread between two runs, with a
  * happens-before edge made by the kernel.
  *
- * <p><b>Translations.</b> An engine may cache what page walks gave. The kernel calls {@link
- * #flushAll} or {@link #flushPage} before the vCPU is run again whenever a cached translation may
- * have become wrong, and it writes a new {@link CpuState#cr3} only between runs. An engine that
- * sees {@code cr3} changed drops its translations or tells them apart by it; it must never use one
- * that was made under another base.
+ * <p><b>Translations.</b> An engine may cache what page walks gave, as a TLB with tags does:
+ *
+ * <ul>
+ *   <li>A translation is used only while {@link CpuState#cr3} is what it was made under. The kernel
+ *       writes a new value only between runs, several thousand times a second, so an engine does
+ *       well to keep those of a few bases.
+ *   <li>Nothing is remembered of entries that are not present, and before a page fault is reported
+ *       the tables are walked again, so what gives rights needs no invalidation.
+ *   <li>The kernel calls {@link #invalidate} before the vCPU is run again whenever a translation
+ *       that it might use has become wrong. What is wrong under a base that the vCPU cannot go to
+ *       without loading it may stay until it is loaded: an engine must not look at it.
+ * </ul>
  *
  * <p><b>Isolation.</b> An engine reaches memory only through present, permitted page-table entries
  * under {@code cr3}; the kernel validated those. It touches nothing else of {@link
@@ -55,15 +62,14 @@ public interface VcpuEngine extends AutoCloseable {
    */
   void kick();
 
-  /** Drops every cached translation of this vCPU. */
-  void flushAll();
-
   /**
-   * Drops cached translations of the page that contains an address.
+   * Drops cached translations of this vCPU, those meant and any others that the engine likes.
+   * Called on the thread that holds the vCPU, between two runs or from inside a call that the
+   * engine has made to {@link EngineVcpu}; never by another thread.
    *
-   * @param va any linear address, canonical or not
+   * @param invalidation one of {@link Invalidation}'s
    */
-  void flushPage(long va);
+  void invalidate(long invalidation);
 
   /**
    * Describes the instruction at an address, for a crash report: its bytes, and the opcode if the

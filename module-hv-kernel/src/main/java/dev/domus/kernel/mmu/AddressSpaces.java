@@ -15,11 +15,15 @@ public interface AddressSpaces {
   long userTable();
 
   /**
-   * Changes the kernel's base pointer and, if it is in use, drops the vCPU's translations. The MMU
-   * moves the references.
+   * Changes the kernel's base pointer, and loads it if it is in use. From now on the vCPU uses no
+   * translation that may have become wrong before ({@code DomainTlb}, loading CR3); if the pointer
+   * is what it was, none at all from before. The MMU moves the references.
    */
   void setKernelTable(long mfn);
 
-  /** Changes the user's base pointer; −1 for none. The MMU moves the references. */
+  /**
+   * Changes the user's base pointer; −1 for none. As a load, for the guest goes there without
+   * another. The MMU moves the references.
+   */
   void setUserTable(long mfn);
 }

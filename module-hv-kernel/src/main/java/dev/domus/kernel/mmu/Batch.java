@@ -51,8 +51,8 @@ final class Batch {
    * What became of some requests.
    *
    * @param attempted how many were attempted, at least 1
-   * @param result of the last of them: 0, {@link EntryUpdates#FLUSH_DUE}, {@link TableWork#RESTART}
-   *     or a negated error number
+   * @param result of the last of them: 0, {@link EntryUpdates#FLUSH_DUE}, {@link
+   *     EntryUpdates#TREE_CHANGED}, {@link TableWork#RESTART} or a negated error number
    */
   static long outcome(int attempted, int result) {
     return (long) attempted << 32 | result & 0xFFFF_FFFFL;
@@ -62,7 +62,7 @@ final class Batch {
    * Carries a batch out.
    *
    * @param tables the domain whose page tables are meant, and whose TLBs are flushed if due
-   * @param eachIsLong whether any request may be long; else only those that answer FLUSH_DUE are
+   * @param eachIsLong whether any request may be long; else only those that change a tree are
    */
   static long run(
       Vcpu v,
@@ -96,7 +96,7 @@ final class Batch {
     try {
       long looked = 0;
       for (; i < total && error >= 0; i++) {
-        boolean look = i > 0 && (eachIsLong || error == EntryUpdates.FLUSH_DUE);
+        boolean look = i > 0 && (eachIsLong || error > 0);
         if (look || i - looked >= PREEMPTION_CHECK) {
           looked = i;
           if (v.mustPreempt()) {

@@ -23,6 +23,9 @@ final class EntryUpdates implements GrantEntries {
    */
   static final int FLUSH_DUE = 1;
 
+  /** Result of {@link #update}: done, and it may have taken long; nothing has to be flushed. */
+  static final int TREE_CHANGED = 3;
+
   /** Grant status: general error. */
   static final int GNTST_GENERAL_ERROR = -1;
 
@@ -108,8 +111,9 @@ final class EntryUpdates implements GrantEntries {
    * @param ma aligned to 8
    * @param targetOwner who has to own what a leaf maps
    * @param preserveAd whether accessed and dirty bits survive
-   * @return 0, {@link #FLUSH_DUE}, {@link TableWork#RESTART} or a negated error number; unless it
-   *     is RESTART there may be {@linkplain TableWork#isUnfinished work left}
+   * @return 0, {@link #FLUSH_DUE}, {@link #TREE_CHANGED}, {@link TableWork#RESTART} or a negated
+   *     error number; unless it is RESTART there may be {@linkplain TableWork#isUnfinished work
+   *     left}
    */
   int update(long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
     long mfn = ma >>> MachineMemory.FRAME_SHIFT;
@@ -219,10 +223,8 @@ final class EntryUpdates implements GrantEntries {
       long mfn, long ma, long entry, int targetOwner, boolean preserveAd, TableWork work) {
     int level = frames.type(mfn);
     if (level >= FrameTable.L1 && level <= FrameTable.L4 && frames.isInUseAs(mfn, level)) {
-      int error = entries.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd, work);
-      // Above the leaves there are paging-structure caches, and linear views of what was below
-      // (XSA-286).
-      return error == 0 && level > 1 ? FLUSH_DUE : error;
+      int result = entries.replace(mfn, level, indexOf(ma), entry, targetOwner, preserveAd, work);
+      return level == 1 ? result : treeChanged(mfn, level, result);
     }
     int error = types.takeWritable(mfn, work);
     if (error != 0) {
@@ -231,6 +233,19 @@ final class EntryUpdates implements GrantEntries {
     store(mfn, ma, entry);
     frames.putType(mfn);
     return 0;
+  }
+
+  /**
+   * What a change above the leaves owes the guest: there are paging-structure caches, and linear
+   * views of what was below (XSA-286). Through a table that others lead to it may be in use under
+   * any base; through an L4 that no table names only under that one.
+   */
+  private int treeChanged(long table, int level, int result) {
+    if (result == FLUSH_DUE && level == FrameTable.L4 && frames.linear().count(table) >= 0) {
+      mmu.tlb().flushAddressSpace(table);
+      return TREE_CHANGED;
+    }
+    return result == 0 ? TREE_CHANGED : result;
   }
 
   private void store(long mfn, long ma, long value) {

@@ -67,16 +67,16 @@ public final class Mmu {
    * @param domid whose frames these will be
    * @param maxPages how many frames the domain may have
    * @param vcpus how many vCPUs it has
-   * @param flushAllVcpus makes all of them forget their translations and returns when they have;
-   *     takes no lock
+   * @param translations what these have cached
    */
-  public Mmu(MachineFrames machine, int domid, long maxPages, int vcpus, Runnable flushAllVcpus) {
+  public Mmu(
+      MachineFrames machine, int domid, long maxPages, int vcpus, VcpuTranslations translations) {
     this.machine = machine;
     this.domid = domid;
     this.maxPages = maxPages;
     frames = machine.table();
     memory = machine.memory();
-    tlb = new DomainTlb(flushAllVcpus);
+    tlb = new DomainTlb(translations);
     io = new IoRights(tlb::flush);
     types = new TableTypes(domid, machine, tlb, io, lock);
     entries = new EntryUpdates(this, types);

@@ -2,6 +2,7 @@ package dev.domus.kernel.mmu;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
@@ -100,12 +101,16 @@ public final class MmuextOp implements Hypercall {
       return foreign(v, tables, command, arg1, arg2);
     }
     switch (command) {
-      case TLB_FLUSH_LOCAL -> v.flushLocal();
-      case INVLPG_LOCAL -> v.flushLocal(arg1);
-      case TLB_FLUSH_MULTI, INVLPG_MULTI -> {
-        return flushSet(v, arg2);
+      case TLB_FLUSH_LOCAL -> v.invalidate(Invalidation.ALL);
+      case INVLPG_LOCAL -> v.invalidate(Invalidation.page(arg1));
+      case TLB_FLUSH_MULTI -> {
+        return flushSet(v, Invalidation.ALL, arg2);
       }
-      case TLB_FLUSH_ALL, INVLPG_ALL -> mmu.flushTlb();
+      case INVLPG_MULTI -> {
+        return flushSet(v, Invalidation.page(arg1), arg2);
+      }
+      case TLB_FLUSH_ALL -> mmu.flushTlb();
+      case INVLPG_ALL -> v.domain().invalidate(Invalidation.page(arg1));
       default -> {
         return command <= PIN_L4 && command >= PIN_L1
             ? mmu.roots().pin(command - PIN_L1 + 1, arg1, v.tableWork())
@@ -162,17 +167,13 @@ public final class MmuextOp implements Hypercall {
     return DescriptorTables.ldtAllowed(base, count) ? mmu.setLdt(v, base, count) : -Errno.EINVAL;
   }
 
-  /**
-   * A flush of some vCPUs is a flush of all: more than was asked for is allowed. The set has to be
-   * readable.
-   */
-  private static int flushSet(Vcpu v, long set) {
+  private static int flushSet(Vcpu v, long invalidation, long set) {
     try {
-      v.guest().getLong(set);
+      v.namedVcpus().read(v.guest(), set);
     } catch (GuestFault unreadable) {
       return -Errno.EINVAL;
     }
-    v.domain().mmu().flushTlb();
+    v.domain().invalidate(invalidation, v.namedVcpus());
     return 0;
   }
 }

@@ -47,8 +47,9 @@ final class TableEntries {
    * @param entry what the guest wants to be there
    * @param targetOwner as in {@link TableTypes#getEntry}
    * @param preserveAd whether accessed and dirty bits of the old entry are kept
-   * @return 0, {@link TableWork#RESTART} or a negated error number, and then nothing has changed;
-   *     unless it is RESTART there may be {@linkplain TableWork#isUnfinished work left}
+   * @return 0, {@link EntryUpdates#FLUSH_DUE} if an entry above the leaves was present before, or
+   *     {@link TableWork#RESTART} or a negated error number, and then nothing has changed; unless
+   *     it is RESTART there may be {@linkplain TableWork#isUnfinished work left}
    */
   int replace(
       long table,
@@ -65,11 +66,13 @@ final class TableEntries {
         types.load(
             table, index); // A and D may be set meanwhile by processors; nobody else stores here
     int error = getUnlessHeld(table, level, old, entry, targetOwner, work);
-    if (error == 0) {
-      store(table, index, stored(entry, level), preserveAd);
-      putUnlessHeld(table, level, old, entry, work);
+    if (error != 0) {
+      return error;
     }
-    return error;
+    store(table, index, stored(entry, level), preserveAd);
+    noteChange(old);
+    putUnlessHeld(table, level, old, entry, work);
+    return level > 1 && EntryRules.isPresent(old) ? EntryUpdates.FLUSH_DUE : 0;
   }
 
   /**
@@ -93,6 +96,7 @@ final class TableEntries {
       return CHANGED;
     }
     machine.codeFrames().written(table);
+    noteChange(old);
     putUnlessHeld(table, 1, old, entry, work);
     return 0;
   }
@@ -150,7 +154,15 @@ final class TableEntries {
   long swapLeaf(long table, int index, long entry) {
     long old = (long) TableTypes.ENTRY.getAndSet(memory, TableTypes.at(table, index), entry);
     machine.codeFrames().written(table);
+    noteChange(old);
     return old;
+  }
+
+  /** Tells whoever loads CR3 from now on that something may be wrong; after the store. */
+  private void noteChange(long old) {
+    if (EntryRules.isPresent(old)) {
+      tlb.changed();
+    }
   }
 
   /**

@@ -77,7 +77,10 @@ public final class TableRoots {
 
   // ---- base pointers ----
 
-  /** Makes an L4 table the kernel's base pointer of a vCPU, and drops its translations. */
+  /**
+   * Makes an L4 table the kernel's base pointer of a vCPU, which uses none of its translations any
+   * more that may have become wrong.
+   */
   public int newBasePointer(AddressSpaces v, long mfn, TableWork work) {
     int result;
     do {
@@ -147,9 +150,9 @@ public final class TableRoots {
     return 0;
   }
 
+  /** Leaves no stamp: under a base that it would have to load, a vCPU uses no translation. */
   private void dropBasePointer(long mfn, TableWork work) {
     if (mfn >= 0) {
-      frames.setTlbStamp(mfn, mmu.tlb().now());
       types.put(mfn, work);
     }
   }

@@ -81,8 +81,9 @@ import java.lang.invoke.VarHandle;
  * table, and a frame in its next use. A frame that becomes a table or descriptor page is flushed
  * between the CAS that excludes all others and its validation (its old writable mappings); a table
  * that ceases to be one is flushed before its references are put and before it can be anything else
- * (walks inside it). {@link DomainTlb} says when that has happened already. References on frames of
- * other owners are put only after a flush, so the owner never has to know who had mapped his frame.
+ * (walks inside it). {@link DomainTlb} says when that has happened already, and why what only a
+ * base pointer led to needs none. References on frames of other owners are put only after a flush,
+ * so the owner never has to know who had mapped his frame.
  *
  * <h2>Locks</h2>
  *
@@ -321,6 +322,7 @@ final class TableTypes {
    * @return 0, or {@link TableWork#RESTART} if it has been parked
    */
   private int devalidate(long table, int level, int end, boolean linearToo, TableWork work) {
+    tlb.changed();
     if (level == 1) {
       putLeaves(table, end);
     } else {
@@ -412,10 +414,13 @@ final class TableTypes {
 
   /** Puts the M2P into slot 256 of an L4 table in use, or takes it out (m2p_strict). */
   void showM2p(long table, boolean shown) {
-    ENTRY.setRelease(
-        memory,
-        at(table, EntryRules.FIRST_RESERVED_SLOT),
-        shown ? machine.m2pMap().slotEntry() : 0L);
+    long place = at(table, EntryRules.FIRST_RESERVED_SLOT);
+    long entry = shown ? machine.m2pMap().slotEntry() : 0L;
+    long old = (long) ENTRY.getAndSet(memory, place, entry);
+    if (old != entry && EntryRules.isPresent(old)) {
+      tlb.changed();
+      tlb.flushAddressSpace(table);
+    }
   }
 
   // ---- what an entry refers to ----

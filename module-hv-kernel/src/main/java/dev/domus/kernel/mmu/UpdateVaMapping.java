@@ -1,6 +1,7 @@
 package dev.domus.kernel.mmu;
 
 import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.kernel.hypercall.Hypercall;
 
 /**
@@ -35,8 +36,7 @@ public final class UpdateVaMapping implements Hypercall {
     }
     long set = flags & ~FLUSH_TYPE;
     if ((flags & FLUSH_TYPE) != 0 && set != LOCAL && set != ALL) {
-      v.guest()
-          .requireReadable(set, 8); // before the first effect: afterwards it could only be ignored
+      v.namedVcpus().read(v.guest(), set); // before the first effect, and once
     }
     int error = v.domain().mmu().entries().updateMapping(v, va, entry, target, v.tableWork());
     if (error == TableWork.RESTART) {
@@ -49,15 +49,20 @@ public final class UpdateVaMapping implements Hypercall {
     return error;
   }
 
-  /** A set of vCPUs is answered with all of them: more than was asked for is allowed. */
   private static void flush(Vcpu v, long va, long flags) {
     int type = (int) flags & FLUSH_TYPE;
-    boolean local = (flags & ~FLUSH_TYPE) == LOCAL;
-    if (type == INVLPG && local) {
-      v.flushLocal(va);
-    } else if (type == TLB_FLUSH && local) {
-      v.flushLocal();
-    } else if (type == TLB_FLUSH || type == INVLPG) {
+    if (type != TLB_FLUSH && type != INVLPG) {
+      return;
+    }
+    long set = flags & ~FLUSH_TYPE;
+    long invalidation = type == INVLPG ? Invalidation.page(va) : Invalidation.ALL;
+    if (set == LOCAL) {
+      v.invalidate(invalidation);
+    } else if (set != ALL) {
+      v.domain().invalidate(invalidation, v.namedVcpus());
+    } else if (type == INVLPG) {
+      v.domain().invalidate(invalidation);
+    } else {
       v.domain().mmu().flushTlb();
     }
   }

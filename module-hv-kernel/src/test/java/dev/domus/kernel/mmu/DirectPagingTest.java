@@ -314,9 +314,9 @@ class DirectPagingTest {
     assertEquals(0, d.newBasePointer(v, l4));
     assertNotEquals(-1, v.access(VA, true));
     assertEquals(0, d.updateMapping(v, VA, Pte.of(page, LEAF), 1));
-    assertFalse(v.translations.isEmpty(), "the guest asked for no flush");
+    assertFalse(v.translations().isEmpty(), "the guest asked for no flush");
     assertEquals(0, d.pin(1, page));
-    assertTrue(v.translations.isEmpty());
+    assertTrue(v.translations().isEmpty());
     int flushes = v.flushes;
     assertEquals(0, d.unpin(page));
     assertEquals(0, d.pin(1, page));
@@ -332,7 +332,7 @@ class DirectPagingTest {
     long l2 = d.table(l4, VA, 2);
     assertEquals(
         EntryUpdates.FLUSH_DUE, d.updateAt((l2 << 12) + 8L * Pte.index(VA, 2), 0, 1, false));
-    assertFalse(v.tables.containsKey(l1), "a walk may have been in it");
+    assertFalse(v.tables().containsKey(l1), "a walk may have been in it");
     assertTrue(m.machine.getWritable(1, l1));
     m.machine.putWritable(l1);
   }
@@ -348,7 +348,7 @@ class DirectPagingTest {
     long before = m.allocator.freeFrames();
     assertEquals(0, d.updateMapping(v, VA, 0, 1));
     assertEquals(before + 1, m.allocator.freeFrames());
-    assertTrue(v.translations.isEmpty());
+    assertTrue(v.translations().isEmpty());
   }
 
   // ---- 6.1 and 6.2 ----

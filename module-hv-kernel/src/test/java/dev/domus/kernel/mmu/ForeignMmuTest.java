@@ -206,9 +206,12 @@ class ForeignMmuTest {
   @Test
   void changingAnothersHigherTableFlushesThatDomain() {
     long place = (mfn(other, 2) << 12) + 8L * 5;
-    int flushes = machine.engine().vcpu(1).flushes();
     machine.control().unpause(other.domid());
+    machine.engine().vcpu(1).step(s -> Exit.BUDGET);
     store(place, Pte.of(mfn(other, 3), LEAF));
+    assertEquals(0, guest.hypercall(MMU_UPDATE, ARG, 1, 0, of(other, other.domid())));
+    int flushes = machine.engine().vcpu(1).flushes();
+    store(place, 0);
     assertEquals(0, guest.hypercall(MMU_UPDATE, ARG, 1, 0, of(other, other.domid())));
     machine.engine().vcpu(1).step(s -> Exit.BUDGET);
     assertTrue(machine.engine().vcpu(1).flushes() > flushes);

@@ -41,7 +41,7 @@ class GrantEntriesTest {
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs + 1, true, false), "other frame");
     assertEquals(0, d.mmu.entries().removeGrant(v, VA, theirs, true, false));
     d.mmu.entries().flush();
-    assertTrue(v.translations.isEmpty(), "flushed before the reference is put");
+    assertTrue(v.translations().isEmpty(), "flushed before the reference is put");
     m.machine.putWritable(theirs);
     assertEquals(0, stranger.pin(1, theirs));
   }
@@ -55,7 +55,7 @@ class GrantEntriesTest {
     assertEquals(0, d.mmu.entries().installGrant(v, VA, Pte.of(theirs, Pte.P | Pte.W), false));
     assertNotEquals(-1, v.access(VA, true));
     assertEquals(0, d.updateMapping(v, VA, 0, 1));
-    assertTrue(v.translations.isEmpty(), "its owner must not have to know");
+    assertTrue(v.translations().isEmpty(), "its owner must not have to know");
     assertEquals(1, m.frames.references(theirs));
     assertEquals(-1, d.mmu.entries().removeGrant(v, VA, theirs, true, false));
   }

@@ -283,7 +283,7 @@ final class InvariantScanner {
   }
 
   private void tlb(Space d, TestVcpu v) {
-    for (TestVcpu.Translation t : v.translations) {
+    for (TestVcpu.Translation t : v.translations()) {
       boolean m2p =
           t.mfn() < machine.m2p().endFrame() || frames.owner(t.mfn()) == FrameTable.HYPERVISOR;
       if (m2p) {
@@ -298,10 +298,11 @@ final class InvariantScanner {
             FrameTable.WRITABLE, frames.type(t.mfn()), at(t.mfn(), "a TLB can still write this"));
       }
     }
-    v.tables.forEach((table, type) ->
-        assertTrue(
-            frames.owner(table) == d.domid && frames.isInUseAs(table, type),
-            at(table, "a walk may still be in it as L" + type)));
+    v.tables()
+        .forEach((table, type) ->
+            assertTrue(
+                frames.owner(table) == d.domid && frames.isInUseAs(table, type),
+                at(table, "a walk may still be in it as L" + type)));
   }
 
   private Supplier<String> at(long mfn, String what) {

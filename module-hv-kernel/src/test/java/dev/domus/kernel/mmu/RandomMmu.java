@@ -306,8 +306,10 @@ final class RandomMmu {
       case ACCESS -> {
         boolean any = false;
         for (int i = 0; i < 8; i++) {
+          v.userMode = random.nextInt(3) == 0;
           any |= v.access(va(v), random.nextBoolean()) >= 0;
         }
+        v.userMode = false;
         yield any;
       }
       case FLUSH -> {

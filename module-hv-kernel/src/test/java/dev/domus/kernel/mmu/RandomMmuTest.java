@@ -26,6 +26,9 @@ class RandomMmuTest {
   /** After how many steps there was a table half validated or half taken apart. */
   private int partialSteps;
 
+  /** How often a vCPU loaded a base and kept translations, which were compared with the tables. */
+  private int keptLoads;
+
   private void sequence(long seed, int steps) {
     RandomMmu run = new RandomMmu(seed);
     try {
@@ -43,6 +46,7 @@ class RandomMmuTest {
           throw new AssertionError("seed=%d step=%d op=%s".formatted(seed, step, op), e);
         }
       }
+      run.m.domains.forEach(d -> Arrays.stream(d.vcpus).forEach(v -> keptLoads += v.kept));
       finish(run);
     } finally {
       run.m.close();
@@ -89,8 +93,10 @@ class RandomMmuTest {
     }
     assertTrue(missing().isEmpty(), () -> "never succeeded: " + missing());
     assertTrue(partialSteps > 100, () -> "steps with partial tables: " + partialSteps);
+    assertTrue(keptLoads > 10, () -> "loads that translations outlived: " + keptLoads);
     if (Boolean.getBoolean("domus.mmuReport")) {
       System.out.printf("steps with partial tables: %d%n", partialSteps);
+      System.out.printf("loads that translations outlived: %d%n", keptLoads);
       outcomes.forEach((op, n) -> System.out.printf("%s %d of %d%n", op, n[1], n[0] + n[1]));
     }
   }

@@ -3,6 +3,7 @@ package dev.domus.kernel.mmu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.memory.paging.Pte;
 import java.util.function.BooleanSupplier;
 import java.util.function.ToIntFunction;
@@ -21,12 +22,19 @@ final class TestDomain {
     this.machine = machine;
     this.domid = domid;
     vcpus = new TestVcpu[] {new TestVcpu(this, 0), new TestVcpu(this, 1)};
-    mmu = new Mmu(machine.machine, domid, maxPages, vcpus.length, this::flushAll);
+    mmu = new Mmu(machine.machine, domid, maxPages, vcpus.length, this::invalidate);
+    for (TestVcpu v : vcpus) {
+      v.attach(mmu);
+    }
   }
 
-  private void flushAll() {
+  private void invalidate(long invalidation) {
+    boolean ofSpace = Invalidation.kind(invalidation) == Invalidation.Kind.ADDRESS_SPACE;
+    long root = Invalidation.cr3(invalidation) >>> 12;
     for (TestVcpu v : vcpus) {
-      v.flush();
+      if (!ofSpace || v.kernelTable() == root || v.userTable() == root) {
+        v.invalidate(invalidation);
+      }
     }
   }
 
@@ -145,7 +153,7 @@ final class TestDomain {
       mmu.flushTlb();
       return 0;
     }
-    return result;
+    return result == EntryUpdates.TREE_CHANGED ? 0 : result;
   }
 
   void mustUpdate(long table, int index, long entry) {

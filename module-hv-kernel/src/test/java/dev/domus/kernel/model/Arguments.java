@@ -126,7 +126,7 @@ final class Arguments {
         Tuple.of(6, Step.Whom.NEIGHBOUR),
         Tuple.of(6, Step.Whom.THIRD),
         Tuple.of(4, Step.Whom.IO),
-        Tuple.of(3, Step.Whom.XEN),
+        Tuple.of(5, Step.Whom.XEN),
         Tuple.of(2, Step.Whom.SELF));
   }
 

@@ -30,11 +30,8 @@ final class MemoryModel {
   final FrameModel frames;
   Map<Integer, ModelDomain> domains = new TreeMap<>();
 
-  /** A vCPU. */
-  record VcpuId(int domid, int vcpu) {}
-
-  /** The vCPUs whose translations the operation owed a flush. */
-  final Set<VcpuId> flushOwed = new HashSet<>();
+  /** What the vCPUs have to forget, now that the operation is done. */
+  final Set<Owed> owed = new HashSet<>();
 
   final ReservationModel reservations = new ReservationModel(this);
   final GrantModel grants = new GrantModel(this);
@@ -54,14 +51,14 @@ final class MemoryModel {
     Map<Long, ModelFrame> before = frames.copyOfFrames();
     Map<Integer, ModelDomain> domainsBefore = new TreeMap<>();
     domains.forEach((domid, d) -> domainsBefore.put(domid, d.copy()));
-    Set<VcpuId> owedBefore = Set.copyOf(flushOwed);
+    Set<Owed> owedBefore = Set.copyOf(owed);
     try {
       request.carryOut();
       return 0;
     } catch (Refused refused) {
       frames.frames = before;
       domains = domainsBefore;
-      flushOwed.retainAll(owedBefore);
+      owed.retainAll(owedBefore);
       frames.leaveBehind();
       return -refused.errno;
     }
@@ -76,14 +73,46 @@ final class MemoryModel {
     return domain(domid).vcpu().kernelTable;
   }
 
+  private static final long ALL_VCPUS = -1;
+
+  /** All vCPUs of the domain have to forget everything. */
   void owedToAll(int domid) {
+    owe(domid, ALL_VCPUS, Owed.What.EVERYTHING, 0);
+  }
+
+  private long caller(int domid) {
+    return 1L << domain(domid).acting;
+  }
+
+  /** Bit n of the set is vCPU n; bits beyond the last are nobody's. */
+  private void owe(int domid, long set, Owed.What what, long of) {
     for (int i = 0; i < ModelDomain.VCPUS; i++) {
-      flushOwed.add(new VcpuId(domid, i));
+      if ((set >>> i & 1) != 0) {
+        owed.add(new Owed(domid, i, what, of));
+      }
     }
   }
 
-  private void owedToCaller(int domid) {
-    flushOwed.add(new VcpuId(domid, domain(domid).acting));
+  /**
+   * A present entry above the leaves has been changed: nobody uses what was below it (XSA-286).
+   * Under which base that may have been found is known of an L4 only, if no other table names it;
+   * then it concerns those who have it as a base, for all others would have to load it first.
+   */
+  private void owedForTree(int domid, ModelFrame table) {
+    if (table.type == L4 && table.linear >= 0) {
+      owedToUsersOf(domid, table);
+    } else {
+      owedToAll(domid);
+    }
+  }
+
+  private void owedToUsersOf(int domid, ModelFrame l4) {
+    ModelVcpu[] vcpus = domain(domid).vcpus;
+    for (int i = 0; i < vcpus.length; i++) {
+      if (vcpus[i].kernelTable == l4.mfn || vcpus[i].userTable == l4.mfn) {
+        owe(domid, 1L << i, Owed.What.ADDRESS_SPACE, l4.mfn);
+      }
+    }
   }
 
   long read(int domid, long va) {
@@ -213,9 +242,10 @@ final class MemoryModel {
     ModelFrame f = frames.own(place >>> 12, tables);
     int index = (int) (place >>> 3) & 511;
     if (f.isTableInUse()) {
+      boolean present = FrameModel.isPresent(f.words[index]);
       frames.replace(f, index, value, target, preserve);
-      if (f.type > 1) {
-        owedToAll(tables);
+      if (present && f.type > 1) {
+        owedForTree(tables, f);
       }
     } else if (f.typeCount == 0 || f.type == WRITABLE) {
       f.type = f.typeCount == 0 ? WRITABLE : f.type;
@@ -254,9 +284,12 @@ final class MemoryModel {
       case 0, 1, 2, 3 -> pin(domid, command + 1, arg1);
       case 4 -> unpin(domid, arg1);
       case 5 -> newBase(domid, arg1);
-      case 6, 7 -> owedToCaller(domid);
-      case 8, 9 -> flushSet(domid, arg2);
-      case 10, 11 -> owedToAll(domid);
+      case 6 -> owe(domid, caller(domid), Owed.What.EVERYTHING, 0);
+      case 7 -> owe(domid, caller(domid), Owed.What.PAGE, arg1);
+      case 8 -> owe(domid, vcpuSet(domid, arg2), Owed.What.EVERYTHING, 0);
+      case 9 -> owe(domid, vcpuSet(domid, arg2), Owed.What.PAGE, arg1);
+      case 10 -> owe(domid, ALL_VCPUS, Owed.What.EVERYTHING, 0);
+      case 11 -> owe(domid, ALL_VCPUS, Owed.What.PAGE, arg1);
       case 12 -> requireDevices(domid, EACCES);
       case 13 -> descriptors.setLdt(domid, arg1, (int) arg2);
       case 15 -> newUserBase(domid, arg1);
@@ -306,8 +339,9 @@ final class MemoryModel {
 
   private void newBase(int domid, long mfn) {
     ModelVcpu v = domain(domid).vcpu();
-    owedToCaller(domid);
-    if (mfn != v.kernelTable) {
+    boolean again = mfn == v.kernelTable;
+    owe(domid, caller(domid), again ? Owed.What.EVERYTHING : Owed.What.UNTRUE, 0);
+    if (!again) {
       frames.hold(mfn, domid, L4).set(256, frames.m2pEntry);
       descriptors.dropLdtPages(v);
       long old = v.kernelTable;
@@ -326,6 +360,7 @@ final class MemoryModel {
     if (mfn != 0) {
       holdUserTable(d, mfn, v.kernelTable);
     }
+    owe(domid, caller(domid), Owed.What.UNTRUE, 0);
     v.userTable = mfn == 0 ? -1 : mfn;
     if (old >= 0) {
       frames.letGo(old);
@@ -334,16 +369,19 @@ final class MemoryModel {
 
   void holdUserTable(ModelDomain d, long mfn, long kernelTable) {
     boolean shown = !d.m2pStrict || mfn == kernelTable;
-    frames.hold(mfn, d.domid, L4).set(256, shown ? frames.m2pEntry : 0);
+    ModelFrame f = frames.hold(mfn, d.domid, L4);
+    if (!shown && FrameModel.isPresent(f.words[256])) {
+      owedToUsersOf(d.domid, f);
+    }
+    f.set(256, shown ? frames.m2pEntry : 0);
   }
 
-  private void flushSet(int domid, long set) {
+  private long vcpuSet(int domid, long set) {
     try {
-      read(domid, set);
+      return read(domid, set);
     } catch (Refused unreadable) {
       throw new Refused(EINVAL);
     }
-    owedToAll(domid);
   }
 
   private void fill(int domid, long mfn, long[] words) {
@@ -362,20 +400,17 @@ final class MemoryModel {
     long set = flags & -4L;
     return attempt(() -> {
       int target = owner(domid, owner);
-      if ((flags & 3) != 0 && set != 0 && set != 4) {
-        requireReadable(domid, set);
-      }
+      long vcpus =
+          (flags & 3) == 0 || set == 4 ? ALL_VCPUS : set == 0 ? caller(domid) : read(domid, set);
       if (!FrameModel.addressOk(va, 1)) {
         throw new Refused(EINVAL);
       }
       ModelFrame table = frames.leafTable(table(domid), va, domid);
       frames.replace(table, Pte.index(va, 1), entry, target, false);
-      if ((flags & 3) == 1 || (flags & 3) == 2) {
-        if (set == 0) {
-          owedToCaller(domid);
-        } else {
-          owedToAll(domid);
-        }
+      switch ((int) flags & 3) {
+        case 1 -> owe(domid, vcpus, Owed.What.EVERYTHING, 0);
+        case 2 -> owe(domid, vcpus, Owed.What.PAGE, va);
+        default -> {}
       }
     });
   }

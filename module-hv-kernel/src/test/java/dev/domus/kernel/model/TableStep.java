@@ -85,6 +85,7 @@ sealed interface TableStep extends Step {
       boolean own = owner == Whom.SELF;
       int owns = owner.id(twin, domain);
       int number = own ? UPDATE_VA_MAPPING : UPDATE_VA_MAPPING_OTHERDOMAIN;
+      twin.put(domain, Twin.VCPU_SET, va.l1()); // bits beyond the last vCPU's are nobody's
       long actual = twin.call(domain, number, va.address(), value, flush.bits, owns);
       long expected =
           twin.model().updateVa(twin.domid(domain), va.address(), value, flush.bits, owns);
@@ -177,6 +178,7 @@ sealed interface TableStep extends Step {
         twin.put(domain, Twin.ARGUMENTS + 24L * i + 8, r.arg1(twin));
         twin.put(domain, Twin.ARGUMENTS + 24L * i + 16, r.arg2(twin));
       }
+      twin.put(domain, Twin.VCPU_SET, requests.getFirst().va.l1());
       int whose = owner.id(twin, domain);
       long actual = twin.call(domain, MMUEXT_OP, Twin.ARGUMENTS, requests.size(), Twin.DONE, whose);
       long expected =

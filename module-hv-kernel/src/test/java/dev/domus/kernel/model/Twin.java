@@ -34,6 +34,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * A machine with three domains, one of which is privileged, and its model. Each operation is
@@ -87,7 +88,6 @@ final class Twin implements AutoCloseable {
   private final FrameComparison comparison;
   private final Domain[] domains = new Domain[DOMAINS];
   private final ScriptedVcpu[][] guests = new ScriptedVcpu[DOMAINS][ModelDomain.VCPUS];
-  private final int[][] flushesBefore = new int[DOMAINS][ModelDomain.VCPUS];
   private final Translations[][] translations = new Translations[DOMAINS][ModelDomain.VCPUS];
   private final Rights rights = new Rights();
   private final List<OpenWindow> windows = new ArrayList<>();
@@ -146,17 +146,17 @@ final class Twin implements AutoCloseable {
     }
     begin();
     step.run(this);
-    requireFlushes();
+    requireForgotten();
     compare();
   }
 
   private void begin() {
     model.frames.lookedAt.clear();
-    model.flushOwed.clear();
+    model.owed.clear();
     interrupted = false;
     for (int d = 0; d < DOMAINS; d++) {
       for (int v = 0; v < ModelDomain.VCPUS && guests[d][v] != null; v++) {
-        flushesBefore[d][v] = guests[d][v].flushes();
+        translations[d][v].begin();
       }
     }
     for (ModelFrame f : model.frames.frames.values()) {
@@ -231,17 +231,17 @@ final class Twin implements AutoCloseable {
    * Requires that translations were dropped where the operation promises that. Another vCPU drops
    * them when it next enters the guest.
    */
-  private void requireFlushes() {
-    for (MemoryModel.VcpuId owed : model.flushOwed) {
+  private void requireForgotten() {
+    for (Owed owed : model.owed) {
       for (int d = 0; d < DOMAINS; d++) {
         if (domid(d) == owed.domid() && state(d).vcpus[owed.vcpu()].online) {
-          ScriptedVcpu guest = guests[d][owed.vcpu()];
-          if (guest.flushes() == flushesBefore[d][owed.vcpu()]) {
-            guest.step(s -> Exit.BUDGET);
+          Translations known = translations[d][owed.vcpu()];
+          if (!known.settles(owed, model.frames)) {
+            guests[d][owed.vcpu()].step(s -> Exit.BUDGET);
           }
-          assertTrue(
-              guest.flushes() > flushesBefore[d][owed.vcpu()],
-              "translations are dropped: d" + d + " vCPU " + owed.vcpu());
+          assertTrue(known.settles(owed, model.frames), () -> owed + ", but" + known);
+          boolean kept = owed.what() == Owed.What.UNTRUE && !known.isEmpty();
+          tally.count("owed " + owed.what(), kept ? "true ones kept" : "done");
         }
       }
     }
@@ -277,9 +277,9 @@ final class Twin implements AutoCloseable {
   /** Names frames that have no name. */
   private void keepFresh(int domain) {
     ModelDomain d = state(domain);
+    Set<Long> named = Arrays.stream(d.slots).boxed().collect(Collectors.toSet());
     for (ModelFrame f : model.frames.frames.values()) {
-      boolean named = Arrays.stream(d.slots).anyMatch(mfn -> mfn == f.mfn);
-      if (f.owner == d.domid && !f.special && !named) {
+      if (f.owner == d.domid && !f.special && !named.contains(f.mfn)) {
         keep(domain, f.mfn, 1);
       }
     }
@@ -371,7 +371,7 @@ final class Twin implements AutoCloseable {
     }
     try {
       ModelFrame f = model.frames.walk(v.kernelTable, va, write);
-      translations[domain][state(domain).acting].add(f.mfn, write, guest(domain).flushes());
+      translations[domain][state(domain).acting].add(v.kernelTable, va, f.mfn, write);
       same("use of an address", 0, faults ? -Errno.EFAULT : 0);
     } catch (Refused fault) {
       same("use of an address", -fault.errno, faults ? -Errno.EFAULT : 0);
@@ -477,6 +477,7 @@ final class Twin implements AutoCloseable {
     for (int v = 0; v < ModelDomain.VCPUS; v++) {
       guests[i][v] = machine.engine().vcpu(built++);
       translations[i][v] = new Translations();
+      guests[i][v].onInvalidate(translations[i][v]::forget);
     }
     hostAddresses.get(i).clear();
     if (model == null) {
@@ -592,11 +593,10 @@ final class Twin implements AutoCloseable {
   /** A vCPU that kept a translation must not reach by it what it may not reach. */
   private void requireFresh(int d, int v) {
     Translations known = translations[d][v];
-    known.flushedSince(guests[d][v].flushes());
-    if (known.isBad(model.frames, domid(d)) && state(d).vcpus[v].online) {
+    ModelVcpu state = state(d).vcpus[v];
+    if (state.online && known.isBad(model.frames, domid(d), state)) {
       guests[d][v].step(s -> Exit.BUDGET); // it drops them when it next enters the guest
-      known.flushedSince(guests[d][v].flushes());
-      assertFalse(known.isBad(model.frames, domid(d)), () -> "d" + d + " vCPU " + v + known);
+      assertFalse(known.isBad(model.frames, domid(d), state), () -> "d" + d + " vCPU " + v + known);
     }
   }
 

@@ -12,7 +12,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
+import java.util.function.LongConsumer;
 
 /**
  * An engine whose guests execute what a test tells them: a step changes registers and says by which
@@ -66,6 +68,8 @@ public final class ScriptedEngine implements Engine {
     private volatile boolean kicked;
     private volatile int flushes;
     private int continued;
+    private volatile LongConsumer onInvalidate = invalidation -> {};
+    private final AtomicInteger kicks = new AtomicInteger();
     private volatile StepOver stepOver =
         (s, va, mfn) -> {
           throw new AssertionError("no instruction to step over");
@@ -143,9 +147,19 @@ public final class ScriptedEngine implements Engine {
       return Exit.EXCEPTION;
     }
 
-    /** How often all translations were dropped. */
+    /** How often translations were dropped, whichever. */
     public int flushes() {
       return flushes;
+    }
+
+    /** Has a test told what is dropped, on the vCPU's thread. */
+    public void onInvalidate(LongConsumer action) {
+      onInvalidate = action;
+    }
+
+    /** How often somebody wanted the vCPU to leave guest mode. */
+    public int kicks() {
+      return kicks.get();
     }
 
     @Override
@@ -188,6 +202,7 @@ public final class ScriptedEngine implements Engine {
 
     @Override
     public void kick() {
+      kicks.incrementAndGet();
       kicked = true;
       if (steps.isEmpty()) {
         steps.add(NOTHING);
@@ -195,13 +210,9 @@ public final class ScriptedEngine implements Engine {
     }
 
     @Override
-    public void flushAll() {
+    public void invalidate(long invalidation) {
       flushes++;
-    }
-
-    @Override
-    public void flushPage(long va) {
-      flushes++;
+      onInvalidate.accept(invalidation);
     }
 
     @Override

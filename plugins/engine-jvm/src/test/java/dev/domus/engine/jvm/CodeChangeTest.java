@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.domus.engine.jvm.TestMachine.TestVcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.memory.paging.Pte;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -132,7 +133,7 @@ class CodeChangeTest {
     vcpu.meanwhile =
         () -> {
           machine.mapFrame(machine.cr3, CODE, other, TestMachine.WRITABLE);
-          vcpu.engine.flushAll();
+          vcpu.engine.invalidate(Invalidation.ALL);
           vcpu.meanwhile = () -> {};
         };
     assertEquals(Exit.SYSCALL, vcpu.engine.run(10));
@@ -140,7 +141,7 @@ class CodeChangeTest {
   }
 
   @Test
-  void flushPageDropsOneTranslation() {
+  void aPageInvalidatedIsTranslatedAnew() {
     machine.code(CODE, 0x48, 0x8B, 0x03, 0x0F, 0x05); // mov rax, [rbx]
     s.gpr[CpuState.RBX] = DATA;
     machine.set(machine.machineAddress(DATA), 1);
@@ -149,7 +150,7 @@ class CodeChangeTest {
     assertEquals(1, s.gpr[CpuState.RAX]);
     machine.mapFrame(
         machine.cr3, DATA, machine.machineAddress(DATA + 0x1000) >>> 12, TestMachine.WRITABLE);
-    vcpu.engine.flushPage(DATA + 123);
+    vcpu.engine.invalidate(Invalidation.page(DATA + 123));
     s.rip = CODE;
     vcpu.engine.run(10);
     assertEquals(2, s.gpr[CpuState.RAX]);
@@ -181,7 +182,7 @@ class CodeChangeTest {
     vcpu.engine.run(1);
     // the block is straight: look after a read alone by a fault-free first instruction
     machine.set(entry, machine.get(entry) & ~(Pte.A | Pte.D));
-    vcpu.engine.flushAll();
+    vcpu.engine.invalidate(Invalidation.ALL);
     s.rip = CODE;
     machine.code(CODE, 0x48, 0x8B, 0x03, 0x0F, 0x05);
     vcpu.engine.run(10);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.domus.engine.jvm.TestMachine.TestVcpu;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.memory.paging.Pte;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -130,7 +131,7 @@ class IoMemoryTest {
     log("load 1000ffe 1", "load 1000fff 1");
     assertEquals(0x44338888L, s.gpr[CpuState.RAX]);
     machine.mapFrame(machine.cr3, RAM, 5, TestMachine.READ_ONLY);
-    vcpu.engine.flushAll();
+    vcpu.engine.invalidate(Invalidation.ALL);
     faults(RAM, 7, 0x89, 0x03); // the device has seen nothing
   }
 

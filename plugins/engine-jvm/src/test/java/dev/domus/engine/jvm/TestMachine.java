@@ -4,6 +4,7 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.EngineMachine;
 import dev.domus.kernel.engine.EngineVcpu;
 import dev.domus.kernel.engine.Exit;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.kernel.engine.IoMemory;
 import dev.domus.kernel.engine.VcpuEngine;
 import dev.domus.memory.CodeFrames;
@@ -237,7 +238,7 @@ final class TestMachine implements EngineMachine {
 
     private void flushIfWanted() {
       if (flushWanted) {
-        engine.flushAll();
+        engine.invalidate(Invalidation.ALL);
         flushWanted = false;
         rendezvous.notifyAll();
       }
@@ -254,7 +255,7 @@ final class TestMachine implements EngineMachine {
               other.flushWanted = true;
               other.engine.kick();
             } else {
-              other.engine.flushAll();
+              other.engine.invalidate(Invalidation.ALL);
             }
           }
         }

@@ -243,13 +243,8 @@ public final class Interpreter implements VcpuEngine {
   }
 
   @Override
-  public void flushAll() {
-    c.mem.flushAll();
-  }
-
-  @Override
-  public void flushPage(long va) {
-    c.mem.flushPage(va);
+  public void invalidate(long invalidation) {
+    c.mem.invalidate(invalidation);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.domus.engine.jvm.memory;
 
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Invalidation;
 import dev.domus.kernel.engine.IoMemory;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.paging.PageWalk;
@@ -32,8 +33,14 @@ import java.lang.invoke.VarHandle;
  * exclude one another by a process-wide lock and nothing else.
  *
  * <p><b>Contexts.</b> Translations are kept apart by CR3, a few contexts a vCPU, because a PV guest
- * changes CR3 on every transition between its user and its kernel mode. {@link #flushAll} and
- * {@link #flushPage} act on all contexts.
+ * changes CR3 on every transition between its user and its kernel mode. Pages are invalidated in
+ * all of them: the kernel names an address, not where it is mapped. An address space is at most one
+ * context, and one that the vCPU is not in may be it.
+ *
+ * <p><b>Generations.</b> Whoever remembers where code was found remembers the context's generation
+ * with it. To drop a page gives the context a new one only if code has been fetched by way of it:
+ * guests invalidate pages of data all the time, and jumps would have to be looked up anew after
+ * each.
  *
  * <p><b>Overlay.</b> For {@link #overlay}, a context of its own is in force that never holds a
  * translation: every access comes to the slow path, where the one page is told from all others.
@@ -60,6 +67,12 @@ public final class LinearMemory {
 
   private static final long PAGE = -4096;
   private static final int CONTEXTS = 8;
+
+  /**
+   * Ranges up to here are dropped page by page: looking at so many entries of all contexts takes
+   * about as long as clearing them, and what is left need not be found again.
+   */
+  private static final int FEW_PAGES = 64;
 
   /**
    * Serializes locked operations that no single compare-and-set covers, over all vCPUs of the
@@ -129,8 +142,8 @@ public final class LinearMemory {
     if ((state.dr[7] & 0xFF) != 0) {
       if (breakpoints.load(state)) {
         for (int n = 0; n < 4; n++) {
-          flushPage(state.dr[n]);
-          flushPage(state.dr[n] + 7);
+          dropPages(state.dr[n], 1);
+          dropPages(state.dr[n] + 7, 1);
         }
       }
     } else {
@@ -200,22 +213,55 @@ public final class LinearMemory {
     tlb = context.entries;
   }
 
-  /** Drops all translations. */
-  public void flushAll() {
-    for (Tlb each : contexts) {
-      each.clear();
-      each.generation = ++generations;
+  /**
+   * Drops translations.
+   *
+   * @param invalidation which, as {@link Invalidation} encodes it
+   */
+  public void invalidate(long invalidation) {
+    switch (Invalidation.kind(invalidation)) {
+      case ALL -> dropAll();
+      case PAGES -> {
+        if (Invalidation.pages(invalidation) <= FEW_PAGES) {
+          dropPages(Invalidation.va(invalidation), Invalidation.pages(invalidation));
+        } else {
+          dropAll();
+        }
+      }
+      case ADDRESS_SPACE -> dropContext(Invalidation.cr3(invalidation));
     }
     overlay.generation = ++generations; // what the caches of code have found by it is gone too
   }
 
-  /** Drops the translations of one page, in every context. */
-  public void flushPage(long va) {
+  private void dropAll() {
     for (Tlb each : contexts) {
-      each.drop(va);
-      each.generation = ++generations;
+      drop(each);
     }
-    overlay.generation = ++generations;
+  }
+
+  private void dropContext(long cr3) {
+    for (Tlb each : contexts) {
+      if (each.cr3 == cr3) {
+        drop(each);
+      }
+    }
+  }
+
+  private void drop(Tlb each) {
+    each.clear();
+    each.generation = ++generations;
+  }
+
+  private void dropPages(long va, int pages) {
+    for (Tlb each : contexts) {
+      boolean code = false;
+      for (int n = 0; n < pages; n++) {
+        code |= each.drop(va + ((long) n << 12));
+      }
+      if (code) {
+        each.generation = ++generations;
+      }
+    }
   }
 
   /**

@@ -24,13 +24,14 @@ final class Tlb {
 
   static final int READ = 0, WRITE = 1, ADDEND = 2, EXEC = 3;
   private static final int ENTRIES = 1024;
+  private static final int MARKS = 1024;
 
   /** Machine address of the L4 table that gave the translations, or -1 for an unused context. */
   long cr3 = -1;
 
   /**
-   * Identifies the set of translations; a new value after every flush. Jumps between pages are
-   * cached under it.
+   * Identifies the set of translations that code was fetched by; a new value whenever one of them
+   * has been dropped. Jumps between pages are cached under it.
    */
   long generation;
 
@@ -38,6 +39,14 @@ final class Tlb {
   long lastUse;
 
   final long[] entries = new long[ENTRIES * 4];
+
+  /**
+   * The pages that code has been fetched from since the last {@link #clear}, by {@link #mark}:
+   * those whose entry another page has displaced since are among them, for jumps still know where
+   * they were.
+   */
+  private final long[] fetched = new long[MARKS / Long.SIZE];
+
   private boolean empty;
 
   Tlb() {
@@ -52,6 +61,7 @@ final class Tlb {
   void clear() {
     if (!empty) {
       Arrays.fill(entries, NONE);
+      Arrays.fill(fetched, 0);
       empty = true;
     }
   }
@@ -77,11 +87,24 @@ final class Tlb {
     }
     if (exec) {
       entries[i + EXEC] = page;
+      fetched[mark(va) >>> 6] |= 1L << mark(va);
     }
     empty = false;
   }
 
-  void drop(long va) {
+  private static int mark(long va) {
+    return (int) (va >>> 12 ^ va >>> 22) & MARKS - 1;
+  }
+
+  /**
+   * Drops the translation of a page.
+   *
+   * @return whether code may have been fetched by it since the last {@link #clear}
+   */
+  boolean drop(long va) {
+    if (empty) {
+      return false;
+    }
     int i = index(va);
     long page = va & -4096;
     if (entries[i] == page || entries[i + WRITE] == page || entries[i + EXEC] == page) {
@@ -89,6 +112,7 @@ final class Tlb {
       entries[i + WRITE] = NONE;
       entries[i + EXEC] = NONE;
     }
+    return (fetched[mark(va) >>> 6] >>> mark(va) & 1) != 0;
   }
 
   /** Takes the right to store unnoticed from every translation of a frame. */
