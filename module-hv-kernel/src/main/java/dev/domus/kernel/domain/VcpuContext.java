@@ -8,6 +8,7 @@ import dev.domus.kernel.engine.FpuState;
 import dev.domus.kernel.mmu.TableWork;
 import dev.domus.kernel.trap.DebugRegisters;
 import dev.domus.kernel.trap.TrapState;
+import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -35,19 +36,22 @@ public final class VcpuContext {
    *     again
    */
   public static long initialise(Vcpu v, Vcpu target, long arg) {
-    if (!v.tableWork().finish()) {
-      return TableWork.RESTART;
+    int before = v.tableWork().begin();
+    if (before != 0) {
+      return before;
     }
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
     }
+    long result;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
-        return target.initialised() ? -Errno.EEXIST : apply(v, target, context);
+        result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
       }
     }
+    return result < 0 ? v.tableWork().fail((int) result) : result;
   }
 
   /**
@@ -62,12 +66,14 @@ public final class VcpuContext {
    *     again
    */
   public static long set(Vcpu v, Vcpu target, long arg) {
-    if (!v.tableWork().finish()) {
-      return TableWork.RESTART;
+    int before = v.tableWork().begin();
+    if (before != 0) {
+      return before;
     }
     if (target.vcpuInfo() < 0) {
       return -Errno.EINVAL;
     }
+    long result;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment context = arena.allocate(VcpuGuestContextLayout.SIZE, 8);
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
@@ -79,7 +85,7 @@ public final class VcpuContext {
             return -Errno.EOPNOTSUPP;
           }
         }
-        long result = apply(v, target, context);
+        result = apply(v, target, context);
         if (result == 0) {
           boolean online = (at(context, VcpuGuestContextLayout.FLAGS) & ONLINE) != 0;
           if (online && !target.online()) {
@@ -88,9 +94,9 @@ public final class VcpuContext {
             target.down();
           }
         }
-        return result;
       }
     }
+    return result < 0 ? v.tableWork().fail((int) result) : result;
   }
 
   private static boolean sameTables(MemorySegment a, MemorySegment b) {
@@ -215,6 +221,7 @@ public final class VcpuContext {
             target,
             at(c, VcpuGuestContextLayout.CTRLREG + 24) >>> 12,
             userTable,
+            !target.domain().assist(VmAssist.M2P_STRICT),
             gdtFrames,
             (int) at(c, VcpuGuestContextLayout.GDT_ENTRIES),
             at(c, VcpuGuestContextLayout.LDT_BASE),

@@ -74,6 +74,14 @@ final class Batch {
       int target,
       boolean eachIsLong,
       Requests requests) {
+    TableWork work = v.tableWork();
+    if (!work.finish()) { // first of all: the guest may have unmapped what is read below
+      v.continuation().leave(array, count);
+      return Hypercall.CONTINUE;
+    }
+    if (count == PREEMPTED) {
+      return Math.min((int) array, 0); // the result of what has been done before
+    }
     long total = count & 0x7FFF_FFFFL;
     if (!GuestRange.isOk(array, total * size)) { // all of it, before any effect (XSA-212)
       return -Errno.EFAULT;
@@ -81,14 +89,6 @@ final class Batch {
     long before = (count & PREEMPTED) != 0 && done != 0 ? v.guest().getInt(done) & 0xFFFF_FFFFL : 0;
     if (done != 0) {
       v.guest().requireWritable(done, 4);
-    }
-    TableWork work = v.tableWork();
-    if (work.isUnfinished() && !work.finish()) {
-      v.continuation().leave(array, count);
-      return Hypercall.CONTINUE;
-    }
-    if (count == PREEMPTED) {
-      return Math.min((int) array, 0); // the result of what has been done before
     }
     boolean flushDue = false;
     int error = 0;
@@ -135,11 +135,19 @@ final class Batch {
     return Math.min(error, 0);
   }
 
+  /**
+   * Leaves the rest for later. Where it cannot be told how many were done, since one of them has
+   * unmapped the place, there is none, and that is the result.
+   */
   private static long preempt(Vcpu v, long rest, long left, long done, long doneSoFar) {
-    if (done != 0) {
-      v.guest().putInt(done, (int) doneSoFar);
+    try {
+      if (done != 0) {
+        v.guest().putInt(done, (int) doneSoFar);
+      }
+      v.continuation().leave(rest, left | PREEMPTED);
+    } catch (GuestFault unmapped) {
+      v.continuation().leave(-unmapped.errno(), PREEMPTED);
     }
-    v.continuation().leave(rest, left | PREEMPTED);
     return Hypercall.CONTINUE;
   }
 

@@ -129,7 +129,19 @@ public final class MmuextOp implements Hypercall {
       case CLEAR_PAGE -> tables.entries().clearPage(arg1);
       case COPY_PAGE -> tables.entries().copyPage(arg1, arg2);
       case MARK_SUPER, UNMARK_SUPER -> -Errno.EOPNOTSUPP;
-      default -> command < 0 || command > UNMARK_SUPER ? -Errno.ENOSYS : -Errno.EPERM;
+      case NEW_BASEPTR,
+          TLB_FLUSH_LOCAL,
+          INVLPG_LOCAL,
+          TLB_FLUSH_MULTI,
+          INVLPG_MULTI,
+          TLB_FLUSH_ALL,
+          INVLPG_ALL,
+          FLUSH_CACHE,
+          SET_LDT,
+          NEW_USER_BASEPTR,
+          FLUSH_CACHE_GLOBAL ->
+          -Errno.EPERM;
+      default -> -Errno.ENOSYS;
     };
   }
 

@@ -161,12 +161,14 @@ public final class TableRoots {
    * Gives a vCPU that does not run its base pointers and descriptor tables, all or none.
    *
    * @param userTable 0 for none
+   * @param m2pVisible whether guest user mode sees the M2P
    * @param gdtFrames at least as many as the entries need
    */
   public int setUpVcpu(
       AddressSpaces v,
       long kernelTable,
       long userTable,
+      boolean m2pVisible,
       long[] gdtFrames,
       int gdtEntries,
       long ldtBase,
@@ -184,6 +186,10 @@ public final class TableRoots {
         result = takeAll(v, kernelTable, userTable, gdtFrames, gdtEntries, work);
         if (result == 0) {
           mmu.descriptors(v.id()).setLdt(ldtBase, ldtEntries);
+          types.showM2p(kernelTable, true);
+          if (userTable != 0) {
+            types.showM2p(userTable, m2pVisible || userTable == kernelTable);
+          }
           long oldKernel = v.kernelTable();
           long oldUser = v.userTable();
           v.setKernelTable(kernelTable);

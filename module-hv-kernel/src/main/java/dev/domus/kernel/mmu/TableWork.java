@@ -32,6 +32,9 @@ public final class TableWork {
   private boolean tableDone;
   private boolean preempted;
 
+  /** The error of a call that was preempted at its end; 0 for none. */
+  private int error;
+
   /**
    * Makes the work of a vCPU.
    *
@@ -101,7 +104,34 @@ public final class TableWork {
       count--;
     }
     tables = null;
+    error = 0;
     return true;
+  }
+
+  /**
+   * Begins a call: goes on with what an earlier one has left.
+   *
+   * @return 0 if the call is to be carried out, else its result: {@link #RESTART}, or the error
+   *     with which it had come to its {@linkplain #fail end} before it was preempted
+   */
+  public int begin() {
+    int result = error;
+    return finish() ? result : RESTART;
+  }
+
+  /**
+   * Ends a call that has failed: it has its error when everything that it began is undone.
+   *
+   * @param result a negated error number
+   * @return the same, or {@link #RESTART}; then the same call is to be made again, and {@link
+   *     #begin} goes on
+   */
+  public int fail(int result) {
+    if (finish()) {
+      return result;
+    }
+    error = result;
+    return RESTART;
   }
 
   @Override

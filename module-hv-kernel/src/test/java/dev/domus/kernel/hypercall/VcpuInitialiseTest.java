@@ -14,6 +14,9 @@ import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import dev.domus.kernel.trap.VmAssist;
+import dev.domus.memory.FrameTable;
+import dev.domus.memory.paging.Pte;
+import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -110,6 +113,67 @@ class VcpuInitialiseTest {
       put(field, before);
     }
     assertEquals(0, initialise());
+  }
+
+  @Test
+  void aContextThatIsRefusedAfterItsTablesWereValidatedLeavesNothingOfThemInUse() {
+    try (TinyMachine impatient = new TinyMachine(TestSchedulers.impatient(), 1)) {
+      Domain d = impatient.build(2);
+      impatient.control().unpause(d.domid());
+      ScriptedVcpu caller = impatient.engine().vcpu(0);
+      FrameTable frames = impatient.hypervisor().machineFrames().table();
+      long l4 = d.mmu().p2m().mfn(20);
+      for (int pfn = 20; pfn < 23; pfn++) { // an L4, an L3 and an L2, with an empty L1 below
+        long entry = Pte.of(d.mmu().p2m().mfn(pfn), Pte.P | Pte.U);
+        assertEquals(0, caller.hypercall(HypercallNumber.UPDATE_VA_MAPPING, pfn << 12, entry, 0));
+        long below = Pte.of(d.mmu().p2m().mfn(pfn + 1), Pte.P | Pte.U);
+        impatient
+            .hypervisor()
+            .memory()
+            .set(ValueLayout.JAVA_LONG, d.mmu().p2m().mfn(pfn) << 12, below);
+      }
+      assertEquals(
+          0,
+          caller.hypercall(
+              HypercallNumber.UPDATE_VA_MAPPING,
+              23 << 12,
+              Pte.of(d.mmu().p2m().mfn(23), Pte.P | Pte.U),
+              0));
+      Vcpu v = d.vcpu(0);
+      v.guest().putLong(CONTEXT + VcpuGuestContextLayout.FLAGS, VcpuGuestContextLayout.IN_KERNEL);
+      v.guest().putLong(CONTEXT + VcpuGuestContextLayout.CTRLREG + 24, l4 << 12);
+      v.guest().putLong(CONTEXT + VcpuGuestContextLayout.GDT_ENTRIES, 512);
+      v.guest().putLong(CONTEXT + VcpuGuestContextLayout.GDT_FRAMES, l4);
+      for (int i = 0; i < 300; i++) {
+        assertEquals(
+            -Errno.EINVAL, caller.hypercall(HypercallNumber.VCPU_OP, 0, 1, CONTEXT), "no GDT");
+        for (int pfn = 20; pfn < 24; pfn++) {
+          assertEquals(0, frames.typeCount(d.mmu().p2m().mfn(pfn)), "round " + i + " pfn " + pfn);
+        }
+      }
+      assertTrue(caller.continued() > 0);
+    }
+  }
+
+  @Test
+  void theUsersTableShowsTheM2pUnlessTheGuestWantsItStrict() {
+    for (boolean strict : new boolean[] {false, true}) {
+      try (TinyMachine fresh = new TinyMachine(TestSchedulers.roundRobin(), 1)) {
+        Domain d = fresh.build(2);
+        fresh.control().unpause(d.domid());
+        ScriptedVcpu caller = fresh.engine().vcpu(0);
+        long user = d.mmu().p2m().mfn(20);
+        long readOnly = Pte.of(user, Pte.P | Pte.U);
+        assertEquals(0, caller.hypercall(HypercallNumber.UPDATE_VA_MAPPING, 20 << 12, readOnly, 0));
+        assertEquals(0, caller.hypercall(HypercallNumber.VM_ASSIST, strict ? 0 : 1, 32));
+        Vcpu v = d.vcpu(0);
+        v.guest().putLong(CONTEXT + VcpuGuestContextLayout.CTRLREG + 24, v.kernelTable() << 12);
+        v.guest().putLong(CONTEXT + VcpuGuestContextLayout.CTRLREG + 8, user << 12);
+        assertEquals(0, caller.hypercall(HypercallNumber.VCPU_OP, 0, 1, CONTEXT));
+        long slot = fresh.hypervisor().memory().get(ValueLayout.JAVA_LONG, (user << 12) + 8 * 256);
+        assertEquals(strict, slot == 0);
+      }
+    }
   }
 
   @Test

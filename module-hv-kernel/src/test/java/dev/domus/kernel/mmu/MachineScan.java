@@ -6,6 +6,8 @@ import dev.domus.kernel.event.PortScan;
 import dev.domus.kernel.grant.MappedGrants;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * {@link InvariantScanner} for a whole machine with real domains. No vCPU may run while it scans,
@@ -14,8 +16,44 @@ import java.util.List;
 public final class MachineScan {
   private MachineScan() {}
 
-  /** Throws an AssertionError if the frame table is not what the domains' tables make it. */
+  /** A reference that a window holds. */
+  public record Held(long mfn, boolean writable) {}
+
+  /**
+   * Throws an AssertionError if the frame table is not what the domains' tables make it. A
+   * privileged domain may have mapped anything of anybody's, and let others map what is its own.
+   */
   public static void scan(Hypervisor hypervisor) {
+    InvariantScanner scanner = scanner(hypervisor);
+    for (Domain domain : hypervisor.domains()) {
+      if (domain.spec().privileged()) {
+        scanner.privileged(domain.domid());
+      }
+    }
+    scanner.scan();
+  }
+
+  /**
+   * The same, where it is known exactly what privileged domains have done.
+   *
+   * @param mapped frames that a domain, by its id, may have mapped without owning them or having
+   *     them granted
+   * @param io frames beyond memory that it may have mapped
+   * @param windows what windows hold
+   */
+  public static void scan(
+      Hypervisor hypervisor,
+      Map<Integer, Set<Long>> mapped,
+      Map<Integer, Set<Long>> io,
+      List<Held> windows) {
+    InvariantScanner scanner = scanner(hypervisor);
+    mapped.forEach((domid, frames) -> frames.forEach(mfn -> scanner.grant(domid, mfn)));
+    io.forEach((domid, frames) -> frames.forEach(mfn -> scanner.permitIo(domid, mfn)));
+    windows.forEach(w -> scanner.holders.add(new InvariantScanner.Holder(w.mfn, w.writable)));
+    scanner.scan();
+  }
+
+  private static InvariantScanner scanner(Hypervisor hypervisor) {
     List<Domain> domains = new ArrayList<>(hypervisor.domains());
     domains.addAll(hypervisor.serviceDomains());
     InvariantScanner scanner =
@@ -47,11 +85,8 @@ public final class MachineScan {
       }
       PortScan.heldFrames(
           domain.events(), mfn -> scanner.holders.add(new InvariantScanner.Holder(mfn, true)));
-      if (domain.spec().privileged()) {
-        scanner.privileged(domain.domid());
-      }
     }
-    scanner.scan();
+    return scanner;
   }
 
   private static InvariantScanner.Space space(Domain domain) {

@@ -18,6 +18,7 @@ import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
 import dev.domus.memory.FrameTable;
+import dev.domus.memory.PhysToMachine;
 import dev.domus.memory.paging.Pte;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.AfterEach;
@@ -353,5 +354,37 @@ class MmuHypercallTest {
     assertEquals(-Errno.EINVAL, guest.hypercall(MEMORY_OP, 7, ARG), "for translated domains");
     assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 23, ARG));
     assertEquals(-Errno.EPERM, guest.hypercall(MEMORY_OP, 13, ARG));
+  }
+
+  @Test
+  void aBatchThatUnmapsItsOwnCountTakesApartAllTheSameWhatItUnhooked() {
+    int continued = 0;
+    for (int i = 0; i < 5 || continued == 0 && i < 200; i++) {
+      try (TinyMachine impatient = new TinyMachine(TestSchedulers.impatient(), 1, 8L << 20)) {
+        Domain d = impatient.start();
+        ScriptedVcpu caller = impatient.engine().vcpu(0);
+        PhysToMachine p2m = d.mmu().p2m();
+        for (int pfn = 20; pfn < 28; pfn++) { // eight more L1 tables below the L2
+          long table = Pte.of(p2m.mfn(pfn), Pte.P | Pte.U);
+          assertEquals(0, caller.hypercall(UPDATE_VA_MAPPING, (long) pfn << 12, table, 0));
+          request(d, (p2m.mfn(2) << 12) + 8 * (pfn - 19), table);
+          assertEquals(0, caller.hypercall(MMU_UPDATE, ARG, 1, 0, Domid.SELF));
+        }
+        request(d, p2m.mfn(0) << 12, 0); // slot 0 of the L4, below which everything is
+        int before = caller.continued();
+        assertEquals(-Errno.EFAULT, caller.hypercall(MMU_UPDATE, ARG, 1, ARG + 0x100, Domid.SELF));
+        FrameTable frames = impatient.hypervisor().machineFrames().table();
+        for (int pfn : new int[] {1, 2, 3, 20, 24, 27}) {
+          assertEquals(0, frames.typeCount(p2m.mfn(pfn)), "round " + i + " pfn " + pfn);
+        }
+        continued += caller.continued() - before;
+      }
+    }
+    assertTrue(continued > 0);
+  }
+
+  private static void request(Domain d, long place, long entry) {
+    d.vcpu(0).guest().putLong(ARG, place);
+    d.vcpu(0).guest().putLong(ARG + 8, entry);
   }
 }

@@ -259,7 +259,9 @@ class PartialTablesTest {
     long user = tree(4);
     int executions =
         executions(
-            a, 0, work -> d.mmu.roots().setUpVcpu(b, kernel, user, new long[0], 0, 0, 0, work));
+            a,
+            0,
+            work -> d.mmu.roots().setUpVcpu(b, kernel, user, true, new long[0], 0, 0, 0, work));
     assertTrue(executions < 3 * tree.size(), "nothing is done over: executions=" + executions);
     assertEquals(kernel, b.kernelTable());
     assertEquals(user, b.userTable());

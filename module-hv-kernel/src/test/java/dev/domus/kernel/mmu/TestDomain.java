@@ -126,7 +126,8 @@ final class TestDomain {
       TestVcpu v, long kernel, long user, long[] gdt, int gdtEntries, long ldt, int ldtEntries) {
     return call(
         vcpus[0],
-        work -> mmu.roots().setUpVcpu(v, kernel, user, gdt, gdtEntries, ldt, ldtEntries, work));
+        work ->
+            mmu.roots().setUpVcpu(v, kernel, user, true, gdt, gdtEntries, ldt, ldtEntries, work));
   }
 
   int updateMapping(TestVcpu v, long va, long entry, int owner) {

@@ -1,5 +1,6 @@
 package dev.domus.kernel.model;
 
+import static dev.domus.kernel.abi.Errno.EACCES;
 import static dev.domus.kernel.abi.Errno.EBUSY;
 import static dev.domus.kernel.abi.Errno.EFAULT;
 import static dev.domus.kernel.abi.Errno.EINVAL;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -26,6 +28,10 @@ final class FrameModel {
   private static final long HARMLESS =
       Pte.A | Pte.D | Pte.AVAIL | Pte.AVAIL_HIGH | Pte.NX | Pte.G | Pte.U;
   private static final long PCD = 1 << 4, PWT = 1 << 3;
+  private static final long LEAF_CACHE_BITS = PCD | PWT | Pte.PS;
+
+  /** Owners that are no domains: of frames that are not RAM, and the hypervisor. */
+  static final int IO = 0x7FF1, XEN = 0x7FF2;
 
   private final long machineFrames;
 
@@ -33,6 +39,9 @@ final class FrameModel {
   final long m2pEntry;
 
   Map<Long, ModelFrame> frames = new TreeMap<>();
+
+  /** I/O frames that a domain has the right to, by its id. */
+  final Map<Integer, Set<Long>> ioRights = new TreeMap<>();
 
   /**
    * Frames whose contents were looked at, and as what: a page that is found bad halfway may have
@@ -136,15 +145,15 @@ final class FrameModel {
   private void validate(ModelFrame f) {
     for (int i = 0; i < 512; i++) {
       if (f.type == SEGDESC) {
-        f.words[i] = descriptor(f.words[i]);
+        f.set(i, descriptor(f.words[i]));
       } else if (!isReserved(f.type, i) && isPresent(f.words[i])) {
         takeEntry(f, f.type, f.words[i], f.owner);
-        f.words[i] = adjusted(f.words[i], f.type);
+        f.set(i, adjusted(f.words[i], f.type));
       }
     }
     if (f.type == L4) {
       for (int i = 256; i <= 271; i++) {
-        f.words[i] = i == 256 ? m2pEntry : 0;
+        f.set(i, i == 256 ? m2pEntry : 0);
       }
     }
   }
@@ -194,10 +203,10 @@ final class FrameModel {
 
   /** Takes what a present entry refers to (5.2, 5.3). */
   void takeEntry(ModelFrame table, int level, long entry, int targetOwner) {
-    requireFlags(level, entry);
+    requireFlags(table.owner, level, entry);
     long mfn = Pte.mfn(entry);
     if (level == 1) {
-      takeLeaf(entry, mfn, targetOwner);
+      takeLeaf(table.owner, entry, mfn, targetOwner);
       return;
     }
     if (mfn == table.mfn) {
@@ -219,20 +228,38 @@ final class FrameModel {
     target.typeCount++;
   }
 
-  private static void requireFlags(int level, long entry) {
-    if ((entry & (Pte.PS | PCD | PWT | (level > 1 ? Pte.G : 0))) != 0) {
+  private boolean hasDevices(int domid) {
+    return !ioRights.getOrDefault(domid, Set.of()).isEmpty();
+  }
+
+  boolean mayReachIo(int domid, long mfn) {
+    return ioRights.getOrDefault(domid, Set.of()).contains(mfn);
+  }
+
+  private void requireFlags(int domid, int level, long entry) {
+    long refused = level > 1 ? LEAF_CACHE_BITS | Pte.G : hasDevices(domid) ? 0 : LEAF_CACHE_BITS;
+    if ((entry & refused) != 0) {
       throw new Refused(EINVAL);
     }
   }
 
-  private void takeLeaf(long entry, long mfn, int targetOwner) {
+  private void takeLeaf(int mapper, long entry, long mfn, int targetOwner) {
     if (mfn >= machineFrames) {
-      throw new Refused(mfn == ALL_ONES_FRAME ? EINVAL : EPERM);
+      boolean theirs = targetOwner == IO || mayReachIo(targetOwner, mfn);
+      if (mfn == ALL_ONES_FRAME || !mayReachIo(mapper, mfn) || !theirs) {
+        throw new Refused(mfn == ALL_ONES_FRAME ? EINVAL : EPERM);
+      }
+      return; // nothing is held on what is not RAM
     }
     ModelFrame f = frames.get(mfn);
-    if (f == null
-        || f.owner != targetOwner
-        || isWritable(entry) && f.typeCount > 0 && f.type != WRITABLE) {
+    if (f == null || f.owner != targetOwner) {
+      throw new Refused(EBUSY);
+    }
+    if (f.special && (entry & LEAF_CACHE_BITS) != 0) {
+      throw new Refused(EACCES);
+    }
+    boolean m2p = f.owner == XEN;
+    if (isWritable(entry) && (m2p || f.typeCount > 0 && f.type != WRITABLE)) {
       throw new Refused(EBUSY);
     }
     f.references++;
@@ -247,6 +274,9 @@ final class FrameModel {
       return;
     }
     ModelFrame target = frames.get(mfn);
+    if (target == null) {
+      return; // not RAM
+    }
     if (level > 1 && target.type == level) {
       table.linear--;
       target.linear++;
@@ -268,13 +298,13 @@ final class FrameModel {
     boolean both = isPresent(old) && isPresent(entry);
     boolean same = both && ((old ^ entry) & ~HARMLESS) == 0;
     if (isPresent(entry)) {
-      requireFlags(level, entry);
+      requireFlags(table.owner, level, entry);
       if (!same) {
         takeEntry(table, level, entry, targetOwner);
       }
     }
     long stored = isPresent(entry) ? adjusted(entry, level) : entry;
-    table.words[index] = stored | (preserveAccessedDirty ? old & (Pte.A | Pte.D) : 0);
+    table.set(index, stored | (preserveAccessedDirty ? old & (Pte.A | Pte.D) : 0));
     if (isPresent(old) && !same) {
       dropEntry(table, level, old);
     }
@@ -320,7 +350,8 @@ final class FrameModel {
   }
 
   private void mark(Mark m) {
-    frames.get(m.mfn).words[m.index] |= m.bits;
+    ModelFrame f = frames.get(m.mfn);
+    f.set(m.index, f.words[m.index] | m.bits);
     marks.add(m);
   }
 
@@ -334,13 +365,13 @@ final class FrameModel {
       f.settled = good.isPresent() && good.get().type == SEGDESC;
       f.type = f.settled ? SEGDESC : ModelFrame.NONE;
       if (f.settled) {
-        System.arraycopy(good.get().words, 0, f.words, 0, 512);
+        f.fill(good.get().words);
       }
     });
     for (Mark m : marks) {
       ModelFrame f = frames.get(m.mfn);
       if (f != null && isPresent(f.words[m.index])) {
-        f.words[m.index] |= m.bits;
+        f.set(m.index, f.words[m.index] | m.bits);
       }
     }
   }
@@ -374,12 +405,24 @@ final class FrameModel {
     if (!addressOk(va, 8)) {
       throw new Refused(EFAULT);
     }
-    walk(l4, va, true).words[(int) (va >>> 3) & 511] = value;
+    walk(l4, va, true).set((int) (va >>> 3) & 511, value);
   }
 
   void write32(long l4, long va, int value) {
-    int shift = (int) (va & 4) * 8;
-    long word = read(l4, va & -8L);
-    write(l4, va & -8L, word & ~(0xFFFF_FFFFL << shift) | (value & 0xFFFF_FFFFL) << shift);
+    writePart(l4, va, 0xFFFF_FFFFL, value);
+  }
+
+  void write16(long l4, long va, int value) {
+    writePart(l4, va, 0xFFFF, value);
+  }
+
+  private void writePart(long l4, long va, long mask, long value) {
+    if (!addressOk(va, 1)) {
+      throw new Refused(EFAULT);
+    }
+    int shift = (int) (va & 7) * 8;
+    ModelFrame f = walk(l4, va, true);
+    int index = (int) (va >>> 3) & 511;
+    f.set(index, f.words[index] & ~(mask << shift) | (value & mask) << shift);
   }
 }

@@ -8,15 +8,15 @@ import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.EPERM;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 import static dev.domus.kernel.model.ModelFrame.L4;
-import static dev.domus.kernel.model.ModelFrame.SEGDESC;
 import static dev.domus.kernel.model.ModelFrame.WRITABLE;
 
 import dev.domus.memory.paging.Pte;
-import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.LongUnaryOperator;
+import java.util.TreeSet;
 
 /**
  * What each memory operation of a guest answers and does, written from the ABI (xen-pv-abi.md, 6,
@@ -24,15 +24,18 @@ import java.util.function.LongUnaryOperator;
  * the state itself; if it is refused, the state from before it is put back.
  */
 final class MemoryModel {
-  static final int SELF = 0x7FF0, IO = 0x7FF1;
+  static final int SELF = 0x7FF0, IO = FrameModel.IO, XEN = FrameModel.XEN;
   private static final int NORMAL = 0, MACHPHYS = 1, PRESERVE_AD = 2, NO_TRANSLATE = 3;
-  private static final int MAX_ORDER = 18;
 
   final FrameModel frames;
   Map<Integer, ModelDomain> domains = new TreeMap<>();
 
-  /** Whether the operation owed the guest a flush of its translations. */
-  boolean flushDue;
+  /** What the vCPUs have to forget, now that the operation is done. */
+  final Set<Owed> owed = new HashSet<>();
+
+  final ReservationModel reservations = new ReservationModel(this);
+  final GrantModel grants = new GrantModel(this);
+  final DescriptorModel descriptors = new DescriptorModel(this);
 
   MemoryModel(FrameModel frames) {
     this.frames = frames;
@@ -48,12 +51,14 @@ final class MemoryModel {
     Map<Long, ModelFrame> before = frames.copyOfFrames();
     Map<Integer, ModelDomain> domainsBefore = new TreeMap<>();
     domains.forEach((domid, d) -> domainsBefore.put(domid, d.copy()));
+    Set<Owed> owedBefore = Set.copyOf(owed);
     try {
       request.carryOut();
       return 0;
     } catch (Refused refused) {
       frames.frames = before;
       domains = domainsBefore;
+      owed.retainAll(owedBefore);
       frames.leaveBehind();
       return -refused.errno;
     }
@@ -63,8 +68,51 @@ final class MemoryModel {
     return domains.get(domid);
   }
 
-  private long table(int domid) {
-    return domain(domid).kernelTable;
+  /** The kernel's base pointer of the vCPU that acts. */
+  long table(int domid) {
+    return domain(domid).vcpu().kernelTable;
+  }
+
+  private static final long ALL_VCPUS = -1;
+
+  /** All vCPUs of the domain have to forget everything. */
+  void owedToAll(int domid) {
+    owe(domid, ALL_VCPUS, Owed.What.EVERYTHING, 0);
+  }
+
+  private long caller(int domid) {
+    return 1L << domain(domid).acting;
+  }
+
+  /** Bit n of the set is vCPU n; bits beyond the last are nobody's. */
+  private void owe(int domid, long set, Owed.What what, long of) {
+    for (int i = 0; i < ModelDomain.VCPUS; i++) {
+      if ((set >>> i & 1) != 0) {
+        owed.add(new Owed(domid, i, what, of));
+      }
+    }
+  }
+
+  /**
+   * A present entry above the leaves has been changed: nobody uses what was below it (XSA-286).
+   * Under which base that may have been found is known of an L4 only, if no other table names it;
+   * then it concerns those who have it as a base, for all others would have to load it first.
+   */
+  private void owedForTree(int domid, ModelFrame table) {
+    if (table.type == L4 && table.linear >= 0) {
+      owedToUsersOf(domid, table);
+    } else {
+      owedToAll(domid);
+    }
+  }
+
+  private void owedToUsersOf(int domid, ModelFrame l4) {
+    ModelVcpu[] vcpus = domain(domid).vcpus;
+    for (int i = 0; i < vcpus.length; i++) {
+      if (vcpus[i].kernelTable == l4.mfn || vcpus[i].userTable == l4.mfn) {
+        owe(domid, 1L << i, Owed.What.ADDRESS_SPACE, l4.mfn);
+      }
+    }
   }
 
   long read(int domid, long va) {
@@ -75,35 +123,59 @@ final class MemoryModel {
     frames.write(table(domid), va, value);
   }
 
-  private void requireWritable(int domid, long va) {
+  void requireReadable(int domid, long va) {
+    if (!FrameModel.addressOk(va, 8)) {
+      throw new Refused(EFAULT);
+    }
+    frames.walk(table(domid), va, false);
+  }
+
+  void requireWritable(int domid, long va) {
     if (!FrameModel.addressOk(va, 8)) {
       throw new Refused(EFAULT);
     }
     frames.walk(table(domid), va, true);
   }
 
-  /** Whose frames a caller means: its own, or nobody that it may name. */
-  private int whose(int caller, int named, boolean ioAllowed) {
+  /** Whose frames a caller may map by this name. */
+  private int owner(int caller, int named) {
     if (named == SELF || named == caller) {
       return caller;
     }
-    if (named == IO && ioAllowed) {
-      return IO;
+    if (named == IO || domain(caller).privileged && named == XEN) {
+      return named;
     }
-    throw new Refused(domains.containsKey(named) || named == IO ? EPERM : ESRCH);
+    return other(caller, named, named == XEN);
+  }
+
+  /** Whose tables a caller may change by this name. */
+  private int tables(int caller, int named) {
+    return named == SELF ? caller : other(caller, named, named == IO || named == XEN);
+  }
+
+  /** A domain that a caller may act on. */
+  int other(int caller, int named, boolean known) {
+    if (named == caller) {
+      return caller;
+    }
+    if (!domain(caller).privileged && (known || domains.containsKey(named))) {
+      throw new Refused(EPERM);
+    }
+    if (!domains.containsKey(named)) {
+      throw new Refused(ESRCH);
+    }
+    return named;
   }
 
   // ---- batches
 
   /** mmu_update (6.1). */
   int mmuUpdate(int domid, long array, int count, long done, int owners) {
-    int[] target = new int[1];
+    int[] meant = new int[2];
     int error =
         attempt(() -> {
-          if (owners >>> 16 != 0) {
-            whose(domid, (owners >>> 16) - 1, false);
-          }
-          target[0] = whose(domid, owners & 0xFFFF, true);
+          meant[0] = owners >>> 16 == 0 ? domid : tables(domid, (owners >>> 16) - 1);
+          meant[1] = owner(domid, owners & 0xFFFF);
         });
     return error != 0
         ? error
@@ -115,7 +187,7 @@ final class MemoryModel {
             16,
             at -> {
               long pointer = read(domid, at);
-              mmuRequest(domid, pointer, read(domid, at + 8), target[0]);
+              mmuRequest(domid, pointer, read(domid, at + 8), meant[0], meant[1]);
             });
   }
 
@@ -146,26 +218,38 @@ final class MemoryModel {
     return told != 0 ? told : error;
   }
 
-  private void mmuRequest(int domid, long pointer, long value, int target) {
+  private void mmuRequest(int domid, long pointer, long value, int tables, int target) {
     int command = (int) pointer & 7;
     switch (command) {
-      case NORMAL, PRESERVE_AD, NO_TRANSLATE ->
-          update(domid, pointer & -8L, value, target, command == PRESERVE_AD);
-      case MACHPHYS -> frames.own(pointer >>> 12, target).pfn = value;
+      case NORMAL, PRESERVE_AD, NO_TRANSLATE -> {
+        boolean passedOn = target == IO && tables != domid && FrameModel.isPresent(value);
+        if (passedOn && !frames.mayReachIo(domid, Pte.mfn(value))) {
+          throw new Refused(EPERM);
+        }
+        update(tables, pointer & -8L, value, target, command == PRESERVE_AD);
+      }
+      case MACHPHYS -> {
+        if (target == IO && !domain(domid).privileged) {
+          throw new Refused(EPERM);
+        }
+        frames.own(pointer >>> 12, target == IO || target == XEN ? -1 : target).pfn = value;
+      }
       default -> throw new Refused(ENOSYS);
     }
   }
 
-  private void update(int domid, long place, long value, int target, boolean preserve) {
-    ModelFrame f = frames.own(place >>> 12, domid);
+  private void update(int tables, long place, long value, int target, boolean preserve) {
+    ModelFrame f = frames.own(place >>> 12, tables);
     int index = (int) (place >>> 3) & 511;
     if (f.isTableInUse()) {
-      boolean present = (f.words[index] & 1) != 0;
+      boolean present = FrameModel.isPresent(f.words[index]);
       frames.replace(f, index, value, target, preserve);
-      flushDue |= present && f.type > 1 && (f.type < L4 || isBase(domid, place >>> 12));
+      if (present && f.type > 1) {
+        owedForTree(tables, f);
+      }
     } else if (f.typeCount == 0 || f.type == WRITABLE) {
       f.type = f.typeCount == 0 ? WRITABLE : f.type;
-      f.words[index] = value;
+      f.set(index, value);
     } else {
       throw new Refused(EINVAL);
     }
@@ -173,7 +257,8 @@ final class MemoryModel {
 
   /** mmuext_op (6.3). */
   int mmuextOp(int domid, long array, int count, long done, int owner) {
-    int error = attempt(() -> whose(domid, owner, false));
+    int[] tables = new int[1];
+    int error = attempt(() -> tables[0] = tables(domid, owner));
     return error != 0
         ? error
         : batch(
@@ -184,7 +269,13 @@ final class MemoryModel {
             24,
             at -> {
               int command = (int) read(domid, at);
-              extended(domid, command, read(domid, at + 8), read(domid, at + 16));
+              long arg1 = read(domid, at + 8);
+              long arg2 = read(domid, at + 16);
+              if (tables[0] == domid) {
+                extended(domid, command, arg1, arg2);
+              } else {
+                foreign(tables[0], command, arg1, arg2);
+              }
             });
   }
 
@@ -193,18 +284,39 @@ final class MemoryModel {
       case 0, 1, 2, 3 -> pin(domid, command + 1, arg1);
       case 4 -> unpin(domid, arg1);
       case 5 -> newBase(domid, arg1);
-      case 6, 7, 10, 11 -> flushDue = true;
-      case 8, 9 -> {
-        flushSet(domid, arg2);
-      }
-      case 12 -> throw new Refused(EACCES);
-      case 13 -> setLdt(domid, arg1, (int) arg2);
+      case 6 -> owe(domid, caller(domid), Owed.What.EVERYTHING, 0);
+      case 7 -> owe(domid, caller(domid), Owed.What.PAGE, arg1);
+      case 8 -> owe(domid, vcpuSet(domid, arg2), Owed.What.EVERYTHING, 0);
+      case 9 -> owe(domid, vcpuSet(domid, arg2), Owed.What.PAGE, arg1);
+      case 10 -> owe(domid, ALL_VCPUS, Owed.What.EVERYTHING, 0);
+      case 11 -> owe(domid, ALL_VCPUS, Owed.What.PAGE, arg1);
+      case 12 -> requireDevices(domid, EACCES);
+      case 13 -> descriptors.setLdt(domid, arg1, (int) arg2);
       case 15 -> newUserBase(domid, arg1);
       case 16 -> fill(domid, arg1, new long[512]);
-      case 17 -> fill(domid, arg1, frames.own(arg2, domid).words.clone());
-      case 18 -> throw new Refused(EINVAL);
+      case 17 -> fill(domid, arg1, frames.own(arg2, domid).words);
+      case 18 -> requireDevices(domid, EINVAL);
       case 19, 20 -> throw new Refused(EOPNOTSUPP);
       default -> throw new Refused(ENOSYS);
+    }
+  }
+
+  /** What may be done to another's tables; the rest concerns the caller's vCPUs. */
+  private void foreign(int tables, int command, long arg1, long arg2) {
+    switch (command) {
+      case 0, 1, 2, 3 -> pin(tables, command + 1, arg1);
+      case 4 -> unpin(tables, arg1);
+      case 16 -> fill(tables, arg1, new long[512]);
+      case 17 -> fill(tables, arg1, frames.own(arg2, tables).words);
+      case 19, 20 -> throw new Refused(EOPNOTSUPP);
+      case 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18 -> throw new Refused(EPERM);
+      default -> throw new Refused(ENOSYS);
+    }
+  }
+
+  private void requireDevices(int domid, int errno) {
+    if (frames.ioRights.getOrDefault(domid, Set.of()).isEmpty()) {
+      throw new Refused(errno);
     }
   }
 
@@ -226,42 +338,47 @@ final class MemoryModel {
   }
 
   private void newBase(int domid, long mfn) {
-    ModelDomain d = domain(domid);
-    if (mfn == d.kernelTable) {
-      flushDue = true;
-    } else {
-      frames.hold(mfn, domid, L4).words[256] = frames.m2pEntry;
-      dropLdtPages(d);
-      long old = d.kernelTable;
-      d.kernelTable = mfn;
+    ModelVcpu v = domain(domid).vcpu();
+    boolean again = mfn == v.kernelTable;
+    owe(domid, caller(domid), again ? Owed.What.EVERYTHING : Owed.What.UNTRUE, 0);
+    if (!again) {
+      frames.hold(mfn, domid, L4).set(256, frames.m2pEntry);
+      descriptors.dropLdtPages(v);
+      long old = v.kernelTable;
+      v.kernelTable = mfn;
       frames.letGo(old);
     }
   }
 
   private void newUserBase(int domid, long mfn) {
     ModelDomain d = domain(domid);
-    long old = d.userTable;
+    ModelVcpu v = d.vcpu();
+    long old = v.userTable;
     if (mfn == old || mfn == 0 && old < 0) {
       return;
     }
     if (mfn != 0) {
-      boolean shown = !d.m2pStrict || mfn == d.kernelTable;
-      frames.hold(mfn, domid, L4).words[256] = shown ? frames.m2pEntry : 0;
+      holdUserTable(d, mfn, v.kernelTable);
     }
-    d.userTable = mfn == 0 ? -1 : mfn;
+    owe(domid, caller(domid), Owed.What.UNTRUE, 0);
+    v.userTable = mfn == 0 ? -1 : mfn;
     if (old >= 0) {
       frames.letGo(old);
     }
   }
 
-  private boolean isBase(int domid, long mfn) {
-    return mfn == domain(domid).kernelTable || mfn == domain(domid).userTable;
+  void holdUserTable(ModelDomain d, long mfn, long kernelTable) {
+    boolean shown = !d.m2pStrict || mfn == kernelTable;
+    ModelFrame f = frames.hold(mfn, d.domid, L4);
+    if (!shown && FrameModel.isPresent(f.words[256])) {
+      owedToUsersOf(d.domid, f);
+    }
+    f.set(256, shown ? frames.m2pEntry : 0);
   }
 
-  /** The one vCPU has to do what it is told if it is the one named. */
-  private void flushSet(int domid, long set) {
+  private long vcpuSet(int domid, long set) {
     try {
-      flushDue |= (read(domid, set) & 1) != 0;
+      return read(domid, set);
     } catch (Refused unreadable) {
       throw new Refused(EINVAL);
     }
@@ -273,7 +390,7 @@ final class MemoryModel {
       throw new Refused(EINVAL);
     }
     f.type = WRITABLE;
-    System.arraycopy(words, 0, f.words, 0, 512);
+    f.fill(words);
   }
 
   // ---- single entries
@@ -282,16 +399,19 @@ final class MemoryModel {
   int updateVa(int domid, long va, long entry, long flags, int owner) {
     long set = flags & -4L;
     return attempt(() -> {
-      int target = whose(domid, owner, true);
-      boolean all = (flags & 3) == 0 || set == 0 || set == 4;
-      boolean named = all || (read(domid, set) & 1) != 0;
+      int target = owner(domid, owner);
+      long vcpus =
+          (flags & 3) == 0 || set == 4 ? ALL_VCPUS : set == 0 ? caller(domid) : read(domid, set);
       if (!FrameModel.addressOk(va, 1)) {
         throw new Refused(EINVAL);
       }
       ModelFrame table = frames.leafTable(table(domid), va, domid);
       frames.replace(table, Pte.index(va, 1), entry, target, false);
-      boolean flush = (flags & 3) == 1 || (flags & 3) == 2;
-      flushDue |= flush && named;
+      switch ((int) flags & 3) {
+        case 1 -> owe(domid, vcpus, Owed.What.EVERYTHING, 0);
+        case 2 -> owe(domid, vcpus, Owed.What.PAGE, va);
+        default -> {}
+      }
     });
   }
 
@@ -331,233 +451,53 @@ final class MemoryModel {
     return 0;
   }
 
-  // ---- descriptors (7)
+  // ---- I/O memory and windows
 
-  int setGdt(int domid, long list, int entries) {
-    if (entries < 0 || entries > 7168) {
-      return -EINVAL;
+  /** A domain may map an I/O frame, or not any more; what it has mapped stays. */
+  void permitIo(int domid, long mfn, boolean allowed) {
+    Set<Long> rights = frames.ioRights.computeIfAbsent(domid, d -> new TreeSet<>());
+    if (allowed) {
+      rights.add(mfn);
+    } else {
+      rights.remove(mfn);
     }
+  }
+
+  /** A window is opened on a frame of a domain's; it holds what a mapping would. */
+  int open(int domid, long mfn, boolean writable) {
     return attempt(() -> {
-      ModelDomain d = domain(domid);
-      long[] fresh = new long[Math.ceilDiv(entries, 512)];
-      for (int i = 0; i < fresh.length; i++) {
-        fresh[i] = read(domid, list + 8L * i);
+      ModelFrame f = frames.get(mfn, domid);
+      if (writable) {
+        frames.takeType(f, WRITABLE);
       }
-      for (long mfn : fresh) {
-        frames.hold(mfn, domid, SEGDESC);
-      }
-      for (long old : d.gdt) {
-        frames.letGo(old);
-      }
-      d.gdt = fresh;
     });
   }
 
-  int updateDescriptor(int domid, long place, long descriptor) {
-    return attempt(() -> {
-      if ((place & 7) != 0) {
-        throw new Refused(EINVAL);
-      }
-      ModelFrame f = frames.own(place >>> 12, domid);
-      if (f.typeCount > 0 && f.type != SEGDESC && f.type != WRITABLE) {
-        throw new Refused(EINVAL);
-      }
-      if (f.type != SEGDESC || !f.settled) {
-        f.type = WRITABLE;
-      }
-      f.words[(int) (place >>> 3) & 511] = FrameModel.descriptor(descriptor);
-    });
-  }
-
-  private void setLdt(int domid, long base, int entries) {
-    if (entries < 0
-        || entries > 8192
-        || (base & 4095) != 0
-        || !FrameModel.addressOk(base, 8L * entries)) {
-      throw new Refused(EINVAL);
+  void close(long mfn, boolean writable) {
+    ModelFrame f = frames.frames.get(mfn);
+    if (writable) {
+      frames.putType(f);
     }
-    ModelDomain d = domain(domid);
-    dropLdtPages(d);
-    d.ldtBase = base;
-    d.ldtEntries = entries;
-  }
-
-  private void dropLdtPages(ModelDomain d) {
-    d.ldtPages.values().forEach(frames::letGo);
-    d.ldtPages.clear();
-  }
-
-  /** A selector of the LDT is used and faults: 0 if that was worth another try. */
-  int useLdt(int domid, int selector) {
-    return attempt(() -> {
-      ModelDomain d = domain(domid);
-      int page = (selector >>> 3) / 512;
-      if (selector >>> 3 >= d.ldtEntries || d.ldtPages.containsKey(page)) {
-        throw new Refused(EFAULT);
-      }
-      ModelFrame f = frames.walk(d.kernelTable, d.ldtBase + 4096L * page, false);
-      d.ldtPages.put(page, frames.hold(f.mfn, domid, SEGDESC).mfn);
-    });
-  }
-
-  // ---- memory_op (13)
-
-  private long pages(int domid) {
-    return frames.frames.values().stream().filter(f -> f.owner == domid && !f.special).count();
-  }
-
-  /**
-   * increase_reservation and populate_physmap.
-   *
-   * @param list 0 for none
-   * @param chosen the frame that the allocator has found for an extent
-   */
-  int allocate(
-      int domid, boolean populate, long list, int count, int order, LongUnaryOperator chosen) {
-    if (!FrameModel.addressOk(list, 8L * count)) {
-      return 0;
-    }
-    for (int i = 0; i < count; i++) {
-      long at = list + 8L * i;
-      long extent = i;
-      int error =
-          attempt(() -> {
-            if (list != 0 || populate) {
-              requireWritable(domid, at);
-            }
-            long pfn = populate ? read(domid, at) : 0;
-            if (pages(domid) + (1L << order) > domain(domid).maxPages) {
-              throw new Refused(EINVAL);
-            }
-            long mfn = chosen.applyAsLong(extent);
-            adopt(domid, mfn, order, populate, pfn);
-            if (list != 0) {
-              write(domid, at, mfn);
-            }
-          });
-      if (error != 0) {
-        return i;
-      }
-    }
-    return count;
-  }
-
-  private void adopt(int domid, long mfn, int order, boolean known, long pfn) {
-    for (int i = 0; i < 1 << order; i++) {
-      ModelFrame f = new ModelFrame(mfn + i, domid, false, false);
-      f.pfn = known ? pfn + i : -1;
-      if ((mfn & (1 << order) - 1) != 0 || frames.frames.put(f.mfn, f) != null) {
-        throw new AssertionError("the allocator gave out what is not free: mfn=" + f.mfn);
-      }
-    }
-  }
-
-  int decrease(int domid, long list, int count, int order) {
-    for (int i = 0; i < count; i++) {
-      long at = list + 8L * i;
-      long first;
-      try {
-        first = read(domid, at);
-      } catch (Refused unreadable) {
-        return i;
-      }
-      for (long mfn = first; mfn < first + (1 << order); mfn++) {
-        long each = mfn;
-        if (attempt(() -> giveBack(domid, each)) != 0) {
-          return i;
-        }
-      }
-    }
-    return count;
-  }
-
-  private void giveBack(int domid, long mfn) {
-    ModelFrame f = frames.own(mfn, domid);
-    if (f.special || f.references != 1 || f.typeCount != 0 || !f.allocated) {
-      throw new Refused(EINVAL);
-    }
-    frames.frames.remove(mfn);
-  }
-
-  /** What exchange is asked for. */
-  record Exchange(long in, int inCount, int inOrder, long out, int outCount, int outOrder) {}
-
-  int exchange(int domid, int owner, Exchange x, long doneAt, LongUnaryOperator chosen) {
-    int error = attempt(() -> whose(domid, owner, false));
-    if (error != 0) {
-      return error;
-    }
-    if (!FrameModel.addressOk(x.in, 8L * x.inCount)
-        || !FrameModel.addressOk(x.out, 8L * x.outCount)) {
-      return -EFAULT;
-    }
-    if (x.inOrder > MAX_ORDER || x.outOrder > MAX_ORDER) {
-      return -EPERM;
-    }
-    if (x.inCount << x.inOrder != x.outCount << x.outOrder) {
-      return -EINVAL;
-    }
-    int order = Math.max(x.inOrder, x.outOrder);
-    int inChunk = 1 << order - x.inOrder;
-    int outChunk = 1 << order - x.outOrder;
-    for (int done = 0; done + inChunk <= x.inCount; done += inChunk) {
-      int from = done;
-      error = attempt(() -> chunk(domid, x, from, inChunk, outChunk, doneAt, chosen));
-      if (error != 0) {
-        return error;
-      }
-    }
-    return 0;
-  }
-
-  private void chunk(
-      int domid,
-      Exchange x,
-      int from,
-      int inChunk,
-      int outChunk,
-      long doneAt,
-      LongUnaryOperator chosen) {
-    List<Long> old = new ArrayList<>();
-    for (int i = 0; i < inChunk; i++) {
-      long first = read(domid, x.in + 8L * (from + i));
-      for (int each = 0; each < 1 << x.inOrder; each++) {
-        old.add(first + each);
-      }
-    }
-    old.forEach(mfn -> giveBack(domid, mfn));
-    int out = from / inChunk * outChunk;
-    for (int i = out; i < out + outChunk; i++) {
-      long at = x.out + 8L * i;
-      long pfn = read(domid, at);
-      long mfn = chosen.applyAsLong(i);
-      adopt(domid, mfn, x.outOrder, true, pfn);
-      write(domid, at, mfn);
-    }
-    write(domid, doneAt, from + inChunk);
-  }
-
-  /** current_reservation, maximum_reservation, maximum_gpfn. */
-  long question(int domid, int command, int owner) {
-    int error = attempt(() -> whose(domid, owner, false));
-    if (error != 0) {
-      return error;
-    }
-    long most = domain(domid).maxPages;
-    return command == 3 ? pages(domid) : command == 4 ? most : most - 1;
+    frames.put(f);
   }
 
   // ---- the end
 
   void destroy(int domid) {
+    grants.end(domid);
     ModelDomain d = domains.remove(domid);
-    for (long mfn : d.gdt) {
-      frames.letGo(mfn);
-    }
-    dropLdtPages(d);
-    frames.letGo(d.kernelTable);
-    if (d.userTable >= 0) {
-      frames.letGo(d.userTable);
+    frames.ioRights.remove(domid);
+    for (ModelVcpu v : d.vcpus) {
+      for (long mfn : v.gdt) {
+        frames.letGo(mfn);
+      }
+      descriptors.dropLdtPages(v);
+      if (v.kernelTable >= 0) {
+        frames.letGo(v.kernelTable);
+      }
+      if (v.userTable >= 0) {
+        frames.letGo(v.userTable);
+      }
     }
     for (ModelFrame f : List.copyOf(frames.frames.values())) {
       if (f.owner == domid && f.pinned) {
@@ -568,6 +508,7 @@ final class MemoryModel {
     for (ModelFrame f : List.copyOf(frames.frames.values())) {
       if (f.owner == domid && f.allocated) {
         f.allocated = false;
+        f.pfn = f.special ? f.pfn : -1;
         f.typeCount -= f.special ? 1 : 0;
         frames.put(f);
       }

@@ -5,7 +5,7 @@ final class ModelFrame {
   static final int NONE = 0, L1 = 1, L4 = 4, SEGDESC = 5, WRITABLE = 6;
 
   final long mfn;
-  final int owner;
+  int owner;
 
   /** Made by the hypervisor for its owner: shared info, grant table. Writable for good. */
   final boolean special;
@@ -24,7 +24,10 @@ final class ModelFrame {
   /** What the M2P says. */
   long pfn = -1;
 
-  final long[] words;
+  /** Not to be written but by {@link #set}, {@link #fill} and {@link #load}: copies share it. */
+  long[] words;
+
+  private boolean shared;
 
   ModelFrame(long mfn, int owner, boolean special, boolean opaque) {
     this(mfn, owner, special, opaque, new long[512]);
@@ -39,7 +42,9 @@ final class ModelFrame {
   }
 
   ModelFrame copy() {
-    ModelFrame f = new ModelFrame(mfn, owner, special, opaque, words.clone());
+    ModelFrame f = new ModelFrame(mfn, owner, special, opaque, words);
+    f.shared = true;
+    shared = true;
     f.allocated = allocated;
     f.pinned = pinned;
     f.settled = settled;
@@ -49,6 +54,26 @@ final class ModelFrame {
     f.linear = linear;
     f.pfn = pfn;
     return f;
+  }
+
+  private void own() {
+    if (shared) {
+      words = words.clone();
+      shared = false;
+    }
+  }
+
+  void set(int index, long word) {
+    if (words[index] != word) {
+      own();
+      words[index] = word;
+    }
+  }
+
+  /** Takes all words over from elsewhere. */
+  void fill(long[] from) {
+    own();
+    System.arraycopy(from, 0, words, 0, 512);
   }
 
   /** Says whether it is a good table or descriptor page, and used as one. */

@@ -62,12 +62,17 @@ public final class ScriptedEngine implements Engine {
   public static final class ScriptedVcpu implements VcpuEngine {
     private static final long INSTRUCTIONS_A_PAUSE = 20_000;
 
+    /** Wakes a vCPU that waits for its next step. */
+    private static final Step NOTHING =
+        new Step(s -> Exit.KICKED, CompletableFuture.completedFuture(null));
+
     private final CpuState state;
     private final LinkedBlockingQueue<Step> steps = new LinkedBlockingQueue<>();
     private CompletableFuture<CpuState> previous;
     private volatile Function<CpuState, Exit> storm;
     private volatile boolean kicked;
     private volatile int flushes;
+    private int continued;
     private volatile LongConsumer onInvalidate = invalidation -> {};
     private final AtomicInteger kicks = new AtomicInteger();
     private volatile StepOver stepOver =
@@ -116,8 +121,14 @@ public final class ScriptedEngine implements Engine {
           });
       while (after.rip == at[0]) { // preempted: a processor comes to the same SYSCALL again
         after = step(s -> syscall(s, (int) s.gpr[CpuState.RAX]));
+        continued++;
       }
       return after.gpr[CpuState.RAX];
+    }
+
+    /** How often {@link #hypercall} has made a call again that was preempted. */
+    public int continued() {
+      return continued;
     }
 
     /** Registers and exit of a hypercall. */
@@ -180,6 +191,10 @@ public final class ScriptedEngine implements Engine {
       if (next == null) {
         return Exit.BUDGET;
       }
+      if (next == NOTHING) {
+        kicked = false;
+        return Exit.KICKED;
+      }
       Exit exit = next.action.apply(state);
       previous = next.done;
       return exit;
@@ -210,6 +225,9 @@ public final class ScriptedEngine implements Engine {
     public void kick() {
       kicks.incrementAndGet();
       kicked = true;
+      if (steps.isEmpty()) {
+        steps.add(NOTHING);
+      }
     }
 
     @Override
