@@ -140,10 +140,13 @@ static void check_unmapping(const char *name, enum way way) {
     check_end();
 }
 
-/* A page that others were writing to becomes a page table at once: no write may get through any more. */
+/*
+ * A page that others were writing to becomes a page table at once: no write may get through any more. What they write is
+ * another word each time, and an entry that is not present, so that a table may hold what came in time.
+ */
 static void job_write_window(struct cpu *cpu) {
     while (!READ_ONCE(now.stop)) {
-        probe_write(&window[cpu->id], 0x1badbadbadbad000);
+        probe_write(&window[cpu->id], 0x1bad000000000000 | (cpu->progress & 0xffffffff) << PAGE_SHIFT);
         looked(cpu);
     }
 }
@@ -168,9 +171,13 @@ static void check_page_becomes_table(void) {
         mm_make_read_only(frames[0]);
         struct mmuext_op pin = {.cmd = MMUEXT_PIN_L1_TABLE, .arg1 = mfn};
         must_succeed("pin", hv_mmuext_op(&pin, 1));
+        u64 entries[MAX_CPUS];
+        for (u32 i = 0; i < cpu_count; i++) {
+            entries[i] = READ_ONCE(frames[0][i]);
+        }
         let_look();
         for (u32 i = 0; i < cpu_count; i++) {
-            check_equal("entry of the table", 0, READ_ONCE(frames[0][i]));
+            check_equal("entry of the table", entries[i], READ_ONCE(frames[0][i]));
         }
         struct mmuext_op unpin = {.cmd = MMUEXT_UNPIN_TABLE, .arg1 = mfn};
         must_succeed("unpin", hv_mmuext_op(&unpin, 1));

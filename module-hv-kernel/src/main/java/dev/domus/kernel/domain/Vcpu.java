@@ -337,6 +337,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
           Bounce.pending(this);
           continue;
         }
+        pending.settleLoads(engine);
         inGuest = true;
         Exit exit = engine.runExactly(time.budget(Math.min(deadlineNanos, timers.nextTickNanos())));
         inGuest = false;

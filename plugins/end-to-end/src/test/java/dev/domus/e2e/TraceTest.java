@@ -136,15 +136,18 @@ class TraceTest {
     assertTrue(cpu.find(), err);
     long ran = 0;
     long calls = 0;
+    long guestsCalls = 0;
     for (String line : domus(0, "trace", trace, "--list", "--json").lines().toList()) {
       Map<String, String> r = fields(line);
       ran += r.get("event").equals("switch-out") ? Long.parseLong(r.get("ran")) : 0;
+      boolean guests = r.getOrDefault("vcpu", "").startsWith("d1v"); // domain 0 makes some, too
       calls += r.get("event").equals("hypercall") ? 1 : 0;
+      guestsCalls += r.get("event").equals("hypercall") && guests ? 1 : 0;
     }
     assertEquals(Double.parseDouble(cpu.group(1)), ran / 1e9, 0.000_6, "to the last digit shown");
     Matcher counted = Pattern.compile("([\\d,]+) hypercalls").matcher(err);
     assertTrue(counted.find(), err);
-    assertEquals(Long.parseLong(counted.group(1).replace(",", "")), calls);
+    assertEquals(Long.parseLong(counted.group(1).replace(",", "")), guestsCalls);
 
     Map<String, Long> flown =
         RecordingFile.readAllEvents(flight).stream()

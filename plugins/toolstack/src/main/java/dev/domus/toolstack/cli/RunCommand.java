@@ -212,7 +212,7 @@ final class RunCommand implements Callable<Integer> {
     List<DriverDomainSpec> drivers = parts.driverDomains(driverDomains);
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
-    scheduling.check(pcpus);
+    scheduling.check(pcpus, schedulerName, host.schedulerFactories());
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);

@@ -4,20 +4,23 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.SchedParameters;
+import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.toolstack.BadInputException;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /** What {@code run} says to the scheduler beside its name, weights and caps. */
 final class SchedulingOptions {
-  private static final String VCPU_PARAMETER = "--vcpu-param";
+  private static final String PARAMETER = "--sched-param", VCPU_PARAMETER = "--vcpu-param";
   private static final String CPUS = "--cpus", SOFT_CPUS = "--cpus-soft";
 
   @Option(
-      names = "--sched-param",
+      names = PARAMETER,
       paramLabel = "NAME=VALUE",
       description =
           "A parameter of the scheduler (domus sched parameters); may be given several times.")
@@ -46,10 +49,21 @@ final class SchedulingOptions {
    * Judges what can be judged before the machine starts.
    *
    * @param pcpus how many there will be
+   * @param scheduler name of the pool's scheduler, one of {@code schedulers}
    */
-  void check(int pcpus) throws BadInputException {
+  void check(int pcpus, String scheduler, List<SchedulerFactory> schedulers)
+      throws BadInputException {
     mask(CPUS, cpus, pcpus);
     mask(SOFT_CPUS, softCpus, pcpus);
+    for (SchedulerFactory factory : schedulers) {
+      if (factory.name().equals(scheduler)) {
+        try {
+          SchedParameters.check(factory, parameters, schedulers);
+        } catch (IllegalArgumentException refused) {
+          throw new BadInputException(PARAMETER + ": " + refused.getMessage());
+        }
+      }
+    }
   }
 
   /** What is given for the pool's scheduler, name to text. */
