@@ -11,6 +11,7 @@ import dev.domus.kernel.grant.GrantScan;
 import dev.domus.kernel.mmu.MachineScan;
 import dev.domus.kernel.testing.TinyMachine;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -173,6 +174,11 @@ final class Fuzzer implements AutoCloseable {
     for (int domid : domids) {
       if (machine.hypervisor().dying(domid) != null) { // half taken apart by a domctl
         machine.hypervisor().destroyDomain(domid);
+      }
+    }
+    for (Domain domain : machine.hypervisor().domains()) { // made by a privileged one's domctl
+      if (Arrays.stream(domids).noneMatch(domid -> domid == domain.domid())) {
+        machine.hypervisor().destroyDomain(domain.domid());
       }
     }
     MachineScan.scan(machine.hypervisor());
