@@ -86,10 +86,20 @@ final class Storm implements AutoCloseable {
       domain.pause();
     }
     Fuzzer.scan(machine, domids, VCPUS);
+    int replaced = 0;
     for (int i = 0; i < DOMAINS; i++) {
       boolean gone = machine.hypervisor().domain(domids[i]) == null;
       if (gone || !domains[i].mayRun() || age[i]++ >= ROUNDS_A_LIFE) {
         machine.hypervisor().destroyDomain(domids[i]);
+        replaced |= 1 << i;
+      }
+    }
+    if (!Fuzzer.roomFor(machine, Integer.bitCount(replaced))) {
+      machine.hypervisor().destroyDomains(); // the rest has it all: the privileged one lets it
+      replaced = (1 << DOMAINS) - 1;
+    }
+    for (int i = 0; i < DOMAINS; i++) {
+      if ((replaced >>> i & 1) != 0) {
         build(i);
       }
     }
