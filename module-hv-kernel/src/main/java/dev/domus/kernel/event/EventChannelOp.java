@@ -86,12 +86,12 @@ public final class EventChannelOp implements Hypercall {
     if (target.isEmpty()) {
       return -Errno.ESRCH;
     }
-    if (!target.get().controlledBy(own.domid())) {
-      return -Errno.EPERM;
-    }
     Optional<PortStatus> found = target.get().status(port);
     if (found.isEmpty()) {
       return -Errno.EINVAL;
+    }
+    if (!target.get().controlledBy(own.domid())) {
+      return -Errno.EPERM;
     }
     PortStatus status = found.get();
     guest.putInt(arg + STATUS_STATUS, status.state());

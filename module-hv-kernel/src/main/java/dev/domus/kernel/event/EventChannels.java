@@ -1,5 +1,6 @@
 package dev.domus.kernel.event;
 
+import static dev.domus.kernel.abi.Errno.EACCES;
 import static dev.domus.kernel.abi.Errno.EAGAIN;
 import static dev.domus.kernel.abi.Errno.EEXIST;
 import static dev.domus.kernel.abi.Errno.EINVAL;
@@ -434,24 +435,25 @@ public final class EventChannels {
   /**
    * EVTCHNOP_set_priority: chooses the queue of a port from its next event on.
    *
-   * @return 0, −EINVAL for a priority above 15 or a port beyond the table, −ENOSYS with two levels
+   * @return 0; in this order −EINVAL for a port beyond the table, −ENOSYS with two levels, −EACCES
+   *     for a port that is not bound, −EINVAL for a priority above 15
    */
   public int setPriority(int number, int priority) {
-    if (Integer.compareUnsigned(priority, FifoLayout.PRIORITIES) >= 0) {
-      return -EINVAL;
-    }
     lock.lock();
     try {
-      if (!delivery.isFifo()) {
-        return -ENOSYS;
-      }
       if (!table.covers(number)) {
         return -EINVAL;
       }
-      Port port = table.get(number);
-      if (port != null) {
-        port.priority = priority;
+      if (!delivery.isFifo()) {
+        return -ENOSYS;
       }
+      if (!isBound(number)) {
+        return -EACCES;
+      }
+      if (Integer.compareUnsigned(priority, FifoLayout.PRIORITIES) >= 0) {
+        return -EINVAL;
+      }
+      table.get(number).priority = priority;
       return 0;
     } finally {
       lock.unlock();

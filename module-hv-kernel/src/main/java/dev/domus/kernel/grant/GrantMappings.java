@@ -133,6 +133,17 @@ public final class GrantMappings {
     return track;
   }
 
+  /** Says whether a frame is mapped by a handle that is not being unmapped. */
+  boolean has(long mfn) {
+    for (int handle = 0; handle < track.limit(); handle++) {
+      Mapping mapping = track.find(handle);
+      if (mapping != null && mapping.isLive() && mapping.mfn == mfn) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Machine address that a device finds the frame of a live mapping at. */
   long deviceAddress(int handle) {
     return track.find(handle).mfn << 12;

@@ -7,12 +7,15 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
+import dev.domus.kernel.hypercall.GuestFault;
 import dev.domus.kernel.hypercall.Hypercall;
 import dev.domus.kernel.hypercall.Subops;
 import dev.domus.kernel.mmu.GrantEntries;
+import dev.domus.memory.FrameTable;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
+import java.util.function.IntToLongFunction;
 
 /**
  * grant_table_op (20) (xen-pv-abi.md, 12.2): takes an array of structures out of guest memory, one
@@ -29,7 +32,7 @@ import java.util.Optional;
  */
 public final class GrantTableOp implements Hypercall {
   private static final Subops SUBOPS =
-      Subops.byArgument()
+      Subops.byArgument(0xFFF)
           .done(MAP_GRANT_REF, "map_grant_ref")
           .done(UNMAP_GRANT_REF, "unmap_grant_ref")
           .done(SETUP_TABLE, "setup_table")
@@ -47,8 +50,11 @@ public final class GrantTableOp implements Hypercall {
   /** Elements between two chances to be preempted: some ten microseconds. */
   private static final int STRETCH = PendingUnmaps.ROOM;
 
-  private static final int FRAME_BYTES = 4096;
-  private static final int CACHE_CLEAN = 1, CACHE_INVALIDATE = 2, CACHE_SOURCE_IS_REF = 1 << 31;
+  /** Bits of the first argument that are the command; those above are Xen's own. */
+  private static final int COMMAND_BITS = 12;
+
+  private static final int FRAME_BYTES = 4096, FRAME_SHIFT = 12;
+  private static final int CACHE_CLEAN = 1, CACHE_INVALIDATE = 2;
 
   /** Makes the table entry. */
   public GrantTableOp() {}
@@ -61,7 +67,7 @@ public final class GrantTableOp implements Hypercall {
   @Override
   public long call(Vcpu v, long command, long array, long count, long a4, long a5) {
     int elements = (int) count;
-    if (elements < 0) {
+    if (elements < 0 || (int) command >>> COMMAND_BITS != 0) {
       return -Errno.EINVAL;
     }
     return switch ((int) command) {
@@ -136,7 +142,7 @@ public final class GrantTableOp implements Hypercall {
       case UNMAP_AND_REPLACE -> unmapAndReplace(v, table.mappings(), a, at);
       case SWAP_GRANT_REF -> swap(v, table, a, at);
       case CACHE_FLUSH -> {
-        return cacheFlush(a);
+        return cacheFlush(v, a);
       }
       default -> throw new AssertionError("command=" + command);
     }
@@ -235,21 +241,37 @@ public final class GrantTableOp implements Hypercall {
     int frames = guest.getInt(at + SETUP_FRAMES);
     long list = guest.getLong(at + SETUP_LIST);
     guest.requireWritable(at + SETUP_STATUS, Short.BYTES);
+    requireList(list);
     int status = access(v, target);
     if (status == GrantStatus.OKAY && !mayHave(frames)) {
       status = GrantStatus.GENERAL_ERROR;
     }
     if (status == GrantStatus.OKAY) {
-      guest.requireWritable(list, (long) frames * Long.BYTES);
       status = target.get().grow(frames) ? GrantStatus.OKAY : GrantStatus.GENERAL_ERROR;
     }
     if (status == GrantStatus.OKAY) {
-      for (int i = 0; i < frames; i++) {
-        guest.putLong(list + (long) i * Long.BYTES, target.get().frameNumber(i));
-      }
+      status = writeList(guest, list, frames, i -> target.get().frameNumber(i));
     }
     guest.putShort(at + SETUP_STATUS, status);
     return 0;
+  }
+
+  /** The list has to lie where a guest may point to; whether it is mapped is said by the status. */
+  private static void requireList(long list) {
+    if (!GuestAccess.addressOk(list, Long.BYTES)) {
+      throw GuestFault.EFAULT;
+    }
+  }
+
+  private static int writeList(GuestAccess guest, long list, int count, IntToLongFunction frame) {
+    try {
+      for (int i = 0; i < count; i++) {
+        guest.putLong(list + (long) i * Long.BYTES, frame.applyAsLong(i));
+      }
+      return GrantStatus.OKAY;
+    } catch (GuestFault unmapped) {
+      return GrantStatus.BAD_VIRT_ADDR;
+    }
   }
 
   private static boolean mayHave(int frames) {
@@ -287,17 +309,14 @@ public final class GrantTableOp implements Hypercall {
     int wanted = guest.getInt(at + STATUS_FRAMES_FRAMES);
     long list = guest.getLong(at + STATUS_FRAMES_LIST);
     guest.requireWritable(at + STATUS_FRAMES_STATUS, Short.BYTES);
+    requireList(list);
     int status = access(v, target);
     if (status == GrantStatus.OKAY) {
       long[] frames = target.get().statusFrames();
-      if (Integer.compareUnsigned(wanted, frames.length) > 0) {
-        status = GrantStatus.GENERAL_ERROR;
-      } else {
-        guest.requireWritable(list, (long) wanted * Long.BYTES);
-        for (int i = 0; i < wanted; i++) {
-          guest.putLong(list + (long) i * Long.BYTES, target.get().machine().number(frames[i]));
-        }
-      }
+      status =
+          Integer.compareUnsigned(wanted, frames.length) > 0
+              ? GrantStatus.GENERAL_ERROR
+              : writeList(guest, list, wanted, i -> target.get().machine().number(frames[i]));
     }
     guest.putShort(at + STATUS_FRAMES_STATUS, status);
     return 0;
@@ -316,20 +335,34 @@ public final class GrantTableOp implements Hypercall {
   }
 
   /**
-   * A domain without devices has no cache to keep coherent: well-formed requests are refused, those
-   * for nothing succeed.
+   * There is one view of memory, coherent with all devices: nothing is to be done, but only for
+   * frames that are the domain's own or that it has mapped. To throw away what a cache has not yet
+   * written is something that x86 has no means for.
    */
-  private static int cacheFlush(MemorySegment a) {
+  private static int cacheFlush(Vcpu v, MemorySegment a) {
     int offset = getShort(a, FLUSH_OFFSET);
     int length = getShort(a, FLUSH_LENGTH);
     int op = getInt(a, FLUSH_OP);
-    int known = CACHE_CLEAN | CACHE_INVALIDATE;
-    if (offset >= FRAME_BYTES
-        || offset + length > FRAME_BYTES
-        || (op & ~(known | CACHE_SOURCE_IS_REF)) != 0) {
+    boolean known = (op & ~(CACHE_CLEAN | CACHE_INVALIDATE)) == 0; // a reference is not taken
+    if (offset >= FRAME_BYTES || offset + length > FRAME_BYTES || !known) {
       return Errno.EINVAL;
     }
-    return length != 0 && (op & known) != 0 ? Errno.EPERM : 0;
+    if (length == 0 || op == 0) {
+      return 0;
+    }
+    long mfn = getLong(a, FLUSH_ADDRESS) >>> FRAME_SHIFT;
+    FrameTable frames = v.domain().mmu().machine().table();
+    if (!frames.exists(mfn)) {
+      return Errno.EINVAL;
+    }
+    int owner = frames.owner(mfn);
+    if (owner == FrameTable.NOBODY || owner == FrameTable.HYPERVISOR) {
+      return Errno.EPERM;
+    }
+    if (owner != v.domain().domid() && !v.domain().grants().mappings().has(mfn)) {
+      return Errno.EINVAL;
+    }
+    return op == CACHE_INVALIDATE ? Errno.EOPNOTSUPP : 0;
   }
 
   private static int access(Vcpu v, Optional<GrantTable> target) {

@@ -57,6 +57,12 @@ final class Mapping {
     return (int) STATE.getAndSet(this, 0) & ~BUSY;
   }
 
+  /** Says whether it maps something that nobody is unmapping. */
+  boolean isLive() {
+    int seen = state;
+    return seen != 0 && (seen & BUSY) == 0;
+  }
+
   boolean writable(int claimed) {
     return (claimed & READONLY) == 0;
   }

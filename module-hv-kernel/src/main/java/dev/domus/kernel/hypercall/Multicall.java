@@ -18,6 +18,8 @@ import dev.domus.kernel.engine.CpuState;
 final class Multicall implements Hypercall {
   private static final int ENTRY_SIZE = 64, RESULT = 8, ARGUMENTS = 16;
 
+  private static final int NO_HYPERCALL = -1;
+
   private final HypercallTable table;
 
   Multicall(HypercallTable table) {
@@ -44,7 +46,8 @@ final class Multicall implements Hypercall {
   private long run(Vcpu v, long list, long count) {
     for (long i = 0; i < count; i++) {
       long entry = list + i * ENTRY_SIZE;
-      int number = (int) v.guest().getLong(entry);
+      long op = v.guest().getLong(entry); // all 64 bits count, unlike those of RAX
+      int number = op >>> 32 == 0 ? (int) op : NO_HYPERCALL;
       long arguments = entry + ARGUMENTS;
       long result =
           table.call(

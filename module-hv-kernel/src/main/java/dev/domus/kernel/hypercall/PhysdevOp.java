@@ -1,6 +1,7 @@
 package dev.domus.kernel.hypercall;
 
 import dev.domus.kernel.abi.Errno;
+import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 
 /**
@@ -78,7 +79,7 @@ final class PhysdevOp implements Hypercall {
   private static long setIobitmap(Vcpu v, long arg) {
     long bitmap = v.guest().getLong(arg);
     int ports = v.guest().getInt(arg + 8);
-    if (ports < 0 || ports > MAX_PORTS) {
+    if (ports < 0 || ports > MAX_PORTS || !GuestAccess.addressOk(bitmap, MAX_PORTS / 8)) {
       return -Errno.EINVAL;
     }
     v.traps().setIobitmap(bitmap, ports);

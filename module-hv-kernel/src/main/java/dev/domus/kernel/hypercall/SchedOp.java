@@ -6,6 +6,7 @@ import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.dispatch.Runner.SliceEnd;
 import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.PolledPorts;
 import dev.domus.kernel.domain.Vcpu;
 
@@ -104,16 +105,21 @@ final class SchedOp implements Hypercall {
     if (count < 0 || count > PolledPorts.MAX) {
       return -Errno.EINVAL;
     }
-    for (int i = 0; i < count; i++) {
-      v.polledPorts().set(i, v.guest().getInt(ports + 4L * i));
+    if (!GuestAccess.addressOk(ports, 4L * count)) {
+      return -Errno.EFAULT;
     }
+    int readable = readPorts(v, ports, count);
     v.unit().prepareToBlock();
-    v.polledPorts().start(count);
+    v.polledPorts().start(readable);
     if (v.eventDeliverable()) { // before the ports are looked at, whatever is wrong with them
       v.polledPorts().stop();
       return 0;
     }
     for (int i = 0; i < count; i++) {
+      if (i == readable) { // none of those before it is pending
+        v.polledPorts().stop();
+        return -Errno.EFAULT;
+      }
       boolean bound = v.domain().events().isBound(v.polledPorts().get(i));
       if (!bound || v.domain().events().isPending(v.polledPorts().get(i))) {
         v.polledPorts().stop();
@@ -125,6 +131,18 @@ final class SchedOp implements Hypercall {
     }
     v.endSlice(SliceEnd.BLOCKED);
     return 0;
+  }
+
+  /** Copies the ports of a poll; returns how many could be read. */
+  private static int readPorts(Vcpu v, long ports, int count) {
+    for (int i = 0; i < count; i++) {
+      try {
+        v.polledPorts().set(i, v.guest().getInt(ports + 4L * i));
+      } catch (GuestFault unreadable) {
+        return i;
+      }
+    }
+    return count;
   }
 
   private static long remoteShutdown(Vcpu v, long arg) {

@@ -15,7 +15,7 @@ import dev.domus.memory.paging.Pte;
  */
 final class SetTrapTable implements Hypercall {
   private static final int ENTRY_SIZE = 16;
-  private static final int MAX_ENTRIES = 256 + 1;
+  private static final int PREEMPTION_CHECK = 256;
 
   @Override
   public long call(Vcpu v, long table, long a2, long a3, long a4, long a5) {
@@ -24,8 +24,12 @@ final class SetTrapTable implements Hypercall {
       traps.clear();
       return 0;
     }
-    for (int i = 0; i < MAX_ENTRIES; i++) {
+    for (int i = 0; ; i++) {
       long entry = table + (long) i * ENTRY_SIZE;
+      if (i != 0 && i % PREEMPTION_CHECK == 0 && v.mustPreempt()) { // it may be of any length
+        v.continuation().leave(entry, a2);
+        return CONTINUE;
+      }
       int head = v.guest().getInt(entry);
       long address = v.guest().getLong(entry + 8);
       if (address == 0) {
@@ -36,6 +40,5 @@ final class SetTrapTable implements Hypercall {
       }
       traps.set(head & 0xFF, head >>> 8 & 0xFF, address);
     }
-    return 0;
   }
 }

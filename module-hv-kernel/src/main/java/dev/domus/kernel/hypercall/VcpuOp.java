@@ -27,6 +27,7 @@ final class VcpuOp implements Hypercall {
           .done(13, "register_vcpu_time_memory_area");
 
   private static final long MIN_PERIOD_NANOS = 1_000_000;
+  private static final long MAX_PERIOD_NANOS = 1L << 62;
   private static final long FAR_FUTURE_NANOS = 1L << 50;
   private static final long LONG_TIMEOUT_NANOS = 100_000_000;
   private static final int ONLY_FUTURE = 1;
@@ -93,7 +94,7 @@ final class VcpuOp implements Hypercall {
 
   private static long setPeriodicTimer(Vcpu v, Vcpu target, long arg) {
     long period = v.guest().getLong(arg);
-    if (period < MIN_PERIOD_NANOS) {
+    if (period < MIN_PERIOD_NANOS || period >= MAX_PERIOD_NANOS) { // negative: beyond, too
       return -Errno.EINVAL;
     }
     target.timers().setPeriod(period);

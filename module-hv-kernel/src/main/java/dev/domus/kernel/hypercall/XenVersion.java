@@ -47,7 +47,7 @@ final class XenVersion implements Hypercall {
   private static final MemorySegment COMPILE_INFO = compileInfo();
   private static final MemorySegment CAPABILITIES = text(1024, "xen-3.0-x86_64 ");
   private static final MemorySegment CHANGESET = text(64, "unavailable");
-  private static final MemorySegment COMMANDLINE = text(1024, "<denied>");
+  private static final MemorySegment DENIED = text(9, "<denied>");
 
   @Override
   public Subops subops() {
@@ -69,7 +69,7 @@ final class XenVersion implements Hypercall {
       case 6 -> features(v, arg);
       case 7 -> arg == 0 ? PAGE_SIZE : -Errno.EINVAL;
       case 8 -> handle(v, arg);
-      case 9 -> put(v, arg, COMMANDLINE);
+      case 9 -> put(v, arg, DENIED); // this text and no more of the 1024 bytes
       case 10 -> -Errno.EPERM;
       default -> -Errno.ENOSYS;
     };

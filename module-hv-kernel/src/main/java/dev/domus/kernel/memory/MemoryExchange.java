@@ -40,25 +40,26 @@ final class MemoryExchange {
     int outOrder = v.guest().getInt(arg + OUT + EXTENT_ORDER);
     long done = v.guest().getLong(arg + NR_EXCHANGED);
     v.guest().requireWritable(arg + NR_EXCHANGED, 8);
-    if (v.guest().getShort(arg + OUT + DOMID) != domid
-        || !countFits(inCount)
-        || !countFits(outCount)
-        || Long.compareUnsigned(done, inCount) > 0) {
-      return -Errno.EINVAL;
-    }
-    int error = TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, (int) command & COMMAND_MASK);
-    if (error != 0) {
-      return error;
-    }
-    if (!GuestAccess.addressOk(in, inCount * 8) || !GuestAccess.addressOk(out, outCount * 8)) {
-      return -Errno.EFAULT;
-    }
     if (Integer.compareUnsigned(inOrder, FrameAllocator.MAX_ORDER) > 0
         || Integer.compareUnsigned(outOrder, FrameAllocator.MAX_ORDER) > 0) {
       return -Errno.EPERM;
     }
-    if (inCount << inOrder != outCount << outOrder) {
+    if (Long.compareUnsigned(done, inCount) > 0
+        || v.guest().getShort(arg + OUT + DOMID) != domid
+        || Long.compareUnsigned(-1L >>> inOrder, inCount) < 0
+        || Long.compareUnsigned(-1L >>> outOrder, outCount) < 0
+        || inCount << inOrder != outCount << outOrder) {
       return -Errno.EINVAL;
+    }
+    if (done == inCount) {
+      return 0;
+    }
+    if (!listOk(in, inCount) || !listOk(out, outCount)) {
+      return -Errno.EFAULT;
+    }
+    int error = TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, (int) command & COMMAND_MASK);
+    if (error != 0) {
+      return error;
     }
     Domain target = TargetMemory.domain(v, domid);
     if (target == null) {
@@ -70,11 +71,9 @@ final class MemoryExchange {
     return chunks(v, target.mmu(), command, arg, in, inOrder, out, outOrder, inCount, done);
   }
 
-  /**
-   * Keeps the arithmetic below from overflowing; no list of that length lies in an address space.
-   */
-  private static boolean countFits(long count) {
-    return count >= 0 && count < 1L << 45;
+  /** Of a list that is too long for any address space, too. */
+  private static boolean listOk(long list, long count) {
+    return count >= 0 && count < 1L << 45 && GuestAccess.addressOk(list, count * 8);
   }
 
   private static long chunks(

@@ -68,7 +68,9 @@ public final class MemoryOp implements Hypercall {
       MAXIMUM_GPFN = 14,
       SET_POD_TARGET = 16,
       GET_POD_TARGET = 17;
-  private static final int CLAIM_PAGES = 24, ACQUIRE_RESOURCE = 28;
+  private static final int ACCESS_OP = 21, ADD_TO_PHYSMAP_BATCH = 23, CLAIM_PAGES = 24;
+  private static final int ACQUIRE_RESOURCE = 28, LAST_COMMAND = 28;
+  private static final int POPULATE_ON_DEMAND = 1 << 16;
   private static final long M2P_START = 0xFFFF8000_00000000L, M2P_END = 0xFFFF8040_00000000L;
   private static final long M2P_LAST_MFN = (1L << 35) - 1;
   private static final int RESERVATION_SIZE = 32;
@@ -87,6 +89,9 @@ public final class MemoryOp implements Hypercall {
   @Override
   public long call(Vcpu v, long commandAndStart, long arg, long a3, long a4, long a5) {
     int command = (int) commandAndStart & (1 << COMMAND_BITS) - 1;
+    if (commandAndStart >>> COMMAND_BITS != 0 && !isContinued(command)) {
+      return command <= LAST_COMMAND && !ofTheMachine(command) ? -Errno.EINVAL : -Errno.ENOSYS;
+    }
     return switch (command) {
       case INCREASE_RESERVATION, DECREASE_RESERVATION, POPULATE_PHYSMAP ->
           reservation(v, command, commandAndStart >>> COMMAND_BITS, arg);
@@ -101,6 +106,24 @@ public final class MemoryOp implements Hypercall {
       case MACHINE_MEMORY_MAP, SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET -> -Errno.EPERM;
       case CLAIM_PAGES, ACQUIRE_RESOURCE -> -Errno.EPERM;
       default -> -Errno.ENOSYS;
+    };
+  }
+
+  /** Says whether the bits above a command mean something. */
+  private static boolean isContinued(int command) {
+    return switch (command) {
+      case INCREASE_RESERVATION, DECREASE_RESERVATION, POPULATE_PHYSMAP -> true;
+      case PhysmapOp.ADD_TO_PHYSMAP, ADD_TO_PHYSMAP_BATCH, ACCESS_OP, ACQUIRE_RESOURCE -> true;
+      default -> false;
+    };
+  }
+
+  /** Says whether a command is one that Xen keeps apart as x86's: there such bits make another. */
+  private static boolean ofTheMachine(int command) {
+    return switch (command) {
+      case MACHPHYS_MFN_LIST, 8, MEMORY_MAP, MACHINE_MEMORY_MAP, MACHPHYS_MAPPING -> true;
+      case SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET, 18, 19, 20, 22, 25 -> true;
+      default -> false;
     };
   }
 
@@ -135,6 +158,10 @@ public final class MemoryOp implements Hypercall {
     }
     if (order < 0 || order > FrameAllocator.MAX_ORDER) {
       return start;
+    }
+    boolean onDemand = (v.guest().getInt(arg + 20) & POPULATE_ON_DEMAND) != 0;
+    if (command == POPULATE_PHYSMAP && onDemand) {
+      return start; // for guests whose addresses are translated, by others
     }
     for (long i = start; i < count; i++) {
       if (i != start && i % PREEMPTION_CHECK == 0 && v.mustPreempt()) {

@@ -86,10 +86,7 @@ final class Batch {
     if (!GuestRange.isOk(array, total * size)) { // all of it, before any effect (XSA-212)
       return -Errno.EFAULT;
     }
-    long before = (count & PREEMPTED) != 0 && done != 0 ? v.guest().getInt(done) & 0xFFFF_FFFFL : 0;
-    if (done != 0) {
-      v.guest().requireWritable(done, 4);
-    }
+    long before = (count & PREEMPTED) != 0 ? doneBefore(v, done) : 0;
     boolean flushDue = false;
     int error = 0;
     long i = 0;
@@ -129,36 +126,51 @@ final class Batch {
         tables.flushTlb();
       }
     }
-    if (done != 0) {
-      v.guest().putInt(done, (int) (before + (error < 0 ? i - 1 : i)));
-    }
+    tellDone(v, done, before + (error < 0 ? i - 1 : i));
     return Math.min(error, 0);
   }
 
-  /**
-   * Leaves the rest for later. Where it cannot be told how many were done, since one of them has
-   * unmapped the place, there is none, and that is the result.
-   */
+  /** Leaves the rest for later. */
   private static long preempt(Vcpu v, long rest, long left, long done, long doneSoFar) {
+    tellDone(v, done, doneSoFar);
+    v.continuation().leave(rest, left | PREEMPTED);
+    return Hypercall.CONTINUE;
+  }
+
+  /** What an earlier execution has told, or 0. */
+  private static long doneBefore(Vcpu v, long done) {
+    try {
+      return done == 0 ? 0 : v.guest().getInt(done) & 0xFFFF_FFFFL;
+    } catch (GuestFault unmapped) {
+      return 0;
+    }
+  }
+
+  /**
+   * Tells how many requests were done, where the guest asks for it. It is no error if that place
+   * cannot be written: not every guest that has no use for the number says so with a null pointer.
+   */
+  private static void tellDone(Vcpu v, long done, long count) {
     try {
       if (done != 0) {
-        v.guest().putInt(done, (int) doneSoFar);
+        v.guest().putInt(done, (int) count);
       }
-      v.continuation().leave(rest, left | PREEMPTED);
     } catch (GuestFault unmapped) {
-      v.continuation().leave(-unmapped.errno(), PREEMPTED);
+      // As Xen does.
     }
-    return Hypercall.CONTINUE;
   }
 
   /**
    * The domain that a caller names as the owner of the frames that it wants to map, or −ESRCH or
-   * −EPERM. DOMID_IO is open to everybody: what counts there is the right to the I/O frame.
+   * −EPERM. Its own id is none: itself it calls DOMID_SELF. DOMID_IO is open to everybody: what counts there is the right to the I/O frame.
    */
   static int owner(Vcpu v, int domid) {
     int self = v.domain().domid();
-    if (domid == Domid.SELF || domid == self) {
+    if (domid == Domid.SELF) {
       return self;
+    }
+    if (domid == self) {
+      return -Errno.ESRCH;
     }
     if (domid == Domid.IO) {
       return Domid.IO;

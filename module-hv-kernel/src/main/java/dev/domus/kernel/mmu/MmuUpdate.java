@@ -46,7 +46,11 @@ public final class MmuUpdate implements Hypercall {
 
   @Override
   public long call(Vcpu v, long requests, long count, long done, long owners, long a5) {
-    int tablesOf = (int) owners >>> 16 == 0 ? Domid.SELF : ((int) owners >>> 16) - 1;
+    int named = ((int) owners >>> 16) - 1; // by its id: DOMID_SELF is no domain here
+    if (named >= Domid.FIRST_RESERVED) {
+      return -Errno.ESRCH;
+    }
+    int tablesOf = named < 0 ? Domid.SELF : named;
     int error = Batch.tablesError(v, tablesOf);
     if (error != 0) {
       return error;

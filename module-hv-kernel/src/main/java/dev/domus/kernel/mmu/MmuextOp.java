@@ -69,6 +69,9 @@ public final class MmuextOp implements Hypercall {
   @Override
   public long call(Vcpu v, long requests, long count, long done, long domid, long a5) {
     int owner = (int) domid & 0xFFFF;
+    if (owner == v.domain().domid()) {
+      return -Errno.ESRCH; // itself a domain calls DOMID_SELF
+    }
     int error = Batch.tablesError(v, owner);
     if (error != 0) {
       return error;
@@ -164,6 +167,9 @@ public final class MmuextOp implements Hypercall {
 
   private static int setLdt(Vcpu v, Mmu mmu, long base, long entries) {
     int count = (int) entries; // a 32-bit field, with whatever was there before behind it
+    if (count == 0) {
+      return mmu.setLdt(v, 0, 0); // none: where it would be does not matter
+    }
     return DescriptorTables.ldtAllowed(base, count) ? mmu.setLdt(v, base, count) : -Errno.EINVAL;
   }
 

@@ -129,7 +129,8 @@ class EventChannelOpTest {
     assertEquals(-Errno.EPERM, call(EventChannelLayout.BIND_PIRQ, 1, 0, 0));
     assertEquals(-Errno.EINVAL, call(EventChannelLayout.INIT_CONTROL, 1, 0, 0, 0));
     assertEquals(-Errno.EOPNOTSUPP, call(EventChannelLayout.EXPAND_ARRAY, 1, 0));
-    assertEquals(-Errno.EINVAL, call(EventChannelLayout.SET_PRIORITY, 1, 16));
+    assertEquals(-Errno.EINVAL, call(EventChannelLayout.SET_PRIORITY, 1 << 20, 7));
+    assertEquals(-Errno.ENOSYS, call(EventChannelLayout.SET_PRIORITY, 1, 16));
     assertEquals(-Errno.ENOSYS, call(EventChannelLayout.SET_PRIORITY, 1, 7));
     assertEquals(
         -Errno.EFAULT,

@@ -1,5 +1,6 @@
 package dev.domus.kernel.event;
 
+import static dev.domus.kernel.abi.Errno.EACCES;
 import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.ENOENT;
 import static dev.domus.kernel.abi.Errno.ENOSPC;
@@ -106,6 +107,10 @@ class FifoEventsTest {
     assertEquals(-EINVAL, a.events.setPriority(first, 16));
     assertEquals(-EINVAL, a.events.setPriority(first, -1));
     assertEquals(-EINVAL, a.events.setPriority(1 << 17, 1));
+    assertEquals(-EACCES, a.events.setPriority(0, 16), "reserved");
+    int free = a.events.bindIpi(0);
+    a.events.close(free);
+    assertEquals(-EACCES, a.events.setPriority(free, 1), "not bound");
   }
 
   @Test

@@ -126,7 +126,8 @@ class GrantRacesTest {
                   domain0.hypercalls().mapGrant(granter.domid(), REF, true)) {
                 mapping.window().putLong(0, 1);
               } catch (HypercallException gone) {
-                assertEquals(Errno.ESRCH, gone.errno());
+                // EINVAL from one that is still there but has let go of its grants
+                assertTrue(gone.errno() == Errno.ESRCH || gone.errno() == Errno.EINVAL);
               }
             }
           });

@@ -302,7 +302,10 @@ class GrantTableOpTest {
     assertEquals(GrantStatus.GENERAL_ERROR, status(ARG + 8));
     memory.putLong(ARG, (long) Domid.SELF | 64L << 32);
     memory.putLong(ARG + 16, 3 << 12);
-    assertEquals(-Errno.EFAULT, op(GrantOpLayout.SETUP_TABLE, 1), "the list cannot be stored");
+    assertEquals(0, op(GrantOpLayout.SETUP_TABLE, 1));
+    assertEquals(GrantStatus.BAD_VIRT_ADDR, status(ARG + 8), "the list cannot be stored");
+    memory.putLong(ARG + 16, 0xFFFF_8000_0000_0000L);
+    assertEquals(-Errno.EFAULT, op(GrantOpLayout.SETUP_TABLE, 1), "nor ever will be");
     memory.putLong(ARG + 16, LIST);
     assertEquals(0, op(GrantOpLayout.SETUP_TABLE, 1));
     assertEquals(GrantStatus.OKAY, status(ARG + 8));
@@ -314,16 +317,33 @@ class GrantTableOpTest {
   void whatIsNotThereOrMalformedSaysSo() {
     assertEquals(-Errno.ENOSYS, op(GrantOpLayout.DUMP_TABLE, 1));
     assertEquals(-Errno.ENOSYS, op(13, 1));
+    assertEquals(-Errno.EINVAL, op(1 << 12, 1), "the bits above a command are Xen's own");
     assertEquals(-Errno.EINVAL, op(GrantOpLayout.MAP_GRANT_REF, -1));
     assertEquals(0, op(GrantOpLayout.MAP_GRANT_REF, 0));
     assertEquals(
         -Errno.EFAULT,
         guest.hypercall(HypercallNumber.GRANT_TABLE_OP, GrantOpLayout.COPY, 0x4000_0000L, 1));
-    memory.putLong(ARG + 8, 4096L << 16 | 1L << 32);
-    assertEquals(-Errno.EPERM, op(GrantOpLayout.CACHE_FLUSH, 1));
-    memory.putLong(ARG + 8, 1 | 4096L << 16 | 1L << 32);
-    assertEquals(-Errno.EINVAL, op(GrantOpLayout.CACHE_FLUSH, 1));
-    memory.putLong(ARG + 8, 0);
-    assertEquals(0, op(GrantOpLayout.CACHE_FLUSH, 1));
+  }
+
+  private long cacheFlush(long mfn, int offset, int length, int op) {
+    memory.putLong(ARG, mfn << 12);
+    memory.putLong(ARG + 8, offset | (long) length << 16 | (long) op << 32);
+    return op(GrantOpLayout.CACHE_FLUSH, 1);
+  }
+
+  @Test
+  void cachesAreFlushedForOnesOwnFramesOnly() {
+    long own = mapper.mmu().p2m().mfn(20);
+    assertEquals(0, cacheFlush(own, 0, 4096, 1));
+    assertEquals(0, cacheFlush(own, 4095, 1, 3));
+    assertEquals(-Errno.EOPNOTSUPP, cacheFlush(own, 0, 1, 2), "x86 cannot");
+    assertEquals(-Errno.EINVAL, cacheFlush(own, 1, 4096, 1));
+    assertEquals(-Errno.EINVAL, cacheFlush(own, 4096, 0, 1));
+    assertEquals(-Errno.EINVAL, cacheFlush(own, 0, 1, 4));
+    assertEquals(-Errno.EINVAL, cacheFlush(own, 0, 1, 1 << 31 | 1));
+    assertEquals(0, cacheFlush(-1, 0, 0, 1), "nothing is nobody's");
+    assertEquals(-Errno.EINVAL, cacheFlush(1L << 40, 0, 1, 1), "no such frame");
+    assertEquals(-Errno.EPERM, cacheFlush(1, 0, 1, 1), "the hypervisor's");
+    assertEquals(-Errno.EINVAL, cacheFlush(granter.mmu().p2m().mfn(20), 0, 1, 1), "not mapped");
   }
 }

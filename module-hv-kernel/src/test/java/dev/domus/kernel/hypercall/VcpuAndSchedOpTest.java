@@ -109,8 +109,12 @@ class VcpuAndSchedOpTest {
     assertEquals(-Errno.EINVAL, vcpuOp(PERIODIC, 0, ARG));
     store(1_000_000);
     assertEquals(0, vcpuOp(PERIODIC, 1, ARG));
-    store(Long.MAX_VALUE);
+    store((1L << 62) - 1);
     assertEquals(0, vcpuOp(PERIODIC, 0, ARG));
+    for (long beyond : new long[] {1L << 62, Long.MAX_VALUE, -1}) {
+      store(beyond);
+      assertEquals(-Errno.EINVAL, vcpuOp(PERIODIC, 0, ARG));
+    }
     assertEquals(0, vcpuOp(STOP_PERIODIC, 0, 0));
     assertEquals(0, vcpuOp(STOP_PERIODIC, 1, 0));
   }

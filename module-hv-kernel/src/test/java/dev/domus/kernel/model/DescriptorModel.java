@@ -62,10 +62,12 @@ final class DescriptorModel {
 
   /** The LDT's place; its pages are looked at when they are used. */
   void setLdt(int domid, long base, int entries) {
-    requireLdt(base, entries);
+    if (entries != 0) {
+      requireLdt(base, entries);
+    }
     ModelVcpu v = model.domain(domid).vcpu();
     dropLdtPages(v);
-    v.ldtBase = base;
+    v.ldtBase = entries == 0 ? 0 : base;
     v.ldtEntries = entries;
   }
 

@@ -137,10 +137,13 @@ final class MemoryModel {
     frames.walk(table(domid), va, true);
   }
 
-  /** Whose frames a caller may map by this name. */
+  /** Whose frames a caller may map by this name; its own number is none of its names. */
   private int owner(int caller, int named) {
-    if (named == SELF || named == caller) {
+    if (named == SELF) {
       return caller;
+    }
+    if (named == caller) {
+      throw new Refused(ESRCH);
     }
     if (named == IO || domain(caller).privileged && named == XEN) {
       return named;
@@ -174,7 +177,11 @@ final class MemoryModel {
     int[] meant = new int[2];
     int error =
         attempt(() -> {
-          meant[0] = owners >>> 16 == 0 ? domid : tables(domid, (owners >>> 16) - 1);
+          int named = (owners >>> 16) - 1;
+          if (named >= SELF) {
+            throw new Refused(ESRCH);
+          }
+          meant[0] = named < 0 ? domid : tables(domid, named);
           meant[1] = owner(domid, owners & 0xFFFF);
         });
     return error != 0
@@ -200,12 +207,6 @@ final class MemoryModel {
     if (!FrameModel.addressOk(array, (long) count * size)) {
       return -EFAULT;
     }
-    if (done != 0) {
-      int error = attempt(() -> requireWritable(domid, done));
-      if (error != 0) {
-        return error;
-      }
-    }
     int error = 0;
     int i = 0;
     while (i < count && error == 0) {
@@ -214,8 +215,10 @@ final class MemoryModel {
       i += error == 0 ? 1 : 0;
     }
     int completed = i;
-    int told = done == 0 ? 0 : attempt(() -> frames.write32(table(domid), done, completed));
-    return told != 0 ? told : error;
+    if (done != 0) { // it is no error if that cannot be told
+      attempt(() -> frames.write32(table(domid), done, completed));
+    }
+    return error;
   }
 
   private void mmuRequest(int domid, long pointer, long value, int tables, int target) {
@@ -258,7 +261,7 @@ final class MemoryModel {
   /** mmuext_op (6.3). */
   int mmuextOp(int domid, long array, int count, long done, int owner) {
     int[] tables = new int[1];
-    int error = attempt(() -> tables[0] = tables(domid, owner));
+    int error = owner == domid ? -ESRCH : attempt(() -> tables[0] = tables(domid, owner));
     return error != 0
         ? error
         : batch(

@@ -117,20 +117,23 @@ final class ReservationModel {
 
   /** exchange. */
   int exchange(int domid, int named, Exchange x, long doneAt, LongUnaryOperator chosen) {
-    int[] target = new int[1];
-    int error = model.attempt(() -> target[0] = whose(domid, named));
-    if (error != 0) {
-      return error;
-    }
-    if (!FrameModel.addressOk(x.in, 8L * x.inCount)
-        || !FrameModel.addressOk(x.out, 8L * x.outCount)) {
-      return -EFAULT;
-    }
     if (x.inOrder > MAX_ORDER || x.outOrder > MAX_ORDER) {
       return -EPERM;
     }
     if (x.inCount << x.inOrder != x.outCount << x.outOrder) {
       return -EINVAL;
+    }
+    if (x.inCount == 0) {
+      return 0;
+    }
+    if (!FrameModel.addressOk(x.in, 8L * x.inCount)
+        || !FrameModel.addressOk(x.out, 8L * x.outCount)) {
+      return -EFAULT;
+    }
+    int[] target = new int[1];
+    int error = model.attempt(() -> target[0] = whose(domid, named));
+    if (error != 0) {
+      return error;
     }
     int order = Math.max(x.inOrder, x.outOrder);
     int inChunk = 1 << order - x.inOrder;
