@@ -103,7 +103,11 @@ public final class GrantOpLayout {
   public static final int SWAP_SIZE = 12, SWAP_A = 0, SWAP_B = 4, SWAP_STATUS = 8;
 
   /** Size of cache_flush, and offset in it. */
-  public static final int FLUSH_SIZE = 16, FLUSH_ADDRESS = 0, FLUSH_OFFSET = 8, FLUSH_LENGTH = 10, FLUSH_OP = 12;
+  public static final int FLUSH_SIZE = 16,
+      FLUSH_ADDRESS = 0,
+      FLUSH_OFFSET = 8,
+      FLUSH_LENGTH = 10,
+      FLUSH_OP = 12;
 
   private GrantOpLayout() {}
 }

@@ -162,7 +162,8 @@ final class Batch {
 
   /**
    * The domain that a caller names as the owner of the frames that it wants to map, or −ESRCH or
-   * −EPERM. Its own id is none: itself it calls DOMID_SELF. DOMID_IO is open to everybody: what counts there is the right to the I/O frame.
+   * −EPERM. Its own id is none: itself it calls DOMID_SELF. DOMID_IO is open to everybody: what
+   * counts there is the right to the I/O frame.
    */
   static int owner(Vcpu v, int domid) {
     int self = v.domain().domid();

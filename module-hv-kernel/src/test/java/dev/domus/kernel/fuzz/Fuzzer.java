@@ -12,7 +12,9 @@ import dev.domus.kernel.mmu.MachineScan;
 import dev.domus.kernel.testing.TinyMachine;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 /**
@@ -43,6 +45,7 @@ final class Fuzzer implements AutoCloseable {
   private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1, MEMORY);
   private final Domain[] domains = new Domain[DOMAINS];
   private final int[] domids = new int[DOMAINS];
+  private final Set<Integer> oncePrivileged = new HashSet<>();
   private final int[] age = new int[DOMAINS];
   private final long[] answers = new long[HypercallNumber.LIMIT];
   private final long[] succeeded = new long[HypercallNumber.LIMIT];
@@ -64,6 +67,9 @@ final class Fuzzer implements AutoCloseable {
   private void build(int i) {
     domains[i] = i == 0 ? machine.buildPrivileged(VCPUS) : machine.build(VCPUS);
     domids[i] = domains[i].domid();
+    if (i == 0) {
+      oncePrivileged.add(domids[i]);
+    }
     domains[i].grants().grow(1);
     age[i] = 0;
   }
@@ -182,11 +188,11 @@ final class Fuzzer implements AutoCloseable {
   }
 
   private void scan() {
-    scan(machine, domids, VCPUS);
+    scan(machine, domids, oncePrivileged, VCPUS);
   }
 
   /** Throws an AssertionError unless memory, grants and ports fit together. No vCPU may run. */
-  static void scan(TinyMachine machine, int[] domids, int vcpus) {
+  static void scan(TinyMachine machine, int[] domids, Set<Integer> oncePrivileged, int vcpus) {
     for (int domid : domids) {
       if (machine.hypervisor().dying(domid) != null) { // half taken apart by a domctl
         machine.hypervisor().destroyDomain(domid);
@@ -197,7 +203,7 @@ final class Fuzzer implements AutoCloseable {
         machine.hypervisor().destroyDomain(domain.domid());
       }
     }
-    MachineScan.scan(machine.hypervisor());
+    MachineScan.scan(machine.hypervisor(), oncePrivileged);
     GrantScan.scan(machine.hypervisor());
     List<EventChannels> ports = new ArrayList<>();
     for (Domain domain : machine.hypervisor().domains()) {

@@ -5,6 +5,8 @@ import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.testing.TinyMachine;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.LongAdder;
 
@@ -21,6 +23,7 @@ final class Storm implements AutoCloseable {
   private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), PCPUS, MEMORY);
   private final Domain[] domains = new Domain[DOMAINS];
   private final int[] domids = new int[DOMAINS];
+  private final Set<Integer> oncePrivileged = new HashSet<>();
   private final int[] age = new int[DOMAINS];
   private final LongAdder calls = new LongAdder();
   private final long freeAtStart;
@@ -40,6 +43,9 @@ final class Storm implements AutoCloseable {
   private void build(int i) {
     domains[i] = i == 0 ? machine.buildPrivileged(VCPUS) : machine.build(VCPUS);
     domids[i] = domains[i].domid();
+    if (i == 0) {
+      oncePrivileged.add(domids[i]);
+    }
     domains[i].grants().grow(1);
     age[i] = 0;
     for (int id = 0; id < VCPUS; id++) {
@@ -85,7 +91,7 @@ final class Storm implements AutoCloseable {
     for (Domain domain : domains) {
       domain.pause();
     }
-    Fuzzer.scan(machine, domids, VCPUS);
+    Fuzzer.scan(machine, domids, oncePrivileged, VCPUS);
     int replaced = 0;
     for (int i = 0; i < DOMAINS; i++) {
       boolean gone = machine.hypervisor().domain(domids[i]) == null;

@@ -64,13 +64,15 @@ class OrderOfChecksTest {
     vcpu.guest().putInt(LAST + 4092, quiet);
     vcpu.setUpcallMask(1);
     store(LAST + 4088, 3, 0);
-    assertEquals(0, call(HypercallNumber.SCHED_OP, POLL, ARG), "pending, before what is unreadable");
+    assertEquals(
+        0, call(HypercallNumber.SCHED_OP, POLL, ARG), "pending, before what is unreadable");
     store(LAST + 4092, 2, 0);
     assertEquals(-Errno.EFAULT, call(HypercallNumber.SCHED_OP, POLL, ARG));
     store(UNMAPPED, 1, 0);
     assertEquals(-Errno.EFAULT, call(HypercallNumber.SCHED_OP, POLL, ARG));
     store(HYPERVISORS, 129, 0);
-    assertEquals(-Errno.EINVAL, call(HypercallNumber.SCHED_OP, POLL, ARG), "too many, first of all");
+    assertEquals(
+        -Errno.EINVAL, call(HypercallNumber.SCHED_OP, POLL, ARG), "too many, first of all");
     store(HYPERVISORS, 1, 0);
     assertEquals(-Errno.EFAULT, call(HypercallNumber.SCHED_OP, POLL, ARG));
   }
@@ -202,7 +204,8 @@ class OrderOfChecksTest {
     assertEquals(-Errno.EPERM, exchange(1, 60, 7, 0, 9));
     assertEquals(-Errno.EINVAL, exchange(1, 0, 1, 0, 2), "more done than asked for");
     assertEquals(-Errno.EINVAL, exchange(1, 0, 2, 0, 0));
-    assertEquals(-Errno.EINVAL, exchange(1L << 62, 2, 1L << 62, 2, 0), "no number has so many bits");
+    assertEquals(
+        -Errno.EINVAL, exchange(1L << 62, 2, 1L << 62, 2, 0), "no number has so many bits");
     assertEquals(0, exchange(1, 0, 1, 0, 1), "nothing is left to do");
     assertEquals(0, exchange(0, 0, 0, 0, 0));
     assertEquals(-Errno.EFAULT, exchange(1L << 50, 0, 1L << 50, 0, 0), "XSA-212");

@@ -45,6 +45,8 @@ final class InvariantScanner {
   /** A domain that may map everybody's frames; −1 for none. */
   private int privileged = -1;
 
+  private final Set<Integer> oncePrivileged = new HashSet<>();
+
   /** Frames that a domain may map though it does not own them. */
   final List<long[]> grants = new ArrayList<>();
 
@@ -90,7 +92,13 @@ final class InvariantScanner {
 
   InvariantScanner privileged(int domid) {
     privileged = domid;
+    oncePrivileged.add(domid);
     return this;
+  }
+
+  /** A domain that is gone has been privileged: others may still have mapped what was its own. */
+  void oncePrivileged(int domid) {
+    oncePrivileged.add(domid);
   }
 
   boolean isGranted(int mapper, long mfn) {
@@ -225,7 +233,7 @@ final class InvariantScanner {
     boolean m2p = target < machine.m2p().endFrame() && (entry & Pte.W) == 0;
     boolean foreign =
         owner == privileged && (theirs != FrameTable.HYPERVISOR || m2p)
-            || theirs == privileged; // who may put frames of its own into others' tables
+            || oncePrivileged.contains(theirs); // who may put frames of its own into others' tables
     assertTrue(
         theirs == owner || foreign || isGranted(owner, target), at(target, "mapped by a stranger"));
     if ((entry & Pte.W) != 0) {

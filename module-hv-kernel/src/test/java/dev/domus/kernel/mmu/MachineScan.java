@@ -24,7 +24,17 @@ public final class MachineScan {
    * privileged domain may have mapped anything of anybody's, and let others map what is its own.
    */
   public static void scan(Hypervisor hypervisor) {
+    scan(hypervisor, Set.of());
+  }
+
+  /**
+   * The same.
+   *
+   * @param oncePrivileged domains that may be gone and have been privileged
+   */
+  public static void scan(Hypervisor hypervisor, Set<Integer> oncePrivileged) {
     InvariantScanner scanner = scanner(hypervisor);
+    oncePrivileged.forEach(scanner::oncePrivileged);
     for (Domain domain : hypervisor.domains()) {
       if (domain.spec().privileged()) {
         scanner.privileged(domain.domid());
