@@ -4,6 +4,7 @@ import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.console.MachineConsole;
+import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.cpuid.CpuidPolicy;
 import dev.domus.kernel.dispatch.DispatchUnit;
@@ -437,7 +438,11 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** A domain has shut down: tells whoever handles that. */
   public void domainShutDown(Domain domain) {
     virtualClock.ifPresent(VirtualClock::domainEnded);
-    virqs.raise(Virq.DOM_EXC);
+    int port = domain.settings().suspendPort();
+    boolean awaited = domain.shutdownReason() == DomainInfo.SUSPEND && port != 0;
+    if (!awaited || domain.events().send(port) != 0) {
+      virqs.raise(Virq.DOM_EXC);
+    }
   }
 
   /** The virtual interrupts of the machine. */

@@ -14,7 +14,10 @@ package dev.domus.kernel.abi;
  *   getvcpuinfo        vcpu u32@0  online u8@4  blocked u8@5  running u8@6  cpu_time u64@8  cpu u32@16
  *   vcpuaffinity       vcpu u32@0  flags u32@4  hard bitmap@8  soft bitmap@24
  *   bitmap (16)        bits ptr@0  nr_bits u32@8
- *   scheduler_op       sched_id u32@0  cmd u32@4  credit: weight u16@8  cap u16@10
+ *   scheduler_op       sched_id u32@0  cmd u32@4  credit, credit2: weight u16@8  cap u16@10
+ *                      rtds: period u32@8  budget u32@12  flags u32@16
+ *                      of single vCPUs: vcpus ptr@8  nr_vcpus u32@16; an element (16): the same@0  vcpuid u32@12
+ *   subscribe          port u32@0                    nodeaffinity       nodemap bitmap@0
  *   getpageframeinfo3  num u64@0  array ptr@8        setdomainhandle    handle 16@0
  *   address_size       size u32@0
  *   sendtrigger        trigger u32@0  vcpu u32@4     set_virq_handler   virq u32@0
@@ -69,7 +72,12 @@ public final class DomctlLayout {
       GET_PAGE_FRAME_INFO3 = 61;
 
   /** Command. */
-  public static final int SEND_TRIGGER = 28, SET_VIRQ_HANDLER = 66;
+  public static final int RESUME_DOMAIN = 27,
+      SEND_TRIGGER = 28,
+      SUBSCRIBE = 29,
+      SET_VIRQ_HANDLER = 66,
+      SET_NODE_AFFINITY = 68,
+      GET_NODE_AFFINITY = 69;
 
   /** Offset in sendtrigger, and the triggers that need no device model. */
   public static final int TRIGGER = 0,
@@ -111,6 +119,20 @@ public final class DomctlLayout {
 
   /** Offset in scheduler_op. */
   public static final int SCHED_ID = 0, SCHED_CMD = 4, SCHED_WEIGHT = 8, SCHED_CAP = 10;
+
+  /** Offset in what scheduler_op has of rtds, and of single vCPUs. */
+  public static final int RTDS_PERIOD = 0,
+      RTDS_BUDGET = 4,
+      RTDS_FLAGS = 8,
+      SCHED_PARAMETERS = 8,
+      SCHED_VCPUS = 8,
+      SCHED_VCPU_COUNT = 16;
+
+  /** Size of an element of scheduler_op's array, and where it names its vCPU. */
+  public static final int SCHED_ELEMENT = 16, SCHED_ELEMENT_VCPU = 12;
+
+  /** Flag of rtds: time beyond the budget. */
+  public static final int RTDS_EXTRA = 1;
 
   /** Command of scheduler_op. */
   public static final int SCHED_PUT = 0, SCHED_GET = 1, SCHED_PUT_VCPU = 2, SCHED_GET_VCPU = 3;

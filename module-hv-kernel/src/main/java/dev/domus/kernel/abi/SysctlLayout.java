@@ -20,6 +20,9 @@ package dev.domus.kernel.abi;
  *   numainfo           num_nodes u32@0  meminfo ptr@8  distance ptr@16; an element: memsize u64, memfree u64
  *   cpupool_op         op u32@0  cpupool_id u32@4  sched_id u32@8  domid u32@12  cpu u32@16  n_dom u32@20
  *                      cpumap bitmap@24
+ *   scheduler_op       cpupool_id u32@0  sched_id u32@4  cmd u32@8
+ *                      credit: tslice_ms u32@16  ratelimit_us u32@20  vcpu_migr_delay_us u32@24
+ *                      credit2: ratelimit_us u32@16      arinc653: schedule ptr@16
  * </pre>
  */
 public final class SysctlLayout {
@@ -35,7 +38,11 @@ public final class SysctlLayout {
       GET_CPU_INFO = 8;
 
   /** Command. */
-  public static final int AVAIL_HEAP = 9, CPU_TOPOLOGY = 16, NUMA_INFO = 17, CPUPOOL_OP = 18;
+  public static final int AVAIL_HEAP = 9,
+      CPU_TOPOLOGY = 16,
+      NUMA_INFO = 17,
+      CPUPOOL_OP = 18,
+      SCHEDULER_OP = 19;
 
   /** Offset in readconsole. */
   public static final int CONSOLE_CLEAR = 0,
@@ -98,6 +105,18 @@ public final class SysctlLayout {
       POOL_REMOVE_CPU = 5,
       POOL_MOVE_DOMAIN = 6,
       POOL_FREE_INFO = 7;
+
+  /** Offset in scheduler_op. */
+  public static final int SCHED_POOL = 0,
+      SCHED_ID_OF_POOL = 4,
+      SCHED_CMD = 8,
+      CREDIT_SLICE_MILLIS = 16,
+      CREDIT_RATE_LIMIT_MICROS = 20,
+      CREDIT_MIGRATION_MICROS = 24,
+      CREDIT2_RATE_LIMIT_MICROS = 16;
+
+  /** Command of scheduler_op. */
+  public static final int SCHED_PUT_INFO = 0, SCHED_GET_INFO = 1;
 
   private SysctlLayout() {}
 }

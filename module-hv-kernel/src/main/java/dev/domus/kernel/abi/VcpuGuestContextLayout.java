@@ -37,6 +37,7 @@ public final class VcpuGuestContextLayout {
   public static final int EVENT_CALLBACK = 5112,
       FAILSAFE_CALLBACK = 5120,
       SYSCALL_CALLBACK = 5128,
+      VM_ASSIST = 5136,
       FS_BASE = 5144;
 
   /** Offset in vcpu_guest_context. */

@@ -3,6 +3,7 @@ package dev.domus.kernel.domain;
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.dispatch.RunstateInfo;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.EventTarget;
@@ -38,7 +39,7 @@ import java.util.function.BooleanSupplier;
  * <pre>
  *   create → PAUSED (a pause count of one) → unpause → RUNNING ⇄ PAUSED
  *                                                │ sched_op shutdown, crash, Control.shutdown
- *                                                ▼
+ *                                                ▼      ↖ resumedomain
  *                                            SHUTDOWN → destroy → DYING → gone
  * </pre>
  *
@@ -70,6 +71,7 @@ public final class Domain implements EventTarget {
   private final Optional<ServiceEvents> service;
   private final DomainIo io;
   private final Watchdogs watchdogs;
+  private final ToolstackSettings settings = new ToolstackSettings();
   private final HypercallCounters counters;
   private final AtomicLong vmAssist = new AtomicLong();
   private final ReentrantLock lifeLock = new ReentrantLock();
@@ -235,6 +237,11 @@ public final class Domain implements EventTarget {
     return io;
   }
 
+  /** What its toolstack has set. */
+  public ToolstackSettings settings() {
+    return settings;
+  }
+
   /** Its watchdog timers. */
   public Watchdogs watchdogs() {
     return watchdogs;
@@ -253,6 +260,11 @@ public final class Domain implements EventTarget {
   /** Says whether a vm_assist is on. */
   public boolean assist(int type) {
     return (vmAssist.get() >>> type & 1) != 0;
+  }
+
+  /** The vm_assists that are on, one a bit. */
+  public long assists() {
+    return vmAssist.get();
   }
 
   /**
@@ -464,6 +476,37 @@ public final class Domain implements EventTarget {
     }
     service.ifPresent(ServiceEvents::stop);
     hypervisor.domainShutDown(this);
+  }
+
+  /**
+   * Takes a shutdown back: vCPUs go on where they were stopped, and the domain may shut down anew.
+   * Returns when none of them is where it was in between. Not to be called by one of them.
+   */
+  public void resume() {
+    pause();
+    try {
+      lifeLock.lock();
+      try {
+        if (dying || isService()) {
+          return;
+        }
+        shutdownReason = -1;
+        presetReason = -1;
+        crashReport = null;
+        alive = true;
+      } finally {
+        lifeLock.unlock();
+      }
+      RunstateInfo runstate = new RunstateInfo();
+      for (Vcpu v : vcpus) {
+        v.unit().runstate(runstate);
+        if (runstate.state() == RunstateInfo.OFFLINE) { // one that slept then sleeps on
+          v.wake();
+        }
+      }
+    } finally {
+      unpause();
+    }
   }
 
   /**

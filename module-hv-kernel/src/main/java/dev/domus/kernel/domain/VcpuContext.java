@@ -49,6 +49,9 @@ public final class VcpuContext {
       v.guest().read(arg, context, 0, VcpuGuestContextLayout.SIZE);
       synchronized (target) { // two vCPUs may set up a third at once
         result = target.initialised() ? -Errno.EEXIST : apply(v, target, context);
+        if (result == 0 && (at(context, VcpuGuestContextLayout.FLAGS) & ONLINE) != 0) {
+          target.up(); // as if VCPUOP_up came behind it
+        }
       }
     }
     return result < 0 ? v.tableWork().fail((int) result) : result;
@@ -85,7 +88,11 @@ public final class VcpuContext {
             return -Errno.EOPNOTSUPP;
           }
         }
+        boolean first = !target.initialised();
         result = apply(v, target, context);
+        if (result == 0 && first && target.id() == 0) {
+          result = setAssists(target.domain(), at(context, VcpuGuestContextLayout.VM_ASSIST));
+        }
         if (result == 0) {
           boolean online = (at(context, VcpuGuestContextLayout.FLAGS) & ONLINE) != 0;
           if (online && !target.online()) {
@@ -97,6 +104,15 @@ public final class VcpuContext {
       }
     }
     return result < 0 ? v.tableWork().fail((int) result) : result;
+  }
+
+  /** A domain's assists are those of its first vCPU's first context, whatever it had before. */
+  private static int setAssists(Domain domain, long assists) {
+    boolean enough = true;
+    for (int type = 0; type < Long.SIZE; type++) {
+      enough &= domain.setAssist(type, (assists >>> type & 1) != 0);
+    }
+    return enough ? 0 : -Errno.ENOMEM;
   }
 
   private static boolean sameTables(MemorySegment a, MemorySegment b) {
@@ -125,7 +141,8 @@ public final class VcpuContext {
       put(c, base + VcpuGuestContextLayout.register(i), s.gpr[i]);
     }
     put(c, base + VcpuGuestContextLayout.REG_RIP, s.rip);
-    put(c, base + VcpuGuestContextLayout.REG_RFLAGS, s.rflags);
+    long iopl = (long) target.traps().iopl() << IOPL_SHIFT;
+    put(c, base + VcpuGuestContextLayout.REG_RFLAGS, s.rflags | iopl);
     put(c, base + VcpuGuestContextLayout.REG_CS, s.cs);
     put(c, base + VcpuGuestContextLayout.REG_SS, s.ss);
     put(c, base + VcpuGuestContextLayout.REG_DS, s.ds);
@@ -149,6 +166,7 @@ public final class VcpuContext {
     for (int i = 0; i < 8; i++) {
       put(c, VcpuGuestContextLayout.DEBUGREG + 8L * i, i == 4 || i == 5 ? 0 : s.dr[i]);
     }
+    put(c, VcpuGuestContextLayout.VM_ASSIST, target.domain().assists());
     put(c, VcpuGuestContextLayout.FS_BASE, s.fsBase);
     put(c, VcpuGuestContextLayout.GS_BASE_KERNEL, inKernel ? s.gsBase : target.inactiveGsBase());
     put(c, VcpuGuestContextLayout.GS_BASE_USER, inKernel ? target.inactiveGsBase() : s.gsBase);
@@ -188,7 +206,9 @@ public final class VcpuContext {
         return -Errno.EINVAL;
       }
     }
-    if (!inKernel && userTable == 0 || !debugRegistersAllowed(c)) {
+    boolean assistsExist =
+        target.id() != 0 || VmAssist.allExist(at(c, VcpuGuestContextLayout.VM_ASSIST));
+    if (!inKernel && userTable == 0 || !assistsExist || !tablesFit(c)) {
       return -Errno.EINVAL;
     }
     int error = target.initialised() ? 0 : setUpTables(v, target, c, userTable);
@@ -265,17 +285,19 @@ public final class VcpuContext {
     debugRegisters(s, c);
   }
 
-  /** Breakpoints that could not be set by hypercall are refused (XSA-444). */
-  private static boolean debugRegistersAllowed(MemorySegment c) {
-    boolean allowed = true;
-    for (int i = 0; i < 4; i++) {
-      allowed &= GuestAccess.addressOk(debugRegister(c, i), 1);
-    }
-    return allowed && debugRegister(c, 6) >>> 32 == 0 && debugRegister(c, 7) >>> 32 == 0;
+  /** The numbers of descriptors have 64 bits here, unlike those of set_gdt and SET_LDT. */
+  private static boolean tablesFit(MemorySegment c) {
+    long gdt = at(c, VcpuGuestContextLayout.GDT_ENTRIES);
+    long ldt = at(c, VcpuGuestContextLayout.LDT_ENTRIES);
+    return gdt >>> Integer.SIZE == 0 && ldt >>> Integer.SIZE == 0;
   }
 
-  /** What cannot be in force is left out, as on Xen. */
+  /**
+   * What cannot be in force is left out, as on Xen (XSA-444): the register then has the value that
+   * it has after a reset.
+   */
   private static void debugRegisters(CpuState s, MemorySegment c) {
+    DebugRegisters.reset(s);
     for (int i = 0; i < 8; i++) {
       if (i != 4 && i != 5) {
         DebugRegisters.write(s, i, debugRegister(c, i));

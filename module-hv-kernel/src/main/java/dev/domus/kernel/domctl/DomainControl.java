@@ -231,6 +231,12 @@ public final class DomainControl implements Control {
     hypervisor.settle();
   }
 
+  /** Lets a guest that has shut down go on. */
+  public void resume(int domid) {
+    target(DomctlLayout.RESUME_DOMAIN, domid).resume();
+    hypervisor.settle();
+  }
+
   @Override
   public void shutdown(int domid, int reason) {
     require(

@@ -72,9 +72,9 @@ public final class DomctlOp implements Hypercall {
           .done(HYPERCALL_INIT, "hypercall_init")
           .absent(24, "settimeoffset", "all domains have the machine's time")
           .done(GET_VCPU_AFFINITY, "getvcpuaffinity")
-          .absent(27, "resumedomain", "suspended domains are not resumed")
+          .done(RESUME_DOMAIN, "resumedomain")
           .done(SEND_TRIGGER, "sendtrigger")
-          .absent(29, "subscribe", "for suspending")
+          .done(SUBSCRIBE, "subscribe")
           .absent(33, "gethvmcontext", TRANSLATED)
           .absent(34, "sethvmcontext", TRANSLATED)
           .done(SET_ADDRESS_SIZE, "set_address_size")
@@ -103,8 +103,8 @@ public final class DomctlOp implements Hypercall {
           .absent(65, "audit_p2m", TRANSLATED)
           .done(SET_VIRQ_HANDLER, "set_virq_handler")
           .absent(67, "set_broken_page_p2m", TRANSLATED)
-          .absent(68, "setnodeaffinity", "there is one NUMA node")
-          .absent(69, "getnodeaffinity", "there is one NUMA node")
+          .done(SET_NODE_AFFINITY, "setnodeaffinity")
+          .done(GET_NODE_AFFINITY, "getnodeaffinity")
           .absent(71, "cacheflush", NO_DEVICES)
           .absent(72, "get_vcpu_msrs", "for migration")
           .absent(73, "set_vcpu_msrs", "for migration")
@@ -122,8 +122,6 @@ public final class DomctlOp implements Hypercall {
 
   /** Frames that getpageframeinfo3 looks at between two chances to be preempted. */
   private static final int PREEMPTION_CHECK = 256;
-
-  private static final int NO_CAP_CHANGE = 0xFFFF;
 
   private final ReentrantLock oneAtATime = new ReentrantLock();
 
@@ -189,6 +187,11 @@ public final class DomctlOp implements Hypercall {
         control.pause(domid);
       }
       case UNPAUSE_DOMAIN -> control.unpause(domid);
+      case RESUME_DOMAIN -> {
+        refuse(self);
+        control.resume(domid);
+      }
+      case SUBSCRIBE -> control.target(command, domid).settings().setSuspendPort(a.getInt(0));
       case GET_DOMAIN_INFO -> info(control, domid, a, op);
       case SET_VCPU_AFFINITY -> setAffinity(control, vcpu(control, command, domid, a), a);
       case GET_VCPU_AFFINITY -> getAffinity(vcpu(control, command, domid, a), a);
@@ -203,7 +206,15 @@ public final class DomctlOp implements Hypercall {
       }
       case GET_VCPU_INFO -> vcpuInfo(vcpu(control, command, domid, a), a);
       case MAX_VCPUS -> refuse(self || a.getInt(0) != control.target(command, domid).vcpus());
-      case SCHEDULER_OP -> schedulerOp(control, domid, a);
+      case SCHEDULER_OP -> SchedulerOp.ofDomain(control, domid, a);
+      case SET_NODE_AFFINITY -> {
+        control.target(command, domid);
+        Bitmap.read(a, 0, 1); // the one node has to be among them, and is all there is
+      }
+      case GET_NODE_AFFINITY -> {
+        control.target(command, domid);
+        Bitmap.write(a, 0, new int[] {0});
+      }
       case SET_DOMAIN_HANDLE -> control.target(command, domid).setHandle(handle(a, 0));
       case IOMEM_PERMISSION ->
           control.permitIoMemory(domid, a.getLong(0), a.getLong(8), a.getByte(16) != 0);
@@ -277,6 +288,7 @@ public final class DomctlOp implements Hypercall {
 
   /** About the domain of that id, or if there is none the next one. */
   private static void info(DomainControl control, int domid, Argument a, long op) {
+    refuse(domid >= Domid.FIRST_RESERVED);
     List<DomainInfo> found =
         control
             .domain(domid)
@@ -337,9 +349,9 @@ public final class DomctlOp implements Hypercall {
   private static Vcpu vcpu(DomainControl control, int command, int domid, Argument a) {
     Vcpu vcpu = control.target(command, domid).vcpu(a.getInt(VCPU));
     if (vcpu == null) {
-      boolean outOfRange = command == SET_VCPU_CONTEXT;
+      boolean affinity = command == SET_VCPU_AFFINITY || command == GET_VCPU_AFFINITY;
       throw new HypercallException(
-          outOfRange ? Errno.EINVAL : Errno.ESRCH, "no such vCPU: vcpu=" + a.getInt(VCPU));
+          affinity ? Errno.ESRCH : Errno.EINVAL, "no such vCPU: vcpu=" + a.getInt(VCPU));
     }
     return vcpu;
   }
@@ -489,29 +501,6 @@ public final class DomctlOp implements Hypercall {
     }
     if ((flags & SOFT) != 0) {
       Bitmap.write(a, AFFINITY_SOFT, vcpu.unit().params().softAffinity(), pcpus);
-    }
-  }
-
-  /** Weight and cap; a weight of zero and a cap of all ones leave them as they are. */
-  private static void schedulerOp(DomainControl control, int domid, Argument a) {
-    Domain domain = control.target(SCHEDULER_OP, domid);
-    String scheduler = domain.vcpu(0).unit().pool().scheduler().name();
-    refuse(a.getInt(SCHED_ID) != schedulerId(scheduler));
-    switch (a.getInt(SCHED_CMD)) {
-      case SCHED_PUT -> {
-        int weight = a.getShort(SCHED_WEIGHT);
-        int cap = a.getShort(SCHED_CAP);
-        control.setShare(
-            domid,
-            weight == 0 ? domain.weight() : weight,
-            cap == NO_CAP_CHANGE ? domain.cap() : cap);
-      }
-      case SCHED_GET -> {
-        a.putShort(SCHED_WEIGHT, domain.weight());
-        a.putShort(SCHED_CAP, domain.cap());
-        a.writeBack();
-      }
-      default -> refuse(true); // parameters of single vCPUs, which none of these schedulers has
     }
   }
 }

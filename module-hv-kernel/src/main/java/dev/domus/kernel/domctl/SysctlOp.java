@@ -56,7 +56,7 @@ public final class SysctlOp implements Hypercall {
           .done(CPU_TOPOLOGY, "cputopoinfo")
           .done(NUMA_INFO, "numainfo")
           .done(CPUPOOL_OP, "cpupool_op")
-          .absent(19, "scheduler_op", "a scheduler's parameters are set by the toolstack")
+          .done(SCHEDULER_OP, "scheduler_op")
           .absent(20, "coverage_op", "for debugging Xen")
           .absent(21, "psr_cmt_op", NO_HARDWARE)
           .absent(22, "pcitopoinfo", NO_HARDWARE)
@@ -119,6 +119,9 @@ public final class SysctlOp implements Hypercall {
       case NUMA_INFO -> numaInfo(hypervisor, a);
       case CPUPOOL_OP -> {
         return cpupoolOp(control, a);
+      }
+      case SCHEDULER_OP -> {
+        return SchedulerOp.ofPool(control, a);
       }
       default -> throw new HypercallException(Errno.ENOSYS, "no such sysctl: cmd=" + command);
     }

@@ -12,6 +12,8 @@ import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.Physmap;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineToPhys;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * memory_op (12) (xen-pv-abi.md, 13), for direct-paged domains and, by {@link PhysmapOp}, for
@@ -39,7 +41,7 @@ public final class MemoryOp implements Hypercall {
           .refused(10, "machine_memory_map", "there is no firmware's map")
           .done(11, "exchange")
           .done(12, "machphys_mapping")
-          .refused(13, "set_memory_map", "the map is what the domain was made with")
+          .done(13, "set_memory_map")
           .done(14, "maximum_gpfn")
           .done(PhysmapOp.REMOVE_FROM_PHYSMAP, "remove_from_physmap")
           .refused(16, "set_pod_target", TRANSLATED)
@@ -74,7 +76,7 @@ public final class MemoryOp implements Hypercall {
   private static final long M2P_START = 0xFFFF8000_00000000L, M2P_END = 0xFFFF8040_00000000L;
   private static final long M2P_LAST_MFN = (1L << 35) - 1;
   private static final int RESERVATION_SIZE = 32;
-  private static final int E820_ENTRY_SIZE = 20, E820_RAM = 1;
+  private static final int E820_ENTRY_SIZE = 20, E820_RAM = 1, E820_MOST = 1024;
   private static final int PREEMPTION_CHECK = 64;
   private static final int FRAMES_OF_2_MIB = 512;
 
@@ -103,7 +105,8 @@ public final class MemoryOp implements Hypercall {
       case EXCHANGE -> MemoryExchange.call(v, commandAndStart, arg);
       case MACHPHYS_MAPPING -> machphysMapping(v, arg);
       case MACHPHYS_MFN_LIST -> machphysMfnList(v, arg);
-      case MACHINE_MEMORY_MAP, SET_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET -> -Errno.EPERM;
+      case SET_MEMORY_MAP -> setMemoryMap(v, arg);
+      case MACHINE_MEMORY_MAP, SET_POD_TARGET, GET_POD_TARGET -> -Errno.EPERM;
       case CLAIM_PAGES, ACQUIRE_RESOURCE -> -Errno.EPERM;
       default -> -Errno.ENOSYS;
     };
@@ -279,19 +282,47 @@ public final class MemoryOp implements Hypercall {
   }
 
   /**
-   * The domain's memory map, as Xen's toolstack sets it: RAM from 0 to the most it may have. u32
-   * entries@0 in and out, u64 list@8; an entry (20) is u64 start, u64 size, u32 type.
+   * The domain's memory map: what its toolstack has set, or as Xen's usual toolstack sets it, RAM
+   * from 0 to the most it may have. u32 entries@0 in and out, u64 list@8; an entry (20) is u64
+   * start, u64 size, u32 type.
    */
   private static long memoryMap(Vcpu v, long arg) {
-    boolean room = v.guest().getInt(arg) != 0;
+    long room = v.guest().getInt(arg) & 0xFFFF_FFFFL;
     long list = v.guest().getLong(arg + 8);
-    if (room) {
-      v.guest().requireWritable(list, E820_ENTRY_SIZE);
-      v.guest().putLong(list, 0);
-      v.guest().putLong(list + 8, v.domain().mmu().maxPages() << 12);
-      v.guest().putInt(list + 16, E820_RAM);
+    MemorySegment map =
+        v.domain().settings().memoryMap().orElseGet(() -> plainMap(v.domain().mmu()));
+    if (map.byteSize() == 0) {
+      return -Errno.ENOSYS; // as if none had been set
     }
-    v.guest().putInt(arg, room ? 1 : 0);
+    int count = (int) Math.min(room, map.byteSize() / E820_ENTRY_SIZE);
+    v.guest().write(list, map, 0, count * E820_ENTRY_SIZE);
+    v.guest().putInt(arg, count);
+    return 0;
+  }
+
+  private static MemorySegment plainMap(Mmu mmu) {
+    MemorySegment map = MemorySegment.ofArray(new byte[E820_ENTRY_SIZE]);
+    map.set(ValueLayout.JAVA_LONG_UNALIGNED, 8, mmu.maxPages() << 12);
+    map.set(ValueLayout.JAVA_INT_UNALIGNED, 16, E820_RAM);
+    return map;
+  }
+
+  /** u16 domid@0, u32 entries@8, u64 list@16. A domain may set its own. */
+  private static long setMemoryMap(Vcpu v, long arg) {
+    int domid = v.guest().getShort(arg);
+    long count = v.guest().getInt(arg + 8) & 0xFFFF_FFFFL;
+    long list = v.guest().getLong(arg + 16);
+    if (count > E820_MOST) {
+      return -Errno.EINVAL;
+    }
+    int error = TargetMemory.error(v, domid, Operation.ADJUST_MEMORY, SET_MEMORY_MAP);
+    Domain target = TargetMemory.domain(v, domid);
+    if (error != 0 || target == null) {
+      return error != 0 ? error : -Errno.ESRCH;
+    }
+    MemorySegment map = MemorySegment.ofArray(new byte[(int) count * E820_ENTRY_SIZE]);
+    v.guest().read(list, map, 0, (int) map.byteSize());
+    target.settings().setMemoryMap(map);
     return 0;
   }
 

@@ -50,6 +50,10 @@ final class DescriptorTables {
   private final long[] gdtFrames = new long[SegmentDescriptors.GUEST_ENTRIES / ENTRIES_A_FRAME];
 
   private int gdtFrameCount;
+
+  /** As many as the guest has said; all of a frame can be used. */
+  private int gdtEntries;
+
   private long ldtBase;
   private int ldtEntries;
 
@@ -107,6 +111,7 @@ final class DescriptorTables {
     dropGdt();
     System.arraycopy(mfns, 0, gdtFrames, 0, count);
     gdtFrameCount = count;
+    gdtEntries = entries;
     return 0;
   }
 
@@ -115,6 +120,7 @@ final class DescriptorTables {
       types.putDescriptors(gdtFrames[i]);
     }
     gdtFrameCount = 0;
+    gdtEntries = 0;
   }
 
   // ---- LDT ----
@@ -175,12 +181,11 @@ final class DescriptorTables {
     setLdt(0, 0);
   }
 
-  /** Writes both into a vcpu_guest_context; a GDT counts in whole frames. */
+  /** Writes both into a vcpu_guest_context. */
   void store(MemorySegment context) {
     for (int i = 0; i < gdtFrameCount; i++) {
       context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_FRAMES + 8L * i, gdtFrames[i]);
     }
-    long gdtEntries = (long) gdtFrameCount * ENTRIES_A_FRAME;
     context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.GDT_ENTRIES, gdtEntries);
     context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.LDT_BASE, ldtBase);
     context.set(ValueLayout.JAVA_LONG, VcpuGuestContextLayout.LDT_ENTRIES, ldtEntries);

@@ -3,6 +3,7 @@ package dev.domus.kernel.trap;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.engine.CpuState;
+import java.util.Arrays;
 
 /**
  * The guest's debug registers with the rules of xen-pv-abi.md, 9.4 (XSA-444: never an address of
@@ -18,6 +19,13 @@ public final class DebugRegisters {
   private static final int IO_BREAKPOINT = 2;
 
   private DebugRegisters() {}
+
+  /** Puts into all registers what they have after a reset. */
+  public static void reset(CpuState s) {
+    Arrays.fill(s.dr, 0);
+    s.dr[6] = DR6_ONES;
+    s.dr[7] = DR7_ONES;
+  }
 
   /**
    * Reads a register.

@@ -31,6 +31,11 @@ public final class VmAssist {
     return !v.kernelMode() ? 3 : v.domain().assist(ARCHITECTURAL_IOPL) ? 0 : 1;
   }
 
+  /** Says whether all of a set of types, one a bit, exist. */
+  public static boolean allExist(long types) {
+    return (types & ~VALID) == 0;
+  }
+
   /** Says whether a type exists for 64-bit guests. */
   public static boolean exists(long type) {
     return type >= 0 && type < 64 && (VALID >>> type & 1) != 0;

@@ -51,6 +51,19 @@ final class DemoCommand implements Callable<Integer> {
       description = "Engine that runs the guests; default: the first of domus engine list.")
   private Optional<String> engine;
 
+  @Option(
+      names = "--rounds",
+      paramLabel = "N",
+      description = "pingpong: round trips of both guests; default: 500.")
+  private Optional<Integer> rounds;
+
+  @Option(
+      names = "--vcpus",
+      paramLabel = "N",
+      description =
+          "pingpong: vCPUs of each guest, 1 to 8, which share the round trips, on as many pCPUs as the host has processors for; default: 1.")
+  private Optional<Integer> vcpus;
+
   @Mixin private TraceOptions tracing;
 
   DemoCommand(Host host, PrintWriter out, PrintWriter err) {
@@ -61,17 +74,20 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws BadInputException, MachineException, InterruptedException {
+    checkRoundsAndVcpus();
+    int guestVcpus = vcpus.orElse(1);
     MachineParts parts = new MachineParts(host);
     String engineName = parts.engine(engine);
     parts.scheduler(Optional.of(Demo.BY_TURNS));
     tracing.check();
     String scheduler = parts.scheduler(Optional.of(Demo.BY_WEIGHT));
-    Demo demo = new Demo(out, Ansi.AUTO.enabled(), home());
+    Demo demo =
+        new Demo(out, Ansi.AUTO.enabled(), home(), rounds.orElse(Demo.USUAL_ROUNDS), guestVcpus);
     MachineSpec spec =
         new MachineSpec(
             MachineParts.memoryFor(Demo.GUESTS * Demo.GUEST_PAGES * PAGE_SIZE),
             false,
-            1,
+            Math.min(guestVcpus, Runtime.getRuntime().availableProcessors()),
             MachineParts.POOL,
             scheduler);
     try (KernelImage image = KernelImage.read(demo.image(show));
@@ -84,6 +100,21 @@ final class DemoCommand implements Callable<Integer> {
       } finally {
         trace.ifPresent(RunTrace::close);
       }
+    }
+  }
+
+  private void checkRoundsAndVcpus() throws BadInputException {
+    if (show != Demo.Show.PINGPONG && (rounds.isPresent() || vcpus.isPresent())) {
+      throw new BadInputException(
+          "--rounds and --vcpus are for demo pingpong; leave them out, or ask for that");
+    }
+    if (vcpus.orElse(1) < 1 || vcpus.orElse(1) > Demo.MOST_VCPUS) {
+      throw new BadInputException(
+          "--vcpus %d: must be 1 to %d".formatted(vcpus.orElseThrow(), Demo.MOST_VCPUS));
+    }
+    if (rounds.orElse(1) < vcpus.orElse(1)) {
+      throw new BadInputException(
+          "--rounds %d: must be at least one for each vCPU".formatted(rounds.orElseThrow()));
     }
   }
 

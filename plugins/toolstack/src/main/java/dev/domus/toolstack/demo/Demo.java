@@ -12,8 +12,16 @@ import java.nio.file.Path;
  * @param out where it is shown
  * @param colour whether to send ANSI sequences
  * @param home the source tree or run image that the launcher stands in
+ * @param rounds how many round trips guests make that talk
+ * @param vcpus how many vCPUs each of them has
  */
-public record Demo(PrintWriter out, boolean colour, Path home) {
+public record Demo(PrintWriter out, boolean colour, Path home, int rounds, int vcpus) {
+  /** Round trips that take no time. */
+  public static final int USUAL_ROUNDS = 500;
+
+  /** Most vCPUs that guests which talk can use. */
+  public static final int MOST_VCPUS = 8;
+
   /**
    * The schedulers that demos need: one that goes by weight, with which they start, and one that
    * does not.
@@ -60,7 +68,7 @@ public record Demo(PrintWriter out, boolean colour, Path home) {
     GuestPair.Place place = new GuestPair.Place(machine, image, engine, pool);
     switch (show) {
       case SWAP -> new SwapDemo(stage, verdict).run(place);
-      case PINGPONG -> new PingPongDemo(stage, verdict).run(place);
+      case PINGPONG -> new PingPongDemo(stage, verdict).run(place, rounds, vcpus);
     }
     stage.heading(
         !verdict.worked()

@@ -35,8 +35,9 @@ final class GuestPair implements AutoCloseable {
    * @param name its name
    * @param commandLine its kernel's command line
    * @param weight its scheduling weight
+   * @param vcpus how many vCPUs it has
    */
-  record Role(String name, String commandLine, int weight) {}
+  record Role(String name, String commandLine, int weight, int vcpus) {}
 
   /**
    * Where guests are run.
@@ -74,7 +75,7 @@ final class GuestPair implements AutoCloseable {
                 Optional.empty(),
                 role.commandLine,
                 Demo.GUEST_PAGES,
-                1,
+                role.vcpus,
                 place.engine,
                 place.pool,
                 role.weight,

@@ -15,11 +15,12 @@ final class PingPongDemo {
    */
   private static final int SERVER = 1, CLIENT = 2;
 
-  private static final int ROUNDS = 500;
-
   private static final int WEIGHT = 256;
 
   private static final long LIMIT_MILLIS = 15_000;
+
+  /** A hundred times what a round trip takes on an idle host. */
+  private static final int ROUNDS_A_MILLI = 2;
 
   private final Stage stage;
   private final Verdict verdict;
@@ -29,20 +30,30 @@ final class PingPongDemo {
     this.verdict = verdict;
   }
 
-  /** Runs it; the image is the kernel that plays both roles. */
-  void run(GuestPair.Place place) throws BadInputException, InterruptedException {
+  /**
+   * Runs it; the image is the kernel that plays both roles.
+   *
+   * @param rounds how many round trips
+   * @param vcpus how many vCPUs each guest has, which share the rounds
+   */
+  void run(GuestPair.Place place, int rounds, int vcpus)
+      throws BadInputException, InterruptedException {
     stage.heading("Two guests share a page by a grant, and call each other by an event channel");
     List<GuestPair.Role> roles =
         List.of(
-            new GuestPair.Role("server", "role=server peer=" + CLIENT, WEIGHT),
             new GuestPair.Role(
-                "client", "role=client peer=" + SERVER + " rounds=" + ROUNDS, WEIGHT));
+                "server", "role=server peer=%d vcpus=%d".formatted(CLIENT, vcpus), WEIGHT, vcpus),
+            new GuestPair.Role(
+                "client",
+                "role=client peer=%d rounds=%d vcpus=%d".formatted(SERVER, rounds, vcpus),
+                WEIGHT,
+                vcpus));
     try (GuestPair pair = new GuestPair(stage, verdict, place, roles)) {
       if (pair.guests().get(0).domid() != SERVER || pair.guests().get(1).domid() != CLIENT) {
         throw new IllegalStateException("the first domains of a machine are 1 and 2");
       }
       pair.start();
-      pair.awaitEnd(LIMIT_MILLIS);
+      pair.awaitEnd(Math.max(LIMIT_MILLIS, rounds / ROUNDS_A_MILLI));
     }
   }
 }

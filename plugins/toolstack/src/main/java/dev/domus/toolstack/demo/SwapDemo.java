@@ -66,8 +66,8 @@ final class SwapDemo {
         "Two guests on one pCPU: weights 1 : 2 under the scheduler \"" + Demo.BY_WEIGHT + "\"");
     List<GuestPair.Role> roles =
         List.of(
-            new GuestPair.Role(NAMES.get(0), GUEST_COMMAND_LINE, WEIGHTS.get(0)),
-            new GuestPair.Role(NAMES.get(1), GUEST_COMMAND_LINE, WEIGHTS.get(1)));
+            new GuestPair.Role(NAMES.get(0), GUEST_COMMAND_LINE, WEIGHTS.get(0), 1),
+            new GuestPair.Role(NAMES.get(1), GUEST_COMMAND_LINE, WEIGHTS.get(1), 1));
     try (GuestPair pair = new GuestPair(stage, verdict, place, roles)) {
       List<Guest> guests = pair.guests();
       Control control = guests.getFirst().control();
