@@ -171,8 +171,15 @@ final class DomctlOpTest {
     clear(ARG);
     putInt(U + DomctlLayout.VCPU, 0);
     putLong(U + DomctlLayout.CONTEXT, BUFFER);
+    putLong(BUFFER + VcpuGuestContextLayout.VM_ASSIST, 1 << 6);
+    assertEquals(-Errno.EINVAL, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid), "no such assist");
+    made.setAssist(3, true);
+    putLong(BUFFER + VcpuGuestContextLayout.VM_ASSIST, 1L << 32 | 1 << 4);
     assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid));
+    assertEquals(1L << 32 | 1 << 4, made.assists(), "these and no others");
+    putLong(BUFFER + VcpuGuestContextLayout.VM_ASSIST, 0);
     assertEquals(0, domctl(DomctlLayout.SET_VCPU_CONTEXT, domid), "the same again");
+    assertEquals(1L << 32 | 1 << 4, made.assists(), "only a vCPU's first context says which");
 
     clear(BUFFER);
     clear(BUFFER + 4096);
@@ -181,6 +188,7 @@ final class DomctlOpTest {
         0x4567,
         getLong(BUFFER + VcpuGuestContextLayout.USER_REGS + VcpuGuestContextLayout.REG_RIP));
     assertEquals(root << 12, getLong(BUFFER + VcpuGuestContextLayout.CTRLREG + 24));
+    assertEquals(made.assists(), getLong(BUFFER + VcpuGuestContextLayout.VM_ASSIST));
     assertEquals(
         VcpuGuestContextLayout.ONLINE | VcpuGuestContextLayout.IN_KERNEL,
         getLong(BUFFER + VcpuGuestContextLayout.FLAGS)

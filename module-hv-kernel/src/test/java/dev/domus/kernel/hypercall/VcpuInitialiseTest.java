@@ -103,7 +103,6 @@ class VcpuInitialiseTest {
       VcpuGuestContextLayout.FAILSAFE_CALLBACK,
       VcpuGuestContextLayout.SYSCALL_CALLBACK,
       VcpuGuestContextLayout.TRAPS + 16L * 255 + 8,
-      VcpuGuestContextLayout.DEBUGREG + 24,
       VcpuGuestContextLayout.LDT_BASE,
     };
     for (long field : fields) {
@@ -113,6 +112,55 @@ class VcpuInitialiseTest {
       put(field, before);
     }
     assertEquals(0, initialise());
+  }
+
+  @Test
+  void whatDebugRegistersMayNotHoldIsLeftOut() {
+    put(VcpuGuestContextLayout.DEBUGREG, BAD);
+    put(VcpuGuestContextLayout.DEBUGREG + 8, 0xFFFF_8000_0000_0000L); // XSA-444
+    put(VcpuGuestContextLayout.DEBUGREG + 16, 0x5000);
+    put(VcpuGuestContextLayout.DEBUGREG + 48, 1L << 32);
+    put(VcpuGuestContextLayout.DEBUGREG + 56, 1 << 13); // GD
+    assertEquals(0, initialise());
+    assertEquals(0, second.state().dr[0]);
+    assertEquals(0, second.state().dr[1]);
+    assertEquals(0x5000, second.state().dr[2]);
+    assertEquals(0xFFFF0FF0L, second.state().dr[6]);
+    assertEquals(0x400, second.state().dr[7]);
+  }
+
+  @Test
+  void aContextMaySayThatTheVcpuIsUp() {
+    put(
+        VcpuGuestContextLayout.FLAGS,
+        VcpuGuestContextLayout.IN_KERNEL | VcpuGuestContextLayout.ONLINE);
+    assertEquals(0, initialise());
+    assertEquals(1, guest.hypercall(HypercallNumber.VCPU_OP, 3, 1), "is_up");
+    assertEquals(0, guest.hypercall(HypercallNumber.VCPU_OP, 1, 1), "up: it is");
+    assertEquals(
+        4 << 16 | 17,
+        machine.engine().vcpu(1).hypercall(HypercallNumber.XEN_VERSION, 0),
+        "it runs");
+  }
+
+  @Test
+  void tablesHaveAsManyDescriptorsAsTheirNumbersSay() {
+    for (long field :
+        new long[] {VcpuGuestContextLayout.LDT_ENTRIES, VcpuGuestContextLayout.GDT_ENTRIES}) {
+      put(field, 1L << 32);
+      assertEquals(-Errno.EINVAL, initialise(), "all 64 bits count: offset=" + field);
+      put(field, 8193);
+      assertEquals(-Errno.EINVAL, initialise(), "offset=" + field);
+      put(field, 0);
+    }
+    assertEquals(0, initialise());
+  }
+
+  @Test
+  void assistsThatDoNotExistAreOfNoConcernOfAnotherVcpu() {
+    put(VcpuGuestContextLayout.VM_ASSIST, -1);
+    assertEquals(0, initialise());
+    assertEquals(0, domain.assists(), "they are the first vCPU's to say");
   }
 
   @Test
