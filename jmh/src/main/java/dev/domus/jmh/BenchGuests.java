@@ -57,12 +57,14 @@ final class BenchGuests implements AutoCloseable {
     Dispatcher dispatcher = new Dispatcher();
     dispatcher.createPool(POOL, 1, scheduler, Map.of());
     hypervisor = new Hypervisor(64L << 20, hypercalls, dispatcher);
-    control =
+    DomainControl domainControl =
         new DomainControl(
             hypervisor,
             Map.of(ENGINE, new NoEngine()),
             Map.of(scheduler.name(), scheduler),
             Map.of());
+    hypervisor.setControl(domainControl);
+    control = domainControl;
   }
 
   Control control() {

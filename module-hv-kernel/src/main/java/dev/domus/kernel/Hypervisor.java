@@ -95,7 +95,8 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private volatile DomainControl control;
   private final DomainIds ids = new DomainIds(this::isInUse);
   private final AccessControl access =
-      new AccessControl(new PrivilegedDomains(this::isPrivileged), this::expectForeignChanges);
+      new AccessControl(
+          new PrivilegedDomains(this::isPrivileged, this::hearsOfEnds), this::expectForeignChanges);
   private volatile boolean foreignChanges;
   private final IoSpace ioMemory;
   private final IoSpace ioPorts = new IoSpace(0, 0, PORTS);
@@ -250,6 +251,10 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     }
     Domain domain = anyDomain(domid);
     return domain != null && domain.spec().privileged();
+  }
+
+  private boolean hearsOfEnds(int domid) {
+    return virqs.handler(Virq.DOM_EXC) == domid;
   }
 
   /** What is written to the machine's console. */

@@ -1,5 +1,6 @@
 package dev.domus.kernel;
 
+import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.Dispatcher;
@@ -225,6 +226,9 @@ public final class KernelMachine implements Machine {
       return;
     }
     LocalServiceDomain domain = places.getOrDefault(service.name(), domain0);
+    if (service.watchesDomains()) {
+      hypervisor.virqs().setHandler(Virq.DOM_EXC, domain.domid());
+    }
     try {
       service.start(domain);
       started.add(new RunningService(service, domain));

@@ -69,8 +69,8 @@ public final class DomainControl implements Control {
   private final Optional<HypercallCounters> counters;
 
   /**
-   * Makes the interface in domain 0's name, and has the hypervisor know it: the others are made
-   * from it.
+   * Makes the interface in domain 0's name. The hypervisor is to be told of it by {@link
+   * Hypervisor#setControl}: those in others' names are made from it.
    *
    * @param engines by name, the one that is used if none is named first
    * @param schedulers by name
@@ -90,7 +90,6 @@ public final class DomainControl implements Control {
         new Errands(),
         0,
         Optional.empty());
-    hypervisor.setControl(this);
   }
 
   private DomainControl(

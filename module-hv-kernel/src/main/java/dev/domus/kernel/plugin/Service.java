@@ -27,6 +27,14 @@ public interface Service extends ExtensionPoint {
   }
 
   /**
+   * Says whether the service has to know when domains end. Where it runs in a driver domain, that
+   * is told so by VIRQ_DOM_EXC instead of domain 0, and may ask about domains.
+   */
+  default boolean watchesDomains() {
+    return false;
+  }
+
+  /**
    * Begins to serve. Publishes in {@link ServiceDomain#services} what others may use; returns at
    * once.
    */

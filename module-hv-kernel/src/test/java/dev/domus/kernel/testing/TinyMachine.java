@@ -69,12 +69,14 @@ public final class TinyMachine implements AutoCloseable {
       SchedulerFactory scheduler, int pcpus, long memoryBytes, Dispatcher dispatcher) {
     dispatcher.createPool("pool0", pcpus, scheduler, Map.of());
     hypervisor = new Hypervisor(memoryBytes, new HypercallTable(), dispatcher);
-    control =
+    DomainControl domainControl =
         new DomainControl(
             hypervisor,
             Map.of(engine.name(), engine),
             Map.of(scheduler.name(), scheduler),
             Map.of());
+    hypervisor.setControl(domainControl);
+    control = domainControl;
   }
 
   /** The hypervisor. */

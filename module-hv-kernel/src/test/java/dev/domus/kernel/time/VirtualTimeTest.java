@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.dispatch.RunstateInfo;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.engine.CpuState;
+import dev.domus.kernel.engine.Exit;
 import dev.domus.kernel.plugin.DeterministicMode;
 import dev.domus.kernel.plugin.VirtualTime.Stop;
 import dev.domus.kernel.service.Worker;
@@ -72,6 +74,23 @@ class VirtualTimeTest {
     long before = clock.nanoTime();
     hypercall(HypercallNumber.VCPU_OP, STOP_PERIODIC, 0, 0);
     assertEquals(before + VirtualClock.NANOS_PER_INSTRUCTION + MICRO, clock.nanoTime());
+  }
+
+  @Test
+  void aBasePointerThatIsLoadedAgainIsAFlushBeforeTheNextInstruction() {
+    machine.control().unpause(domain.domid());
+    clock.runUntil(MICRO);
+    int newBasePointer = 5;
+    store(newBasePointer, domain.vcpu(0).kernelTable(), 0);
+    int before = guest.flushes();
+    assertEquals(0, hypercall(HypercallNumber.MMUEXT_OP, ARG, 1, 0, Domid.SELF));
+    int[] atNext = new int[1];
+    guest.submit(s -> {
+      atNext[0] = guest.flushes();
+      return Exit.BUDGET;
+    });
+    clock.runUntil(clock.nanoTime() + 1);
+    assertEquals(before + 1, atNext[0]);
   }
 
   @Test
@@ -160,12 +179,11 @@ class VirtualTimeTest {
         Worker first = turns.worker();
         Worker second = turns.worker()) {
       machine.control().unpause(domain.domid());
-      guest.submit(s -> {
-        first.execute(() -> second.execute(() -> at.add(clock.nanoTime())));
-        return ScriptedVcpu.syscall(s, HypercallNumber.VCPU_OP, STOP_PERIODIC, 0, 0);
-      });
+      // By the pCPU's thread outside guest mode, as services are given all their work.
+      Runnable given = () -> first.execute(() -> second.execute(() -> at.add(clock.nanoTime())));
+      clock.timers().arm(new TimerQueue.Timer(given), 7 * MICRO);
       clock.runUntil(MILLI);
-      assertEquals(List.of(VirtualClock.NANOS_PER_INSTRUCTION + MICRO), at);
+      assertEquals(List.of(7 * MICRO), at);
       first.call(() -> at.add(-1L));
       assertEquals(-1, at.getLast());
     }

@@ -4,15 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.AccessPolicy;
 import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.access.Operation;
 import java.text.MessageFormat;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.ResourceBundle;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,7 +23,7 @@ import org.junit.jupiter.api.Test;
  * or broken.
  */
 class AccessControlTest {
-  private static final int PRIVILEGED = 7, ORDINARY = 8, OTHER = 9;
+  private static final int PRIVILEGED = 7, ORDINARY = 8, OTHER = 9, WATCHER = 10;
 
   /** For policies that never answer; an honest one may be late by so much on a busy host. */
   private static final long LITTLE_PATIENCE_NANOS = 20_000_000;
@@ -33,7 +34,8 @@ class AccessControlTest {
 
   private AccessControl control(long patienceNanos) {
     return new AccessControl(
-        new PrivilegedDomains(domid -> domid == 0 || domid == PRIVILEGED),
+        new PrivilegedDomains(
+            domid -> domid == 0 || domid == PRIVILEGED, domid -> domid == WATCHER),
         () -> changes++,
         log,
         patienceNanos);
@@ -51,6 +53,19 @@ class AccessControlTest {
       assertEquals(0, access.check(operation, PRIVILEGED, OTHER, 0), operation::name);
       assertEquals(0, access.check(operation, PRIVILEGED, PRIVILEGED, 0), operation::name);
       assertEquals(0, access.check(operation, PRIVILEGED, Domid.XEN, 0), operation::name);
+    }
+  }
+
+  @Test
+  void whoIsToldThatDomainsEndMayAskAboutThemAndNothingElse() {
+    for (Operation operation : Operation.values()) {
+      for (int command : new int[] {0, DomctlLayout.GET_DOMAIN_INFO, DomctlLayout.GET_VCPU_INFO}) {
+        boolean asks = operation == Operation.DOMCTL && command == DomctlLayout.GET_DOMAIN_INFO;
+        assertEquals(
+            asks ? 0 : -Errno.EPERM,
+            access.check(operation, WATCHER, OTHER, command),
+            () -> operation + " " + command);
+      }
     }
   }
 
@@ -233,9 +248,7 @@ class AccessControlTest {
   }
 
   private void awaitDeposed() throws InterruptedException {
-    while (access.policyName().equals("sleeper")) {
-      Thread.sleep(1);
-    }
+    log.await("out of force"); // which is said when it is so
   }
 
   /** How many lines are logged meanwhile. */
@@ -247,7 +260,19 @@ class AccessControlTest {
 
   /** A log that is kept. */
   private static final class Log implements System.Logger {
-    final List<String> lines = new ArrayList<>();
+    final List<String> lines = new CopyOnWriteArrayList<>();
+
+    /** Waits until a line is logged that contains a text. */
+    synchronized void await(String part) throws InterruptedException {
+      while (lines.stream().noneMatch(line -> line.contains(part))) {
+        wait();
+      }
+    }
+
+    private synchronized void add(String line) {
+      lines.add(line);
+      notifyAll();
+    }
 
     @Override
     public String getName() {
@@ -261,12 +286,12 @@ class AccessControlTest {
 
     @Override
     public void log(Level level, ResourceBundle bundle, String message, Throwable thrown) {
-      lines.add(message);
+      add(message);
     }
 
     @Override
     public void log(Level level, ResourceBundle bundle, String format, Object... parameters) {
-      lines.add(MessageFormat.format(format, parameters));
+      add(MessageFormat.format(format, parameters));
     }
   }
 }

@@ -8,8 +8,10 @@ import dev.domus.console.ConsolePlugin;
 import dev.domus.engine.jvm.JvmEngine;
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.KernelMachine;
+import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
+import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.plugin.DriverDomainSpec;
@@ -36,6 +38,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -126,9 +129,15 @@ class DriverDomainTest {
     }
   }
 
-  private static void awaitShutdown(Hypervisor hypervisor, int domid) throws InterruptedException {
-    while (hypervisor.domain(domid).shutdownReason() < 0) {
-      Thread.sleep(5);
+  /** Waits for a domain's end as anybody can, by what xenstore says of it. */
+  private void awaitShutdown(Hypervisor hypervisor, int domid) throws InterruptedException {
+    Semaphore news = new Semaphore(0);
+    try (StoreConnection store =
+        machine.domain0().services().find(StoreService.class).orElseThrow().connect(0)) {
+      store.watch("@releaseDomain", "ended", (path, token) -> news.release());
+      while (hypervisor.domain(domid).shutdownReason() < 0) {
+        news.acquire();
+      }
     }
   }
 
@@ -187,9 +196,14 @@ class DriverDomainTest {
           Errno.EPERM,
           refusal(() -> machine.domain0().hypercalls().mapGrant(guest.domid(), STORE_GRANT, true)));
       guest.unpause();
-      awaitShutdown(hypervisor(driver()), guest.domid());
+      awaitShutdown(hypervisor(driver()), guest.domid()); // which the driver domain was told
       console.drain();
       assertTrue(screen.toString().contains("goodbye"), screen::toString);
+      assertEquals(
+          Optional.of(DomainInfo.State.SHUTDOWN),
+          driver().hypercalls().control().domain(guest.domid()).map(DomainInfo::state));
+      assertEquals(
+          Errno.EPERM, refusal(() -> driver().hypercalls().control().pause(guest.domid())));
     }
   }
 
@@ -202,7 +216,12 @@ class DriverDomainTest {
     guest.unpause();
     screen.await("who is there?");
     Hypervisor hypervisor = hypervisor(driver());
-    hypervisor.access().setPolicy("nothing", (operation, caller, target, detail) -> false);
+    hypervisor
+        .access()
+        .setPolicy(
+            "nothing but to ask who there is, which xenstore does",
+            (operation, caller, target, detail) ->
+                operation == Operation.DOMCTL && detail == DomctlLayout.GET_DOMAIN_INFO);
     assertEquals(Errno.EPERM, refusal(() -> control.pause(guest.domid())));
     type(console, "nobody\r");
     screen.await("good day, nobody");

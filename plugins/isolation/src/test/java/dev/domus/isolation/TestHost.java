@@ -47,12 +47,14 @@ final class TestHost implements AutoCloseable {
     Dispatcher dispatcher = new Dispatcher();
     dispatcher.createPool(POOL, PCPUS, scheduler, Map.of());
     hypervisor = new Hypervisor(MACHINE_BYTES, new HypercallTable(), dispatcher);
-    control =
+    DomainControl domainControl =
         new DomainControl(
             hypervisor,
             Map.of(engine.name(), engine),
             Map.of(scheduler.name(), scheduler),
             Map.of());
+    hypervisor.setControl(domainControl);
+    control = domainControl;
     domain0 =
         LocalServiceDomain.start(
                 hypervisor,

@@ -23,8 +23,7 @@ import java.util.Set;
  *
  * <p>As xenstored does, it listens to VIRQ_DOM_EXC and looks at the domains that it has been told
  * of: one that has shut down is announced by {@code @releaseDomain}, one that is gone is released.
- * That needs a domain that is told and may ask, such as domain 0; elsewhere the toolstack's RELEASE
- * has to do.
+ * Where an access policy does not let it ask, the toolstack's RELEASE has to do.
  */
 public final class XenstoreService implements Service, StoreService {
   private static final System.Logger LOG = System.getLogger(XenstoreService.class.getName());
@@ -49,6 +48,11 @@ public final class XenstoreService implements Service, StoreService {
 
   @Override
   public boolean repeatable() {
+    return true;
+  }
+
+  @Override
+  public boolean watchesDomains() {
     return true;
   }
 
