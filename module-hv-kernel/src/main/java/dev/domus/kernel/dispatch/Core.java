@@ -51,11 +51,12 @@ import dev.domus.kernel.dispatch.Runner.SliceEnd;
  *
  * <h2>Time</h2>
  *
- * <p>A unit is charged the time for which it had the core, whether all its vCPUs ran or one: that
- * is what nobody else could have. What the host stole is left out: the core's time goes slower by
- * the mean of what was stolen from its pCPUs, for a pool of cores delivers a nanosecond a core in
- * each nanosecond of its time ({@link PoolTime}), and a pCPU that idles in a turn was not robbed.
- * Each vCPU's own CPU time is measured beside that, by its place.
+ * <p>A unit is charged the time for which it had the core, whether all its vCPUs ran or one, and
+ * the coming together at the end of a turn: that is what nobody else could have. What the host
+ * stole is left out, which is for each turn what it stole from the pCPU that it robbed most. That
+ * is exact where one vCPU runs, where the host stops all at once, as the JVM does, and where all
+ * wait for one that is late; else a little too much. Each vCPU's own CPU time is measured beside
+ * that, by its place.
  */
 final class Core {
   private static final int SPINS = 1_000;
@@ -75,6 +76,9 @@ final class Core {
 
   /** Why; null for a preemption that was meant for the turn before. */
   private volatile SliceEnd reason;
+
+  /** What the host has stolen from it; written by the leader's thread between turns. */
+  private volatile long stolenNanos;
 
   /** The places other than the leader's have no threads, or shall have none. */
   private volatile boolean dismissed = true;
@@ -143,6 +147,11 @@ final class Core {
       close(places[i]);
     }
     next.leave();
+    long most = 0;
+    for (Place place : places) {
+      most = Math.max(most, place.takeStolen());
+    }
+    stolenNanos += most;
     SliceEnd why = reason;
     return why == null ? SliceEnd.PREEMPTED : why;
   }
@@ -178,14 +187,8 @@ final class Core {
     places[0].nudge();
   }
 
-  /** The core's time: slower than the clock by the mean of what was stolen from its pCPUs. */
+  /** The core's time: the clock's without what was stolen. For the leader's thread. */
   PcpuClock.CpuTime time() {
-    return () -> {
-      long stolen = 0;
-      for (Place place : places) {
-        stolen += place.stolenNanos();
-      }
-      return clock.nanoTime() - stolen / places.length;
-    };
+    return () -> clock.nanoTime() - stolenNanos;
   }
 }

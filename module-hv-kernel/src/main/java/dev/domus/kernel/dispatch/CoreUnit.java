@@ -52,7 +52,10 @@ final class CoreUnit extends DispatchUnit {
 
   /** What the operator wants of its vCPUs has changed. Any thread. */
   void recombine() {
-    wants(seat.pool.gangs().combine(this));
+    UnitParams combined = seat.pool.gangs().combine(this);
+    if (!combined.equals(params())) {
+      wants(combined);
+    }
   }
 
   @Override

@@ -48,8 +48,8 @@ final class Place {
   /** Of the thread, on its own CPU clock. */
   private volatile RunMeter meter;
 
-  /** What the host has stolen from whatever ran here; written by the thread. */
-  private volatile long stolenNanos;
+  /** What the host has stolen from it in this turn. By the thread, then by the leader's. */
+  private long stolenNanos;
 
   Place(Core core, int index, int number) {
     this.core = core;
@@ -104,10 +104,6 @@ final class Place {
     return meter;
   }
 
-  long stolenNanos() {
-    return stolenNanos;
-  }
-
   /** Has the thread look at its vCPU. */
   void nudge() {
     if (parked) {
@@ -135,6 +131,13 @@ final class Place {
   /** A turn ends; false if a vCPU is inside. */
   boolean close() {
     return state == CLOSED || STATE.compareAndSet(this, OPEN, CLOSED);
+  }
+
+  /** After the turn: what the host has stolen in it. */
+  long takeStolen() {
+    long stolen = stolenNanos;
+    stolenNanos = 0;
+    return stolen;
   }
 
   /** The leader's part in a turn, until that is over. */
