@@ -77,8 +77,11 @@ final class Core {
   /** Why; null for a preemption that was meant for the turn before. */
   private volatile SliceEnd reason;
 
-  /** What the host has stolen from it; written by the leader's thread between turns. */
-  private volatile long stolenNanos;
+  /** When the turn began; 0 between turns. */
+  private volatile long turnBeganNanos;
+
+  /** The core's time, in all turns that are over. */
+  private volatile long hadNanos;
 
   /** The places other than the leader's have no threads, or shall have none. */
   private volatile boolean dismissed = true;
@@ -130,6 +133,8 @@ final class Core {
 
   /** One turn. */
   SliceEnd turn(Gang next, long newDeadlineNanos) {
+    long beganNanos = clock.nanoTime();
+    turnBeganNanos = beganNanos;
     gang = next;
     deadlineNanos = newDeadlineNanos;
     reason = null;
@@ -151,7 +156,8 @@ final class Core {
     for (Place place : places) {
       most = Math.max(most, place.takeStolen());
     }
-    stolenNanos += most;
+    hadNanos += Math.max(0, clock.nanoTime() - beganNanos - most);
+    turnBeganNanos = 0;
     SliceEnd why = reason;
     return why == null ? SliceEnd.PREEMPTED : why;
   }
@@ -187,8 +193,14 @@ final class Core {
     places[0].nudge();
   }
 
-  /** The core's time: the clock's without what was stolen. For the leader's thread. */
+  /**
+   * The core's time, which passes in turns only, as a thread's does while it runs: what goes by
+   * between them is nobody's, and must not make up for what is stolen in the next.
+   */
   PcpuClock.CpuTime time() {
-    return () -> clock.nanoTime() - stolenNanos;
+    return () -> {
+      long beganNanos = turnBeganNanos;
+      return hadNanos + (beganNanos == 0 ? 0 : clock.nanoTime() - beganNanos);
+    };
   }
 }
