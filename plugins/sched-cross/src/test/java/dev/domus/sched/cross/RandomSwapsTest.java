@@ -64,17 +64,17 @@ class RandomSwapsTest {
   }
 
   @Test
-  void aThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() {
+  void aThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() throws InterruptedException {
     swapUnderLoad(1_000);
   }
 
   @Test
   @Tag("long")
-  void tenThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() {
+  void tenThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() throws InterruptedException {
     swapUnderLoad(10_000);
   }
 
-  private static void swapUnderLoad(int swaps) {
+  private static void swapUnderLoad(int swaps) throws InterruptedException {
     SplittableRandom random = new SplittableRandom(swaps);
     List<SchedulerFactory> all = Schedulers.all();
     long[] meetings = new long[swaps];
@@ -106,7 +106,7 @@ class RandomSwapsTest {
   }
 
   /** What the host itself takes to bring as many busy threads together. */
-  private static void meet(long[] nanos, int from, int to) {
+  private static void meet(long[] nanos, int from, int to) throws InterruptedException {
     try (Meeting meeting = new Meeting(PCPUS)) {
       for (int i = from; i < to; i++) {
         nanos[i] = meeting.callNanos();
