@@ -140,18 +140,22 @@ final class Core {
     reason = null;
     over = false;
     next.enter(this);
-    if (next.isPreempted()) {
-      over = true;
-    } else {
-      for (int i = 1; i < places.length; i++) {
-        places[i].open();
+    try {
+      if (!next.isPreempted()) {
+        for (int i = 1; i < places.length; i++) {
+          places[i].open();
+        }
+        places[0].lead();
       }
-      places[0].lead();
+    } finally { // whatever may be wrong with the leader's part, the others come out
+      if (!over) {
+        end(SliceEnd.PREEMPTED, places[0]);
+      }
+      for (int i = 1; i < places.length; i++) {
+        close(places[i]);
+      }
+      next.leave();
     }
-    for (int i = 1; i < places.length; i++) {
-      close(places[i]);
-    }
-    next.leave();
     long most = 0;
     for (Place place : places) {
       most = Math.max(most, place.takeStolen());

@@ -92,7 +92,10 @@ final class Pcpu {
 
   /** What measures a unit that runs here, or a part of one; null if that is not known just now. */
   RunMeter meterOf(DispatchUnit unit) {
-    return unit.isPart() ? core.places[unit.vcpu() % core.places.length].meter() : thread.meter;
+    Core c = core; // null where the unit has just moved from here to cores
+    return c != null && unit.isPart()
+        ? c.places[unit.vcpu() % c.places.length].meter()
+        : thread.meter;
   }
 
   /**
