@@ -129,7 +129,7 @@ public final class KernelMachine implements Machine {
       SchedulerFactory scheduler = schedulers.get(spec.scheduler());
       Map<String, String> parameters = spec.schedulerParameters();
       SchedParameters.check(scheduler, parameters, schedulers.values()); // names the owner
-      dispatcher.createPool(spec.pool(), spec.pcpus(), scheduler, parameters);
+      dispatcher.createPool(spec.pool(), spec.pcpus(), spec.granularity(), scheduler, parameters);
       Hypervisor hypervisor =
           new Hypervisor(
               spec.memoryBytes(),

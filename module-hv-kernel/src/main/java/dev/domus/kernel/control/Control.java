@@ -157,7 +157,20 @@ public interface Control {
    * @throws HypercallException EEXIST if there is one of that name; EINVAL with a message for users
    *     if there is no such scheduler, or a parameter is wrong
    */
-  void createPool(String name, String scheduler, Map<String, String> parameters);
+  default void createPool(String name, String scheduler, Map<String, String> parameters) {
+    createPool(name, 1, scheduler, parameters);
+  }
+
+  /**
+   * Makes a cpupool of cores without pCPUs. It gets whole cores, on each of which never two domains
+   * are at the same time; consecutive vCPUs of a domain have one together.
+   *
+   * @param granularity how many pCPUs make a core: core <i>c</i> is those from <i>c</i> × {@code
+   *     granularity} on; 1 for none
+   * @param parameters of its scheduler, name to text; what is absent gets its default
+   * @throws HypercallException as the other one does; EINVAL if the granularity is out of range
+   */
+  void createPool(String name, int granularity, String scheduler, Map<String, String> parameters);
 
   /** Forgets a cpupool; EBUSY if it has pCPUs. */
   void destroyPool(String pool);
@@ -166,16 +179,16 @@ public interface Control {
   void renamePool(String pool, String newName);
 
   /**
-   * Gives a cpupool a pCPU, while its guests run.
+   * Gives a cpupool a pCPU, while its guests run; one of cores the pCPU's whole core.
    *
-   * @throws HypercallException ENODEV if it is in a pool; EOPNOTSUPP if the scheduler would not
-   *     have it
+   * @throws HypercallException ENODEV if it is in a pool, or another of its core is; EINVAL if the
+   *     machine has not all of its core; EOPNOTSUPP if the scheduler would not have it
    */
   void addPcpu(String pool, int pcpu);
 
   /**
-   * Takes a pCPU from a cpupool, while its guests run. A vCPU that may run nowhere else in the pool
-   * may then run everywhere in it.
+   * Takes a pCPU from a cpupool, while its guests run; from one of cores its whole core. A vCPU
+   * that may run nowhere else in the pool may then run everywhere in it.
    *
    * @throws HypercallException EINVAL if it is not there; EBUSY if it is the last and there are
    *     vCPUs; EOPNOTSUPP if the scheduler cannot work without
@@ -190,7 +203,8 @@ public interface Control {
 
   /**
    * Sets on which pCPUs, by the machine's numbers, a vCPU may and had better run; EINVAL if its
-   * pool has none of the former.
+   * pool has none of the former, or if it is one of cores, no whole core that all vCPUs that share
+   * it may use.
    */
   void setAffinity(int domid, int vcpu, CpuMask hard, CpuMask soft);
 

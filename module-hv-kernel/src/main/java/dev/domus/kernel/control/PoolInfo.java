@@ -11,6 +11,8 @@ import java.util.Map;
  * @param scheduler name of the scheduler that decides there
  * @param parameters the scheduler's parameters
  * @param pcpus the numbers of its pCPUs, ascending; none in one that is new
+ * @param granularity how many of them make a core, on which never two domains are at once; 1 where
+ *     each is for itself
  * @param vcpus number of vCPUs
  * @param lastFault what made the pool fall back to the built-in round-robin, or empty
  */
@@ -20,5 +22,6 @@ public record PoolInfo(
     String scheduler,
     Map<String, String> parameters,
     List<Integer> pcpus,
+    int granularity,
     int vcpus,
     String lastFault) {}

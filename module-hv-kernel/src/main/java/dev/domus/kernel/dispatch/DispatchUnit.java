@@ -1,6 +1,7 @@
 package dev.domus.kernel.dispatch;
 
 import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.SchedulerFactory;
@@ -10,7 +11,8 @@ import java.lang.invoke.VarHandle;
 
 /**
  * One vCPU in a pool: the generic record that schedulers see as {@link SchedUnit}, and what the
- * kernel does with it.
+ * kernel does with it. In a pool of cores schedulers see {@link CoreUnit}s instead, of which the
+ * vCPUs are parts.
  *
  * <h2>Sleep and wake</h2>
  *
@@ -33,7 +35,7 @@ import java.lang.invoke.VarHandle;
  * WOKEN and {@code pauses} is 0: see {@link #wantsCpu}. What the scheduler was told is {@code
  * runnable}, guarded by the seat's lock and brought up to date through the mailbox.
  */
-public final class DispatchUnit implements SchedUnit {
+public sealed class DispatchUnit implements SchedUnit permits CoreUnit {
   private static final int AWAKE = 0;
   private static final int WOKEN = 1;
   private static final int BLOCKED = 2;
@@ -59,6 +61,9 @@ public final class DispatchUnit implements SchedUnit {
 
   /** The pool that it is to move to, or null. */
   private volatile Pool target;
+
+  /** What it is scheduled with, in a pool of cores; else null. */
+  private volatile CoreUnit part;
 
   final Runner runner;
   final RunstateAccount runstate;
@@ -223,10 +228,24 @@ public final class DispatchUnit implements SchedUnit {
    * @throws IllegalArgumentException if no pCPU of the pool is in the affinity
    */
   public void params(UnitParams newParams) {
-    seat.pool.checkAffinity(newParams);
+    seat.pool.checkAffinity(newParams, domid, vcpu);
+    wants(newParams);
+    CoreUnit whole = part; // which may be new: whoever made it so has read `wanted` after that
+    if (whole != null) {
+      whole.recombine();
+    }
+  }
+
+  /** Takes what the operator wants for true. */
+  void wants(UnitParams newParams) {
     wanted = newParams;
     adjusted = true;
     leaveCpu(); // it may be on a pCPU that is no longer allowed
+  }
+
+  /** The same for one that is about to be inserted somewhere. */
+  void foresee(UnitParams newParams) {
+    wanted = newParams;
   }
 
   /** What the operator wants of it. */
@@ -252,7 +271,7 @@ public final class DispatchUnit implements SchedUnit {
         return info.ranNanos();
       }
       long since = info.sinceNanos();
-      RunMeter meter = cpu.thread().meter; // none yet if the watchdog has just replaced the thread
+      RunMeter meter = cpu.meterOf(this); // none yet if the watchdog has just replaced the thread
       long running = meter == null ? 0 : meter.soFarNanos(since, seat.clock.nanoTime());
       long before = info.ranNanos();
       runstate.read(info);
@@ -276,8 +295,29 @@ public final class DispatchUnit implements SchedUnit {
 
   /** Whether somebody wants it off its pCPU, whatever the scheduler says. */
   boolean mustLeave() {
-    return pauses != 0 || removing || adjusted || target != null;
+    return pauses != 0 || isLeaving() || adjusted && part == null;
   }
+
+  /** Whether it is on its way out of its pool. */
+  boolean isLeaving() {
+    return removing || target != null;
+  }
+
+  /** Whether it wants a pCPU and nobody has anything against it. */
+  boolean mayRun() {
+    return word < BLOCKED && !mustLeave();
+  }
+
+  /** Whether it is a part of a unit, which alone is known to the run queue. */
+  boolean isPart() {
+    return part != null;
+  }
+
+  /** With the lock of the seat that is to know it: parts that are to leave it do. */
+  void regroup(long nowNanos) {}
+
+  /** The pCPUs of its pool have changed. */
+  void adaptToPool() {}
 
   /** With the seat's lock: applies what the operator wants; false if that is nothing new. */
   boolean applyParams() {
@@ -308,13 +348,27 @@ public final class DispatchUnit implements SchedUnit {
   /** With the lock of the seat that it leaves, and by nobody known: it is elsewhere from now on. */
   void settle(Seat elsewhere) {
     lastPcpu = -1;
-    seat = elsewhere;
-    if (elsewhere.pool == target) {
-      target = null;
+    if (elsewhere.pool.granularity() > 1 && !(this instanceof CoreUnit)) {
+      elsewhere.pool.gangs().join(this, elsewhere);
+    } else {
+      becomePartOf(null, elsewhere);
     }
     markDirty();
     synchronized (this) {
       notifyAll();
+    }
+  }
+
+  /**
+   * With the lock of the seat that it leaves: it is in another, by itself or as a part.
+   *
+   * @param unitOrNull whose part it is; told so only after this
+   */
+  void becomePartOf(CoreUnit unitOrNull, Seat elsewhere) {
+    part = unitOrNull; // before the seat, lest it be put into the mailbox there as a whole
+    seat = elsewhere;
+    if (elsewhere.pool == target) {
+      target = null;
     }
   }
 
@@ -329,6 +383,10 @@ public final class DispatchUnit implements SchedUnit {
   /** Moves it to another pool, and returns when it is there, or removed. */
   void moveTo(Pool other) {
     refuseOnOwnThread("moved");
+    CoreUnit whole = part;
+    if (whole != null) {
+      whole.refuseOnOwnThread("moved");
+    }
     target = other;
     leaveCpu();
     boolean interrupted = false;
@@ -364,6 +422,11 @@ public final class DispatchUnit implements SchedUnit {
     return w == BLOCKED ? RunstateInfo.BLOCKED : RunstateInfo.RUNNABLE;
   }
 
+  /** With the seat's lock, while it is on no pCPU: brings its run state up to date. */
+  void enterWaitingState(long nowNanos) {
+    runstate.enter(waitingState(), nowNanos);
+  }
+
   /** The run state of a unit that was found not to be runnable, whatever has come since. */
   int sleepingState() {
     return pauses != 0 || removing || word == OFFLINE ? RunstateInfo.OFFLINE : RunstateInfo.BLOCKED;
@@ -371,7 +434,10 @@ public final class DispatchUnit implements SchedUnit {
 
   /** Puts it into its run queue's mailbox, unless it is in one already. */
   void markDirty() {
-    if (dirty == 0 && DIRTY.compareAndSet(this, 0, 1)) {
+    CoreUnit whole = part;
+    if (whole != null) {
+      whole.memberChanged(this);
+    } else if (dirty == 0 && DIRTY.compareAndSet(this, 0, 1)) {
       seat.post(this);
     }
   }
@@ -434,9 +500,24 @@ public final class DispatchUnit implements SchedUnit {
   }
 
   void refuseOnOwnThread(String what) {
-    if (Thread.currentThread() instanceof PcpuThread thread && on == thread.cpu) {
+    if (Thread.currentThread() instanceof PcpuThread thread && thread.runs(this)) {
       throw new IllegalStateException(
           "a unit cannot be %s by the pCPU thread that runs it: unit=%s".formatted(what, label));
+    }
+  }
+
+  /** Whether its coming and going is recorded by who schedules it. */
+  boolean isTraced() {
+    return true;
+  }
+
+  /** It has come off its pCPU. */
+  void traceOff(Tracer to, PutReason reason, long ranNanos, long at) {
+    boolean slept = reason == PutReason.SLEPT;
+    int state = slept ? sleepingState() : RunstateInfo.RUNNABLE;
+    to.switchOut(domid, vcpu, reason.ordinal(), state, ranNanos, at);
+    if (slept) {
+      to.block(domid, vcpu, state, at);
     }
   }
 

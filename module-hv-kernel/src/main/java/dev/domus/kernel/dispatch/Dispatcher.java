@@ -24,6 +24,9 @@ public final class Dispatcher implements AutoCloseable {
   /** How many faults are remembered. */
   private static final int HISTORY = 64;
 
+  /** The most pCPUs of a core. */
+  public static final int MAX_GRANULARITY = 64;
+
   private final PcpuClock clock;
   private final DispatchLimits limits;
   private final Tracer tracer;
@@ -64,17 +67,52 @@ public final class Dispatcher implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is wrong; whatever the scheduler's {@code
    *     create} throws
    */
-  public synchronized Pool createPool(
+  public Pool createPool(
       String name, int pcpus, SchedulerFactory factory, Map<String, String> given) {
-    if (closed) {
-      throw new IllegalStateException("the dispatcher is closed");
+    return createPool(name, pcpus, 1, factory, given);
+  }
+
+  /**
+   * Makes a pool of cores and starts their pCPUs.
+   *
+   * @param name for users; unique
+   * @param pcpus how many pCPUs, a multiple of {@code granularity}
+   * @param granularity how many pCPUs make a core ({@link Pool#granularity}); 1 for none
+   * @param factory its first scheduler
+   * @param given the scheduler's parameters, name to text
+   * @throws IllegalArgumentException if an argument is wrong; whatever the scheduler's {@code
+   *     create} throws
+   */
+  public synchronized Pool createPool(
+      String name,
+      int pcpus,
+      int granularity,
+      SchedulerFactory factory,
+      Map<String, String> given) {
+    requireGranularity(granularity);
+    if (pcpus % granularity != 0) {
+      throw new IllegalArgumentException(
+          "a pool whose cores have %d pCPUs each has a multiple of that: pool=%s pcpus=%d"
+              .formatted(granularity, name, pcpus));
     }
     int[] numbers = new int[Math.max(0, pcpus)];
-    for (int i = 0, next = used.nextClearBit(0); i < pcpus; i++) {
-      numbers[i] = next;
-      next = used.nextClearBit(next + 1);
+    for (int i = 0, first = 0; i < pcpus; first += granularity) {
+      int end = first + granularity;
+      int nextUsed = used.nextSetBit(first);
+      if (nextUsed < 0 || nextUsed >= end) {
+        for (int number = first; number < end; number++) {
+          numbers[i++] = number;
+        }
+      }
     }
-    return createPool(name, numbers, factory, given);
+    return createPool(name, numbers, granularity, factory, given);
+  }
+
+  private static void requireGranularity(int granularity) {
+    if (granularity < 1 || granularity > MAX_GRANULARITY) {
+      throw new IllegalArgumentException(
+          "a core has 1 to %d pCPUs: granularity=%d".formatted(MAX_GRANULARITY, granularity));
+    }
   }
 
   /**
@@ -88,8 +126,30 @@ public final class Dispatcher implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is wrong; whatever the scheduler's {@code
    *     create} throws
    */
-  public synchronized Pool createPool(
+  public Pool createPool(
       String name, int[] pcpus, SchedulerFactory factory, Map<String, String> given) {
+    return createPool(name, pcpus, 1, factory, given);
+  }
+
+  /**
+   * Makes a pool of certain cores and starts their pCPUs.
+   *
+   * @param name for users; unique
+   * @param pcpus the machine's numbers, at least one, none in another pool, all of each core: core
+   *     <i>c</i> is pCPUs <i>c</i> × {@code granularity} and those that follow
+   * @param granularity how many pCPUs make a core ({@link Pool#granularity}); 1 for none
+   * @param factory its first scheduler
+   * @param given the scheduler's parameters, name to text
+   * @throws IllegalArgumentException if an argument is wrong; whatever the scheduler's {@code
+   *     create} throws
+   */
+  public synchronized Pool createPool(
+      String name,
+      int[] pcpus,
+      int granularity,
+      SchedulerFactory factory,
+      Map<String, String> given) {
+    requireGranularity(granularity);
     if (closed) {
       throw new IllegalStateException("the dispatcher is closed");
     }
@@ -110,12 +170,31 @@ public final class Dispatcher implements AutoCloseable {
     }
     SchedParameters values = SchedParameters.check(factory, given);
     int[] numbers = Arrays.stream(pcpus).sorted().distinct().toArray();
-    Pool pool = new Pool(this, name, numbers, factory, values, limits);
+    requireWholeCores(name, numbers, granularity);
+    Pool pool = new Pool(this, name, numbers, granularity, factory, values, limits);
     pool.start();
     pools.add(pool);
     Arrays.stream(numbers).forEach(used::set);
     known = Math.max(known, used.length());
     return pool;
+  }
+
+  private static void requireWholeCores(String name, int[] numbers, int granularity) {
+    for (int pcpu : numbers) {
+      for (int other : coreOf(pcpu, granularity)) {
+        if (Arrays.binarySearch(numbers, other) < 0) {
+          throw new IllegalArgumentException(
+              "a pool has whole cores, and pCPU %d shares one with pCPU %d: granularity=%d pool=%s pcpus=%s"
+                  .formatted(pcpu, other, granularity, name, Arrays.toString(numbers)));
+        }
+      }
+    }
+  }
+
+  /** The pCPUs of one's core, itself included. */
+  private static int[] coreOf(int pcpu, int granularity) {
+    int first = pcpu - pcpu % granularity;
+    return IntStream.range(first, first + granularity).toArray();
   }
 
   private void requireNewName(String name) {
@@ -154,7 +233,7 @@ public final class Dispatcher implements AutoCloseable {
   }
 
   /**
-   * Gives a pool another pCPU, while its guests run.
+   * Gives a pool another pCPU, while its guests run; a pool of cores the whole core.
    *
    * @param pcpu the number of a free one
    * @return what it cost; refused, and nothing changed, if the scheduler cannot work with it
@@ -165,22 +244,32 @@ public final class Dispatcher implements AutoCloseable {
       throw new IllegalArgumentException(
           "no such pCPU: pcpu=%d, the machine has 0 to %d".formatted(pcpu, known - 1));
     }
-    if (used.get(pcpu)) {
-      throw new IllegalArgumentException(
-          "pCPU %d is in pool %s".formatted(pcpu, poolOf(pcpu).name()));
+    int[] core = coreOf(pcpu, pool.granularity());
+    for (int each : core) {
+      if (used.get(each)) {
+        throw new IllegalArgumentException(
+            "pCPU %d is in pool %s".formatted(each, poolOf(each).name()));
+      }
+      if (each >= known) {
+        throw new IllegalArgumentException(
+            "pCPU %d shares its core with pCPU %d, which the machine has not: pool=%s granularity=%d"
+                .formatted(pcpu, each, pool.name(), pool.granularity()));
+      }
     }
     SwapReport report =
         pool.resize(
-            IntStream.concat(Arrays.stream(pool.numbers()), IntStream.of(pcpu)).sorted().toArray());
+            IntStream.concat(Arrays.stream(pool.numbers()), Arrays.stream(core))
+                .sorted()
+                .toArray());
     if (report.swapped()) {
-      used.set(pcpu);
+      Arrays.stream(core).forEach(used::set);
     }
     return report;
   }
 
   /**
-   * Takes a pCPU from a pool, while its guests run. Units that may run nowhere else in the pool may
-   * then run everywhere in it.
+   * Takes a pCPU from a pool, while its guests run; from a pool of cores the whole core. Units that
+   * may run nowhere else in the pool may then run everywhere in it.
    *
    * @return what it cost; refused, and nothing changed, if the scheduler cannot work without
    * @throws IllegalArgumentException if it is not in the pool, or the pool's last
@@ -190,14 +279,19 @@ public final class Dispatcher implements AutoCloseable {
     if (Arrays.binarySearch(numbers, pcpu) < 0) {
       throw new IllegalArgumentException("pCPU %d is not in pool %s".formatted(pcpu, pool.name()));
     }
-    if (numbers.length == 1) {
+    int[] core = coreOf(pcpu, pool.granularity());
+    if (numbers.length == core.length) {
       throw new IllegalArgumentException(
-          "pCPU %d is the last of pool %s; destroy the pool instead".formatted(pcpu, pool.name()));
+          "pCPU %d is %s of pool %s; destroy the pool instead"
+              .formatted(pcpu, core.length == 1 ? "the last" : "in the last core", pool.name()));
     }
     SwapReport report =
-        pool.resize(Arrays.stream(numbers).filter(number -> number != pcpu).toArray());
+        pool.resize(
+            Arrays.stream(numbers)
+                .filter(number -> number < core[0] || number > core[core.length - 1])
+                .toArray());
     if (report.swapped()) {
-      used.clear(pcpu);
+      Arrays.stream(core).forEach(used::clear);
     }
     return report;
   }
@@ -208,10 +302,10 @@ public final class Dispatcher implements AutoCloseable {
    * @throws IllegalArgumentException if vCPUs are in it, or it is the only one
    */
   public synchronized void destroyPool(Pool pool) {
-    int units = pool.snapshot().size();
-    if (units != 0) {
+    int vcpus = pool.snapshot().stream().mapToInt(DispatchUnit::vcpus).sum();
+    if (vcpus != 0) {
       throw new IllegalArgumentException(
-          "pool %s has %d vCPUs; move their domains first".formatted(pool.name(), units));
+          "pool %s has %d vCPUs; move their domains first".formatted(pool.name(), vcpus));
     }
     if (pools.size() == 1) {
       throw new IllegalArgumentException("pool %s is the only one".formatted(pool.name()));

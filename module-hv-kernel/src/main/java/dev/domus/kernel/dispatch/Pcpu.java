@@ -43,6 +43,9 @@ final class Pcpu {
   /** How the machine calls it. */
   final int number;
 
+  /** The core that it leads, or null if it is a pCPU for itself. */
+  final Core core;
+
   private volatile PcpuThread thread;
   private volatile boolean attention;
   private volatile boolean idle;
@@ -72,6 +75,8 @@ final class Pcpu {
     this.seat = seat;
     this.index = index;
     this.number = number;
+    int size = seat.pool.granularity();
+    this.core = size == 1 ? null : new Core(this, size);
   }
 
   /** Starts the thread, or a new one in place of one that is lost. */
@@ -83,6 +88,14 @@ final class Pcpu {
 
   PcpuThread thread() {
     return thread;
+  }
+
+  /** What measures a unit that runs here, or a part of one; null if that is not known just now. */
+  RunMeter meterOf(DispatchUnit unit) {
+    Core c = core; // null where the unit has just moved from here to cores
+    return c != null && unit.isPart()
+        ? c.places[unit.vcpu() % c.places.length].meter()
+        : thread.meter;
   }
 
   /**
@@ -145,6 +158,9 @@ final class Pcpu {
     DispatchUnit unit = null;
     SliceEnd end = null;
     do {
+      if (core != null) {
+        core.staff();
+      }
       while (!seat.stopping()) {
         DispatchUnit next = seat.reschedule(self, unit, end);
         if (next == null) {
@@ -168,6 +184,9 @@ final class Pcpu {
       }
       seat.retire(self, unit, end);
       unit = null;
+      if (core != null) {
+        core.dismiss();
+      }
     } while (!seat.goHome(this));
   }
 
@@ -205,10 +224,12 @@ final class Pcpu {
    */
   private SliceEnd run(PcpuThread self, DispatchUnit unit) {
     unit.runner.runstateChanged(RunstateInfo.RUNNING, startedNanos);
-    seat.tracer.switchIn(unit.domid(), unit.vcpu(), sliceNanos);
+    if (unit.isTraced()) {
+      seat.tracer.switchIn(unit.domid(), unit.vcpu(), sliceNanos);
+    }
     SliceEnd end;
     do {
-      end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit);
+      end = attention || unit.mustLeave() ? SliceEnd.PREEMPTED : slice(unit, deadlineNanos);
       endedNanos = seat.clock.nanoTime();
       self.meter.measure(endedNanos);
     } while (goesOn(self, unit, end));
@@ -246,7 +267,8 @@ final class Pcpu {
     return leftNanos <= sliceNanos >> SPENT_SHIFT;
   }
 
-  private SliceEnd slice(DispatchUnit unit) {
+  /** Enters a guest. Whatever comes out of it, this returns. */
+  static SliceEnd slice(DispatchUnit unit, long deadlineNanos) {
     try {
       return unit.runner.runSlice(deadlineNanos);
     } catch (Throwable e) { // whatever the kernel's vCPU got wrong: this pCPU has others to run

@@ -3,9 +3,9 @@ package dev.domus.kernel.dispatch;
 import dev.domus.kernel.sched.CpuMask;
 
 /**
- * The pCPUs of one run queue, and their threads: starting, sending home, waking. Has two
- * numberings: the machine's, for people, and positions from 0, for the scheduler. Thread-safe; the
- * set itself never changes.
+ * The pCPUs of one run queue, or the leaders of its cores, and their threads: starting, sending
+ * home, waking. Has two numberings: the machine's, for people, and positions from 0, for the
+ * scheduler. Thread-safe; the set itself never changes.
  */
 final class PcpuSet {
   private final Pcpu[] cpus;
@@ -109,13 +109,22 @@ final class PcpuSet {
   String running() {
     StringBuilder text = new StringBuilder();
     for (Pcpu cpu : cpus) {
-      DispatchUnit unit = cpu.current;
-      if (unit != null) {
-        text.append(text.isEmpty() ? "" : ", ").append("pcpu ").append(cpu.number);
-        text.append(" runs ").append(unit);
+      if (cpu.core == null) {
+        say(text, cpu.number, cpu.current);
+      } else {
+        for (Place place : cpu.core.places) {
+          say(text, place.number, place.current());
+        }
       }
     }
     return text.toString();
+  }
+
+  private static void say(StringBuilder text, int number, DispatchUnit unitOrNull) {
+    if (unitOrNull != null) {
+      text.append(text.isEmpty() ? "" : ", ").append("pcpu ").append(number);
+      text.append(" runs ").append(unitOrNull);
+    }
   }
 
   private int position(int number) {

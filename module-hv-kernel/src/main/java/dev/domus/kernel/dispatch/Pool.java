@@ -60,6 +60,7 @@ public final class Pool {
   final PcpuClock clock;
 
   private volatile String name;
+  private final Gangs gangs;
   private final long rendezvousNanos;
   private final Object changing = new Object();
   private volatile int[] numbers;
@@ -72,12 +73,14 @@ public final class Pool {
       Dispatcher dispatcher,
       String name,
       int[] numbers,
+      int granularity,
       SchedulerFactory factory,
       SchedParameters values,
       DispatchLimits limits) {
     this.dispatcher = dispatcher;
     this.name = name;
     this.clock = dispatcher.clock();
+    this.gangs = new Gangs(this, granularity);
     this.rendezvousNanos = limits.rendezvousNanos();
     this.numbers = numbers;
     this.wanted = factory;
@@ -88,13 +91,26 @@ public final class Pool {
   private Seat[] seatsFor(SchedulerFactory factory, SchedParameters given, int[] pcpus) {
     Object shared = factory.createShared(given);
     List<Seat> seats = new ArrayList<>();
-    for (int[] queue : division(factory, given, pcpus)) {
+    for (int[] queue : division(factory, given, leaders(pcpus))) {
       Seat seat = new Seat(this, queue);
       seat.share(shared);
       seat.install(factory, factory.create(seat, given));
       seats.add(seat);
     }
     return seats.toArray(Seat[]::new);
+  }
+
+  /** Of pCPUs that make whole cores the first of each; all of them, if each is for itself. */
+  private int[] leaders(int[] pcpus) {
+    return Arrays.stream(pcpus).filter(pcpu -> pcpu % granularity() == 0).toArray();
+  }
+
+  int[] leaders() {
+    return leaders(numbers);
+  }
+
+  Gangs gangs() {
+    return gangs;
   }
 
   /** The numbers of the pCPUs of each run queue. */
@@ -140,6 +156,14 @@ public final class Pool {
     return numbers.length;
   }
 
+  /**
+   * How many pCPUs make a core: its unit of scheduling, which only ever runs vCPUs of one domain at
+   * a time. 1 where each pCPU is for itself.
+   */
+  public int granularity() {
+    return gangs.size();
+  }
+
   /** The machine's numbers of its pCPUs, ascending. */
   public int[] numbers() {
     return numbers.clone();
@@ -168,11 +192,11 @@ public final class Pool {
    * @throws IllegalArgumentException if no pCPU of the pool is in the affinity
    */
   public DispatchUnit add(Runner runner, int domid, int vcpu, UnitParams params) {
-    checkAffinity(params);
+    checkAffinity(params, domid, vcpu);
     synchronized (changing) {
       DispatchUnit unit =
           new DispatchUnit(roomiest(params), runner, domid, vcpu, params, clock.nanoTime());
-      unit.markDirty();
+      unit.settle(unit.seat);
       return unit;
     }
   }
@@ -260,7 +284,7 @@ public final class Pool {
 
   private boolean sameDivision(SchedulerFactory factory, SchedParameters given) {
     Seat[] seats = seats();
-    List<int[]> division = division(factory, given, numbers);
+    List<int[]> division = division(factory, given, leaders());
     boolean same = division.size() == seats.length;
     for (int i = 0; same && i < seats.length; i++) {
       same = Arrays.equals(division.get(i), seats[i].cpus.numbers());
@@ -343,7 +367,10 @@ public final class Pool {
     int units = 0;
     for (Seat seat : old) {
       units += seat.population();
-      seat.disband(unit -> unit.settle(roomiest(unit.params())));
+      seat.disband(unit -> {
+        unit.adaptToPool();
+        unit.settle(roomiest(unit.params()));
+      });
     }
     start();
     long over = clock.nanoTime();
@@ -437,8 +464,10 @@ public final class Pool {
 
   // ------------------------------------------------------------------ for the dispatcher
 
-  void checkAffinity(UnitParams params) {
-    if (Arrays.stream(numbers).noneMatch(params.affinity()::contains)) {
+  void checkAffinity(UnitParams params, int domid, int vcpu) {
+    if (granularity() > 1) {
+      gangs.checkAffinity(domid, vcpu, params.affinity());
+    } else if (Arrays.stream(numbers).noneMatch(params.affinity()::contains)) {
       throw new IllegalArgumentException(
           "affinity has no pCPU of the pool: affinity=%s pool=%s pcpus=%s"
               .formatted(params.affinity(), name, Arrays.toString(numbers)));
@@ -454,7 +483,7 @@ public final class Pool {
   }
 
   /** The run queue with the fewest units, of those that the affinity allows; or of all. */
-  private Seat roomiest(UnitParams params) {
+  Seat roomiest(UnitParams params) {
     List<Seat> allowed = new ArrayList<>();
     for (Seat seat : seats()) {
       if (seat.cpus.overlaps(params.affinity())) {

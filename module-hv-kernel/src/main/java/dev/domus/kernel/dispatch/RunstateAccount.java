@@ -44,6 +44,11 @@ final class RunstateAccount {
     change(newState, nowNanos, newlyRanNanos);
   }
 
+  /** The present state. By the writer. */
+  int state() {
+    return state;
+  }
+
   /** What has been charged. By the writer. */
   long ranNanos() {
     return ranNanos;

@@ -183,7 +183,7 @@ final class Seat implements SchedPool, RunQueue {
     while (unit != null) {
       DispatchUnit next = unit.nextDirty;
       unit.markClean();
-      if (unit.seat == this) {
+      if (unit.seat == this && !unit.isPart()) {
         resettle.accept(unit);
       } else {
         unit.markDirty();
@@ -409,11 +409,8 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   private void traceOff(DispatchUnit unit, PutReason reason, long ran, long at) {
-    boolean slept = reason == PutReason.SLEPT;
-    int state = slept ? unit.sleepingState() : RunstateInfo.RUNNABLE;
-    tracer.switchOut(unit.domid(), unit.vcpu(), reason.ordinal(), state, ran, at);
-    if (slept) {
-      tracer.block(unit.domid(), unit.vcpu(), state, at);
+    if (unit.isTraced()) {
+      unit.traceOff(tracer, reason, ran, at);
     }
   }
 
@@ -484,13 +481,14 @@ final class Seat implements SchedPool, RunQueue {
 
   /** Brings the scheduler's knowledge of one unit up to date. */
   private void reconcile(DispatchUnit unit, long now) {
-    if (unit.seat != this) {
+    if (unit.seat != this || unit.isPart()) {
       unit.markDirty(); // it has moved since it was put into the mailbox
       return;
     }
     if (unit.on != null) {
       return; // its pCPU is on the way here
     }
+    unit.regroup(now);
     if (unit.removing) {
       forget(unit, now);
       return;
@@ -514,7 +512,7 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   private void setRunnable(DispatchUnit unit, boolean wants, long now) {
-    unit.runstate.enter(unit.waitingState(), now);
+    unit.enterWaitingState(now);
     if (wants == unit.runnable) {
       return;
     }
@@ -523,7 +521,7 @@ final class Seat implements SchedPool, RunQueue {
     if (wants) {
       beginsToWait(unit, now);
       tracer.enqueue(unit.domid(), unit.vcpu());
-    } else if (!unit.wantsCpu()) { // and not on its way to another run queue
+    } else if (unit.isTraced() && !unit.wantsCpu()) { // and not on its way to another run queue
       tracer.block(unit.domid(), unit.vcpu(), unit.sleepingState(), now);
     }
     tell(wants ? Verb.WAKE : Verb.SLEEP, unit, now);

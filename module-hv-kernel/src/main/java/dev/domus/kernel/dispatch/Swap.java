@@ -53,6 +53,9 @@ final class Swap {
   private final long[] arrivedNanos;
   private final long[] heldNanos;
 
+  /** Those that wait here, to be unparked. Written with the lock, by themselves. */
+  private final Thread[] held;
+
   // Guarded by the pool's lock, until it is over.
   Phase phase = Phase.GATHERING;
   private int inside;
@@ -71,6 +74,7 @@ final class Swap {
     this.overNanos = nowNanos;
     this.arrivedNanos = new long[pcpus];
     this.heldNanos = new long[pcpus];
+    this.held = new Thread[pcpus];
   }
 
   // ------------------------------------------------------------------ with the pool's lock
@@ -78,6 +82,7 @@ final class Swap {
   void arrive(Pcpu cpu, long nowNanos) {
     inside++;
     arrivedNanos[cpu.index] = Math.max(requestedNanos, nowNanos);
+    held[cpu.index] = Thread.currentThread();
   }
 
   void leave(Pcpu cpu, long nowNanos) {
@@ -119,6 +124,9 @@ final class Swap {
     synchronized (this) {
       released = true;
       notifyAll();
+    }
+    for (Thread waiting : held) {
+      LockSupport.unpark(waiting); // which is nothing for null, and harmless for those who spin
     }
   }
 

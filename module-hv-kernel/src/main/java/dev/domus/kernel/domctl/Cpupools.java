@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 
 /**
  * The cpupools as toolstacks know them: by a number that stays theirs, and also while they have no
@@ -49,6 +50,7 @@ final class Cpupools {
   /** One of them. */
   static final class Cpupool {
     private final int id;
+    private final int granularity;
     private volatile String name;
     private volatile SchedulerFactory scheduler;
     private volatile Map<String, String> parameters;
@@ -60,10 +62,12 @@ final class Cpupools {
     private Cpupool(
         int id,
         String name,
+        int granularity,
         SchedulerFactory scheduler,
         Map<String, String> parameters,
         Optional<Pool> pool) {
       this.id = id;
+      this.granularity = granularity;
       this.name = name;
       this.scheduler = scheduler;
       this.parameters = parameters;
@@ -72,6 +76,11 @@ final class Cpupools {
 
     int id() {
       return id;
+    }
+
+    /** How many pCPUs make a core of it; 1 where each is for itself. */
+    int granularity() {
+      return granularity;
     }
 
     String name() {
@@ -135,7 +144,13 @@ final class Cpupools {
         return;
       }
     }
-    enter(ANY, pool.name(), pool.scheduler(), pool.parameters().asMap(), Optional.of(pool));
+    enter(
+        ANY,
+        pool.name(),
+        pool.granularity(),
+        pool.scheduler(),
+        pool.parameters().asMap(),
+        Optional.of(pool));
   }
 
   Cpupool byName(String name) {
@@ -164,8 +179,14 @@ final class Cpupools {
    *
    * @param id a number, or {@link #ANY} for the next
    * @param name empty for {@code Pool-} and the number
+   * @param granularity how many pCPUs make a core
    */
-  Cpupool create(int id, String name, SchedulerFactory scheduler, Map<String, String> parameters) {
+  Cpupool create(
+      int id,
+      String name,
+      int granularity,
+      SchedulerFactory scheduler,
+      Map<String, String> parameters) {
     synchronized (byId) {
       List<Cpupool> known = all();
       refuse(
@@ -173,7 +194,7 @@ final class Cpupools {
           Errno.EEXIST,
           "there is a cpupool of that number: id=" + id);
       requireNewName(name);
-      Cpupool made = enter(id, name, scheduler, parameters, Optional.empty());
+      Cpupool made = enter(id, name, granularity, scheduler, parameters, Optional.empty());
       if (name.isEmpty()) {
         made.name = "Pool-" + made.id;
       }
@@ -184,6 +205,7 @@ final class Cpupools {
   private Cpupool enter(
       int wanted,
       String name,
+      int granularity,
       SchedulerFactory scheduler,
       Map<String, String> parameters,
       Optional<Pool> pool) {
@@ -195,7 +217,7 @@ final class Cpupools {
       }
     }
     refuse(id < 0 || id >= MOST, Errno.EINVAL, "number of a cpupool out of range: id=" + id);
-    Cpupool made = new Cpupool(id, name, scheduler, parameters, pool);
+    Cpupool made = new Cpupool(id, name, granularity, scheduler, parameters, pool);
     byId.put(id, made);
     return made;
   }
@@ -226,7 +248,7 @@ final class Cpupools {
     }
   }
 
-  /** Gives one a free pCPU. Returns what it cost, if guests were held. */
+  /** Gives one a free pCPU, and its core with it. Returns what it cost, if guests were held. */
   Optional<SwapReport> addPcpu(Cpupool cpupool, int wanted) {
     int[] free = dispatcher.freePcpus();
     refuse(wanted == ANY && free.length == 0, Errno.ENOENT, "no pCPU is free");
@@ -239,6 +261,7 @@ final class Cpupools {
         Arrays.binarySearch(free, pcpu) < 0,
         Errno.ENODEV,
         "the pCPU is in a cpupool; take it from there first: pcpu=" + pcpu);
+    int[] core = requireFreeCore(pcpu, cpupool, free);
     if (cpupool.pool.isPresent()) {
       return Optional.of(settled(dispatcher.addPcpu(cpupool.pool.get(), pcpu)));
     }
@@ -246,7 +269,7 @@ final class Cpupools {
       cpupool.pool =
           Optional.of(
               dispatcher.createPool(
-                  cpupool.name, new int[] {pcpu}, cpupool.scheduler, cpupool.parameters));
+                  cpupool.name, core, cpupool.granularity, cpupool.scheduler, cpupool.parameters));
     } catch (IllegalArgumentException refused) {
       throw new HypercallException(Errno.EINVAL, refused.getMessage());
     } catch (Throwable fault) { // a scheduler's, of any kind
@@ -258,8 +281,27 @@ final class Cpupools {
     return Optional.empty();
   }
 
+  /** The pCPUs of a free one's core. */
+  private int[] requireFreeCore(int pcpu, Cpupool cpupool, int[] free) {
+    int first = pcpu - pcpu % cpupool.granularity;
+    int[] core = IntStream.range(first, first + cpupool.granularity).toArray();
+    for (int each : core) {
+      String message =
+          "pCPU %d shares a core with pCPU %d, which %s: granularity=%d pool=%s"
+              .formatted(
+                  pcpu,
+                  each,
+                  each < dispatcher.pcpus() ? "is in a cpupool" : "the machine has not",
+                  cpupool.granularity,
+                  cpupool.name());
+      refuse(each >= dispatcher.pcpus(), Errno.EINVAL, message);
+      refuse(Arrays.binarySearch(free, each) < 0, Errno.ENODEV, message);
+    }
+    return core;
+  }
+
   /**
-   * Takes a pCPU from one; the last only where no vCPU is.
+   * Takes a pCPU from one, and its core with it; the last only where no vCPU is.
    *
    * @param vcpus how many there are, those included of which its scheduler has not heard yet
    */
@@ -272,7 +314,7 @@ final class Cpupools {
         Errno.EINVAL,
         "the pCPU is not in the cpupool: pcpu=%d pool=%s".formatted(pcpu, cpupool.name()));
     Pool pool = cpupool.pool.orElseThrow();
-    if (own.length > 1) {
+    if (own.length > cpupool.granularity) {
       return Optional.of(settled(dispatcher.removePcpu(pool, pcpu)));
     }
     refuse(

@@ -20,6 +20,7 @@ import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
 import dev.domus.kernel.dispatch.DispatchUnit;
+import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.dispatch.Pool;
 import dev.domus.kernel.dispatch.SchedulerFault;
 import dev.domus.kernel.dispatch.SwapReport;
@@ -508,6 +509,7 @@ public final class DomainControl implements Control {
         cpupool.scheduler().name(),
         cpupool.parameters(),
         Arrays.stream(cpupool.pcpus()).boxed().toList(),
+        cpupool.granularity(),
         vcpus(cpupool),
         fault);
   }
@@ -535,12 +537,19 @@ public final class DomainControl implements Control {
   }
 
   @Override
-  public void createPool(String name, String scheduler, Map<String, String> parameters) {
+  public void createPool(
+      String name, int granularity, String scheduler, Map<String, String> parameters) {
     poolGate();
     require(!name.isBlank(), "name", name, "not empty");
+    require(
+        granularity >= 1 && granularity <= Dispatcher.MAX_GRANULARITY,
+        "granularity",
+        granularity,
+        "1 to " + Dispatcher.MAX_GRANULARITY);
     SchedulerFactory factory = scheduler(scheduler);
     SchedParameters checked = checked(factory, parameters);
-    whilePoolsStay(() -> cpupools.create(Cpupools.ANY, name, factory, checked.asMap()));
+    whilePoolsStay(
+        () -> cpupools.create(Cpupools.ANY, name, granularity, factory, checked.asMap()));
   }
 
   /**
@@ -562,7 +571,7 @@ public final class DomainControl implements Control {
                 .orElseThrow(() ->
                     new HypercallException(
                         Errno.ENOENT, "no such scheduler: sched_id=" + schedulerId));
-    return cpupools.create(wanted, "", factory, checked(factory, Map.of()).asMap()).id();
+    return cpupools.create(wanted, "", 1, factory, checked(factory, Map.of()).asMap()).id();
   }
 
   @Override

@@ -11,6 +11,8 @@ import java.util.Optional;
  *     touched
  * @param hugePages whether the host is asked for huge pages; a host that gives none is an error
  * @param pcpus number of pCPUs in the first pool, at least 1
+ * @param granularity how many pCPUs of it make a core, on which never two domains are at once; 1
+ *     for none, else a divisor of {@code pcpus}
  * @param pool name of the first pool
  * @param scheduler name of its scheduler
  * @param schedulerParameters what is given for the scheduler, name to text; the rest is its default
@@ -21,6 +23,7 @@ public record MachineSpec(
     long memoryBytes,
     boolean hugePages,
     int pcpus,
+    int granularity,
     String pool,
     String scheduler,
     Map<String, String> schedulerParameters,
@@ -33,11 +36,11 @@ public record MachineSpec(
   }
 
   /**
-   * A machine in real time, whose scheduler has its default parameters and whose services all run
-   * in domain 0.
+   * A machine in real time, without cores, whose scheduler has its default parameters and whose
+   * services all run in domain 0.
    */
   public MachineSpec(
       long memoryBytes, boolean hugePages, int pcpus, String pool, String scheduler) {
-    this(memoryBytes, hugePages, pcpus, pool, scheduler, Map.of(), Optional.empty(), List.of());
+    this(memoryBytes, hugePages, pcpus, 1, pool, scheduler, Map.of(), Optional.empty(), List.of());
   }
 }

@@ -1,8 +1,13 @@
 package dev.domus.kernel.sched;
 
 /**
- * What is scheduled: a vCPU, seen through the generic record that the kernel keeps of it. It
- * outlives every scheduler that handles it, so all that a swap hands over is here.
+ * What is scheduled: a vCPU, or in a pool of cores several of a domain, which have a core together
+ * or not at all ({@link #vcpus}). Whichever it is, to a scheduler it is one: what it calls a pCPU
+ * is then a core, what a unit ran is the time for which it had one, and a cap of 100 % is all of a
+ * core.
+ *
+ * <p>Seen through the generic record that the kernel keeps of it. It outlives every scheduler that
+ * handles it, so all that a swap hands over is here.
  *
  * <p>Getters are cheap and may be called in any call of the kernel into the scheduler; the setters
  * only there.
@@ -20,8 +25,13 @@ public interface SchedUnit {
   /** The domain's id. */
   int domid();
 
-  /** The vCPU's number in its domain. */
+  /** The vCPU's number in its domain; the first one's, if it is several. */
   int vcpu();
+
+  /** How many vCPUs it is: consecutive ones of one domain, awake or not. */
+  default int vcpus() {
+    return 1;
+  }
 
   /** For messages: {@code d3v0}. */
   String label();

@@ -33,7 +33,11 @@ class FakeVcpu implements Runner {
   }
 
   FakeVcpu addTo(Pool pool, int domid, UnitParams params) {
-    unit = pool.add(this, domid, 0, params);
+    return addTo(pool, domid, 0, params);
+  }
+
+  FakeVcpu addTo(Pool pool, int domid, int vcpu, UnitParams params) {
+    unit = pool.add(this, domid, vcpu, params);
     return this;
   }
 

@@ -262,6 +262,36 @@ final class CpupoolOpTest {
   }
 
   @Test
+  void domain0MakesPoolsOfCores() {
+    int domid = machine.start().domid();
+    String scheduler = TestSchedulers.roundRobin().name();
+    assertEquals(Errno.EINVAL, errnoOf(() -> control.createPool("c", 0, scheduler, Map.of())));
+    control.createPool("c", 2, scheduler, Map.of());
+    assertEquals(2, control.pools().getLast().granularity());
+    assertEquals(1, control.pools().getFirst().granularity());
+    control.removePcpu("pool0", 1);
+    assertEquals(Errno.ENODEV, errnoOf(() -> control.addPcpu("c", 1)), "0 is in pool0");
+    control.removePcpu("pool0", 2);
+    assertEquals(Errno.EINVAL, errnoOf(() -> control.addPcpu("c", 2)), "there is no 3");
+    control.addPcpu("pool0", 2);
+    control.removePcpu("pool0", 0);
+    control.addPcpu("c", 1);
+    assertEquals(List.of(0, 1), control.pools().get(1).pcpus());
+    control.moveDomain(domid, "c");
+    assertEquals(1, control.pools().get(1).vcpus());
+    assertEquals(
+        Errno.EINVAL,
+        errnoOf(() -> control.setAffinity(domid, 0, CpuMask.of(1), CpuMask.ALL)),
+        "half a core");
+    control.setAffinity(domid, 0, CpuMask.of(0, 1), CpuMask.ALL);
+    assertEquals(Errno.EBUSY, errnoOf(() -> control.removePcpu("c", 0)));
+    control.moveDomain(domid, "pool0");
+    control.removePcpu("c", 0);
+    assertEquals(List.of(0, 1), control.freePcpus());
+    control.destroyPool("c");
+  }
+
+  @Test
   void domain0SetsAffinitiesAndSaysWhatASchedulerHasNoParameterFor() {
     int domid = machine.start().domid();
     control.setAffinity(domid, 0, CpuMask.of(1), CpuMask.ALL);

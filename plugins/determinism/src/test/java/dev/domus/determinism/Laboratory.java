@@ -51,6 +51,7 @@ final class Laboratory implements AutoCloseable {
                 MACHINE_BYTES,
                 false,
                 1,
+                1,
                 POOL,
                 scheduler,
                 Map.of(),

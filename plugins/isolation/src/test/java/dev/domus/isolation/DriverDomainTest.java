@@ -65,6 +65,7 @@ class DriverDomainTest {
                 96L << 20,
                 false,
                 2,
+                1,
                 POOL,
                 scheduler.name(),
                 Map.of(),

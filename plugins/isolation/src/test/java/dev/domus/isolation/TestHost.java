@@ -11,6 +11,7 @@ import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
 import dev.domus.kernel.servicedomain.ServiceRegistry;
+import dev.domus.kernel.trace.Trace;
 import dev.domus.sched.rr.RoundRobinFactory;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.BuiltDomain;
@@ -31,7 +32,7 @@ final class TestHost implements AutoCloseable {
   static final int GUEST_PAGES = (16 << 20) >> 12;
 
   private static final long MACHINE_BYTES = 96L << 20;
-  private static final String POOL = "pool0";
+  static final String POOL = "pool0";
 
   private static final int PCPUS = 2;
   private static final int DOMAIN_0_PAGES = 1024;
@@ -43,9 +44,13 @@ final class TestHost implements AutoCloseable {
   private final JvmEngine engine = new JvmEngine();
 
   TestHost() {
-    SchedulerFactory scheduler = new RoundRobinFactory();
+    this(1, new RoundRobinFactory());
+  }
+
+  /** A host whose pCPUs make cores of so many. */
+  TestHost(int granularity, SchedulerFactory scheduler) {
     Dispatcher dispatcher = new Dispatcher();
-    dispatcher.createPool(POOL, PCPUS, scheduler, Map.of());
+    dispatcher.createPool(POOL, PCPUS, granularity, scheduler, Map.of());
     hypervisor = new Hypervisor(MACHINE_BYTES, new HypercallTable(), dispatcher);
     DomainControl domainControl =
         new DomainControl(
@@ -70,6 +75,11 @@ final class TestHost implements AutoCloseable {
 
   Control control() {
     return control;
+  }
+
+  /** The machine's trace. */
+  Trace trace() {
+    return hypervisor.tracer();
   }
 
   /** Builds a guest with one vCPU and lets it run. */

@@ -64,19 +64,21 @@ class RandomSwapsTest {
   }
 
   @Test
-  void aThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() {
+  void aThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() throws InterruptedException {
     swapUnderLoad(1_000);
   }
 
   @Test
   @Tag("long")
-  void tenThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() {
+  void tenThousandSwapsBetweenRandomPairsUnderLoadLoseNothing() throws InterruptedException {
     swapUnderLoad(10_000);
   }
 
-  private static void swapUnderLoad(int swaps) {
+  private static void swapUnderLoad(int swaps) throws InterruptedException {
     SplittableRandom random = new SplittableRandom(swaps);
     List<SchedulerFactory> all = Schedulers.all();
+    long[] meetings = new long[swaps];
+    meet(meetings, 0, swaps / 2);
     try (Dispatcher dispatcher = new Dispatcher(PcpuClock.REAL, PATIENT)) {
       Pool pool = dispatcher.createPool("p", PCPUS, Schedulers.named("rr"), Map.of());
       Relay[] relays = relays(pool, UNITS);
@@ -95,16 +97,32 @@ class RandomSwapsTest {
       assertTrue(pool.swap(Schedulers.named("rr"), Map.of()).swapped()); // which serves all
       expectAllGoOn(relays);
       assertEquals(List.of(), dispatcher.faults());
-      Arrays.sort(pauses);
       System.out.printf(
-          "%d swaps between random pairs, %d units, %d pCPUs: pause p50 %d us, p99 %d us, max %d us%n",
-          swaps,
-          UNITS,
-          PCPUS,
-          pauses[swaps / 2] / 1_000,
-          pauses[swaps * 99 / 100] / 1_000,
-          pauses[swaps - 1] / 1_000);
+          "%d swaps between random pairs, %d units, %d pCPUs: pause %s%n",
+          swaps, UNITS, PCPUS, percentiles(pauses));
     }
+    meet(meetings, swaps / 2, swaps);
+    System.out.printf("%d threads that only meet: %s%n", PCPUS, percentiles(meetings));
+  }
+
+  /** What the host itself takes to bring as many busy threads together. */
+  private static void meet(long[] nanos, int from, int to) throws InterruptedException {
+    try (Meeting meeting = new Meeting(PCPUS)) {
+      for (int i = from; i < to; i++) {
+        nanos[i] = meeting.callNanos();
+      }
+    }
+  }
+
+  private static String percentiles(long[] nanos) {
+    Arrays.sort(nanos);
+    int n = nanos.length;
+    return "p50 %d us, p90 %d us, p99 %d us, max %d us"
+        .formatted(
+            nanos[n / 2] / 1_000,
+            nanos[n * 9 / 10] / 1_000,
+            nanos[n * 99 / 100] / 1_000,
+            nanos[n - 1] / 1_000);
   }
 
   @Test

@@ -7,7 +7,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Works off tokens, hands each on to another, and blocks when it has none. */
-final class Relay implements Runner {
+class Relay implements Runner {
   private final String label;
   final boolean busy;
   private final AtomicInteger tokens = new AtomicInteger();
@@ -42,6 +42,7 @@ final class Relay implements Runner {
   @Override
   public SliceEnd runSlice(long deadlineNanos) {
     runTwice |= !inside.compareAndSet(false, true);
+    entered();
     try {
       while (true) {
         if (preempted) {
@@ -64,9 +65,16 @@ final class Relay implements Runner {
         }
       }
     } finally {
+      left();
       inside.set(false);
     }
   }
+
+  /** It has a pCPU, whose thread calls this. */
+  void entered() {}
+
+  /** It is about to leave it. */
+  void left() {}
 
   @Override
   public void preempt() {

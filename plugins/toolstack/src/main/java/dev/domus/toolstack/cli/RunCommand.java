@@ -247,6 +247,7 @@ final class RunCommand implements Callable<Integer> {
               MachineParts.memoryFor(memory.bytes()),
               hugePages,
               pcpus,
+              scheduling.granularity(),
               MachineParts.POOL,
               schedulerName,
               scheduling.parameters(),

@@ -17,7 +17,10 @@ import picocli.CommandLine.Option;
 /** What {@code run} says to the scheduler beside its name, weights and caps. */
 final class SchedulingOptions {
   private static final String PARAMETER = "--sched-param", VCPU_PARAMETER = "--vcpu-param";
+  private static final String GRANULARITY = "--sched-gran";
   private static final String CPUS = "--cpus", SOFT_CPUS = "--cpus-soft";
+
+  private static final int MAX_GRANULARITY = 64;
 
   @Option(
       names = PARAMETER,
@@ -32,6 +35,14 @@ final class SchedulingOptions {
       description =
           "A parameter that the scheduler has for single vCPUs (domus sched parameters), set for all of the guest's; may be given several times.")
   private Map<String, String> vcpuParameters = Map.of();
+
+  @Option(
+      names = GRANULARITY,
+      paramLabel = "N",
+      defaultValue = "1",
+      description =
+          "Schedule cores of N pCPUs: N consecutive vCPUs of a guest have one together, and never two guests at once; default: ${DEFAULT-VALUE}, each pCPU for itself.")
+  private int granularity;
 
   @Option(
       names = CPUS,
@@ -55,6 +66,11 @@ final class SchedulingOptions {
       throws BadInputException {
     mask(CPUS, cpus, pcpus);
     mask(SOFT_CPUS, softCpus, pcpus);
+    if (granularity < 1 || granularity > MAX_GRANULARITY || pcpus % granularity != 0) {
+      throw new BadInputException(
+          "%s: %d does not divide the pCPUs into cores of up to %d; there are %d (--pcpus)"
+              .formatted(GRANULARITY, granularity, MAX_GRANULARITY, pcpus));
+    }
     for (SchedulerFactory factory : schedulers) {
       if (factory.name().equals(scheduler)) {
         try {
@@ -64,6 +80,11 @@ final class SchedulingOptions {
         }
       }
     }
+  }
+
+  /** How many pCPUs make a core. */
+  int granularity() {
+    return granularity;
   }
 
   /** What is given for the pool's scheduler, name to text. */

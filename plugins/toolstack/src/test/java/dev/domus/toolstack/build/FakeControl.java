@@ -263,7 +263,8 @@ public final class FakeControl implements Control {
   }
 
   @Override
-  public void createPool(String name, String scheduler, Map<String, String> parameters) {
+  public void createPool(
+      String name, int granularity, String scheduler, Map<String, String> parameters) {
     throw new AssertionError("the builder changes no pools");
   }
 

@@ -148,6 +148,8 @@ class DomusCommandLineTest {
         "run --kernel x --cpus all        | --cpus: \"all\" is no pCPU",
         "run --kernel x --cpus 1-0 --pcpus 2 | --cpus: \"1-0\" runs backwards",
         "run --kernel x --cpus-soft 0,    | --cpus-soft: \"\" is no pCPU",
+        "run --kernel x --sched-gran 2 --pcpus 3 | --sched-gran: 2 does not divide the pCPUs into cores of up to 64; there are 3 (--pcpus)",
+        "run --kernel x --sched-gran 0    | --sched-gran: 0 does not divide",
         "run --kernel x --sched-param a   | --sched-param",
         "run --kernel x --policy flask    | --policy: there is no access policy \"flask\"; there is default, rules",
         "run --kernel x --policy :f       | --policy: there is no access policy \"\"; there is default, rules",

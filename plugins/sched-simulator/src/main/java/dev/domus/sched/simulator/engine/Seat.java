@@ -244,6 +244,7 @@ final class Seat implements SchedPool, RunQueue {
   }
 
   /** Whether one of its pCPUs has nothing to run. */
+  @Override
   public boolean idles() {
     for (Pcpu cpu : cpus) {
       if (cpu.toldToIdle) {

@@ -258,6 +258,7 @@ public final class Vcpu implements SchedUnit {
   }
 
   /** How long it may wait by its operator's wish, as its scheduler says. */
+  @Override
   public void mayWaitNanos(long nanos) {
     if (nanos < mayWaitNanos) {
       forgiveWait(); // it did not wait for the scheduler's neglect
