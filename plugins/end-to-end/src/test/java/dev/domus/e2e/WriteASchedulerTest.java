@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -73,7 +74,7 @@ class WriteASchedulerTest {
   private Path commands() throws IOException {
     Path image = Files.createDirectory(directory.resolve("image"));
     for (String part : List.of("lib", "plugins", "repository")) {
-      Files.createSymbolicLink(image.resolve(part), ROOT.resolve("target/domus").resolve(part));
+      copy(ROOT.resolve("target/domus").resolve(part), image.resolve(part));
     }
     Files.copy(ROOT.resolve("domus"), image.resolve("domus"));
     // Empty: do without a cache, whose making would take longer than it saves.
@@ -86,6 +87,14 @@ class WriteASchedulerTest {
                 .formatted(ROOT, image));
     Files.setPosixFilePermissions(domus, PosixFilePermissions.fromString("rwxr-xr-x"));
     return commands;
+  }
+
+  private static void copy(Path folder, Path target) throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path one : (Iterable<Path>) all::iterator) {
+        Files.copy(one, target.resolve(folder.relativize(one)));
+      }
+    }
   }
 
   private static String javaVersion() throws IOException {

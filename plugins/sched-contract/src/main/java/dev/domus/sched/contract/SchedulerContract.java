@@ -155,6 +155,23 @@ public abstract class SchedulerContract {
 
   @Test
   @Needs(Claim.WORK_CONSERVING)
+  void whoComesOffAndLosesItsPcpuToOneThatHasJustWokenGetsAnother() {
+    Simulator simulator = simulator(2);
+    SimUnit busy = simulator.add(1, 256, Workload.cpuBound());
+    SimUnit pinned = simulator.add(2, 256, Workload.cpuBound());
+    for (int round = 0; round < 20; round++) {
+      simulator.pause(pinned);
+      simulator.run(SECOND);
+      CpuMask there = CpuMask.of(busy.runningOn());
+      simulator.adjust(pinned, pinned.weight(), pinned.cap(), there);
+      simulator.resumeBetweenPutAndPick(pinned);
+      simulator.run(2 * SECOND); // nobody waits while a pCPU idles: that is looked at all the time
+    }
+    assertEquals(simulator.nowNanos(), simulator.runNanos(busy));
+  }
+
+  @Test
+  @Needs(Claim.WORK_CONSERVING)
   void aUnitAloneGetsAllItWants() {
     Simulator simulator = simulator(1);
     SimUnit unit = simulator.add(1, 1, Workload.cpuBound());
