@@ -35,7 +35,7 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "Kinds:",
-      "  scheduler   a scheduler that gives equal turns, with the tests that every scheduler passes",
+      "  scheduler   equal turns to begin with, and the tests that every scheduler passes",
       "",
       "Example:",
       "  domus plugin new scheduler stride",

@@ -136,6 +136,29 @@ public abstract class SchedulerContract {
     }
   }
 
+  @Test
+  @Needs(Claim.WEIGHTS)
+  void sharesOfSeveralPcpusAreInProportionToWeights() {
+    for (int pcpus : new int[] {2, 4, 8}) {
+      Simulator simulator = simulator(pcpus);
+      List<SimUnit> units = new ArrayList<>();
+      long sum = 0;
+      for (int i = 0; i < 4 * pcpus; i++) {
+        int weight = 64 << i % 5;
+        sum += weight;
+        units.add(simulator.add(i, weight, Workload.cpuBound()));
+      }
+      simulator.run(SECOND);
+      long[] before = units.stream().mapToLong(simulator::runNanos).toArray();
+      simulator.run(10 * SECOND);
+      for (int i = 0; i < before.length; i++) {
+        double due = (double) units.get(i).weight() * pcpus / sum; // less than a whole pCPU
+        double share = (simulator.runNanos(units.get(i)) - before[i]) / (10.0 * SECOND);
+        assertEquals(due, share, shareTolerance() * due + 0.007, units.get(i)::label);
+      }
+    }
+  }
+
   @Provide
   Arbitrary<History> histories() {
     return Histories.arbitrary();
