@@ -147,6 +147,9 @@ public interface Control {
   /** The cpupools, by number. */
   List<PoolInfo> pools();
 
+  /** The last schedulers that were put off their pools, or did not get them; the oldest first. */
+  List<SchedulerReport> schedulerReports();
+
   /** The pCPUs that are in no cpupool, ascending. */
   List<Integer> freePcpus();
 

@@ -17,6 +17,7 @@ import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.PoolInfo;
+import dev.domus.kernel.control.SchedulerReport;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
 import dev.domus.kernel.dispatch.DispatchUnit;
@@ -512,6 +513,12 @@ public final class DomainControl implements Control {
         cpupool.granularity(),
         vcpus(cpupool),
         fault);
+  }
+
+  @Override
+  public List<SchedulerReport> schedulerReports() {
+    poolGate();
+    return SchedulerReports.of(hypervisor.dispatcher(), cpupools);
   }
 
   /** Asked of the domains: a pool's scheduler hears of new vCPUs a little later. */

@@ -148,6 +148,56 @@ class RunTest {
   }
 
   @Test
+  void aSchedulerThatFallsIsReportedWithWhatWentBeforeAndComesBack() throws Exception {
+    try (DomusProcess domus =
+        DomusProcess.start(
+            "run",
+            "--kernel",
+            DomusProcess.guest("spin"),
+            "--cmdline",
+            "seconds=3",
+            "--scheduler",
+            "chaos",
+            "--swap",
+            "1s=chaos:wrong-pick=1000000",
+            "--swap",
+            "2s=chaos")) {
+      assertEquals(0, domus.await(60), domus::transcript);
+      assertTrue(domus.out().contains("spin: total t=3."), domus::transcript);
+      for (String part :
+          List.of(
+              "domus: pool Pool-0: scheduler chaos (dev.domus.sched.chaos/",
+              " failed, it decided what it must not: ",
+              "; the built-in round-robin took over\n",
+              "domus: what went before, the latest last:\n  pCPU 0: ",
+              "domus: pool Pool-0: scheduler last-resort swapped for chaos; 1 vCPUs handed over")) {
+        assertTrue(domus.err().contains(part), () -> "missing: " + part + domus.transcript());
+      }
+      assertEquals(1, domus.err().split(" failed, ", -1).length - 1, domus::transcript);
+    }
+  }
+
+  @Test
+  void swapsThatCannotBeAreRefusedBeforeTheGuestStarts() throws Exception {
+    for (String[] bad :
+        new String[][] {
+          {"2s", "write it like 1.5s=rr"},
+          {"2=rr", "\"2\" is no time"},
+          {"1s=fair", "there is no scheduler \"fair\"; there is "},
+          {"1s=rr:cap=3", "scheduler rr has no parameter cap"}
+        }) {
+      try (DomusProcess domus =
+          DomusProcess.start("run", "--kernel", DomusProcess.guest("hello"), "--swap", bad[0])) {
+        assertEquals(2, domus.await(60), domus::transcript);
+        assertEquals(1, domus.err().lines().count(), domus::transcript);
+        assertTrue(domus.err().startsWith("domus: --swap: \"" + bad[0] + "\": "));
+        assertTrue(domus.err().contains(bad[1]), domus::transcript);
+        assertEquals("", domus.out());
+      }
+    }
+  }
+
+  @Test
   void aRebootEndsTheRunWithStatus0AndAWord() throws Exception {
     try (DomusProcess domus =
         DomusProcess.start("run", "--kernel", TinyKernel.shutdown(directory, 1))) {

@@ -12,6 +12,7 @@ public abstract class TracedThread extends Thread {
   private TraceRing ring;
 
   private TraceSession session;
+  private DecisionLog decisions;
 
   /** Makes a thread of that name. */
   protected TracedThread(String name) {
@@ -31,6 +32,16 @@ public abstract class TracedThread extends Thread {
       ring = current.takeRing();
     }
     return ring;
+  }
+
+  /** By this thread: what its pCPU did last. */
+  final DecisionLog decisions(Tracer tracer) {
+    DecisionLog log = decisions;
+    if (log == null) {
+      log = tracer.decisionsOf(pcpu());
+      decisions = log;
+    }
+    return log;
   }
 
   /** By this thread, at its end: another may have its buffer. */

@@ -6,10 +6,13 @@ import dev.domus.kernel.trace.TraceRecord;
 import dev.domus.kernel.trace.TraceSpec;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.LongSupplier;
 
 /**
@@ -20,9 +23,11 @@ import java.util.function.LongSupplier;
  * <h2>What it costs</h2>
  *
  * <p>Off: a load of {@link #mask}, a test, and a branch that is always taken the same way; no clock
- * is read, no buffer exists. On: a reading of the clock, four stores into the thread's own buffer
- * and two stores around them; no lock, no atomic operation, no allocation but the buffer with a
- * thread's first record. Threads that are not pCPUs' share buffers and pay a compare-and-set.
+ * is read, no buffer exists. A decision costs three stores besides, into its pCPU's {@link
+ * DecisionLog}, which is kept always. On: a reading of the clock, four stores into the thread's own
+ * buffer and two stores around them; no lock, no atomic operation, no allocation but the buffer
+ * with a thread's first record. Threads that are not pCPUs' share buffers and pay a
+ * compare-and-set.
  *
  * <h2>Who writes where</h2>
  *
@@ -51,6 +56,9 @@ public final class Tracer implements Trace {
   private static final int GRANT = TraceEvent.GRANT.bit();
   private static final int FAULT = TraceEvent.FAULT.bit();
 
+  /** How many falls of schedulers are kept. */
+  private static final int MOST_FALLS = 64;
+
   private static final VarHandle MASK;
 
   static {
@@ -68,6 +76,12 @@ public final class Tracer implements Trace {
   private int mask;
 
   private volatile TraceSession session;
+
+  /** By pCPU. Guarded by itself. */
+  private final Map<Integer, DecisionLog> decisions = new TreeMap<>();
+
+  /** Guarded by itself. */
+  private final Deque<Fall> falls = new ArrayDeque<>();
 
   // Guarded by names.
   private final List<String> names = new ArrayList<>();
@@ -149,6 +163,9 @@ public final class Tracer implements Trace {
 
   /** The scheduler was told that a vCPU is runnable. */
   public void enqueue(int domid, int vcpu) {
+    if (Thread.currentThread() instanceof TracedThread thread) {
+      thread.decisions(this).wake(domid, vcpu);
+    }
     if (on(ENQUEUE)) {
       write(TraceEvent.ENQUEUE.code(), clock.getAsLong(), 0, domid, vcpu, 0, 0);
     }
@@ -168,6 +185,9 @@ public final class Tracer implements Trace {
 
   /** The scheduler has picked a vCPU. */
   public void pick(long began, int domid, int vcpu, long sliceNanos) {
+    if (Thread.currentThread() instanceof TracedThread thread) {
+      thread.decisions(this).pick(domid, vcpu, sliceNanos);
+    }
     if (began != OFF) {
       long now = clock.getAsLong();
       write(TraceEvent.PICK.code(), now, 0, domid, vcpu, sliceNanos, now - began);
@@ -195,6 +215,9 @@ public final class Tracer implements Trace {
 
   /** A vCPU has come off its pCPU. */
   public void switchOut(int domid, int vcpu, int reason, int runstate, long ranNanos, long at) {
+    if (Thread.currentThread() instanceof TracedThread thread) {
+      thread.decisions(this).put(reason, domid, vcpu, ranNanos);
+    }
     if (on(SWITCH_OUT)) {
       write(TraceEvent.SWITCH_OUT.code(), at, reason, domid, vcpu, ranNanos, runstate);
     }
@@ -210,11 +233,40 @@ public final class Tracer implements Trace {
     }
   }
 
-  /** A scheduler was put off its pool. */
+  /** A scheduler was put off its pool. With the lock of its run queue. */
   public void schedFault(int kind, String pool, String scheduler) {
+    Fall fall = new Fall(pool, scheduler, lastDecisions());
+    synchronized (falls) {
+      if (falls.size() == MOST_FALLS) {
+        falls.removeFirst();
+      }
+      falls.add(fall);
+    }
     if (on(SCHED_FAULT)) {
       long which = TraceRecord.pair(number(pool), number(scheduler));
       write(TraceEvent.SCHED_FAULT.code(), clock.getAsLong(), kind, TraceRecord.IDLE, 0, which, 0);
+    }
+  }
+
+  /** The last falls of schedulers, oldest first. */
+  public List<Fall> falls() {
+    synchronized (falls) {
+      return List.copyOf(falls);
+    }
+  }
+
+  private Map<Integer, List<String>> lastDecisions() {
+    Map<Integer, List<String>> lines = new TreeMap<>();
+    synchronized (decisions) {
+      decisions.forEach((pcpu, log) -> lines.put(pcpu, log.lines()));
+    }
+    return lines;
+  }
+
+  /** The log of a pCPU: the same for all threads that are it, one after the other. */
+  DecisionLog decisionsOf(int pcpu) {
+    synchronized (decisions) {
+      return decisions.computeIfAbsent(pcpu, number -> new DecisionLog());
     }
   }
 

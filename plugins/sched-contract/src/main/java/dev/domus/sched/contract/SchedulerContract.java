@@ -136,6 +136,29 @@ public abstract class SchedulerContract {
     }
   }
 
+  @Test
+  @Needs(Claim.WEIGHTS)
+  void sharesOfSeveralPcpusAreInProportionToWeights() {
+    for (int pcpus : new int[] {2, 4, 8}) {
+      Simulator simulator = simulator(pcpus);
+      List<SimUnit> units = new ArrayList<>();
+      long sum = 0;
+      for (int i = 0; i < 4 * pcpus; i++) {
+        int weight = 64 << i % 5;
+        sum += weight;
+        units.add(simulator.add(i, weight, Workload.cpuBound()));
+      }
+      simulator.run(SECOND);
+      long[] before = units.stream().mapToLong(simulator::runNanos).toArray();
+      simulator.run(10 * SECOND);
+      for (int i = 0; i < before.length; i++) {
+        double due = (double) units.get(i).weight() * pcpus / sum; // less than a whole pCPU
+        double share = (simulator.runNanos(units.get(i)) - before[i]) / (10.0 * SECOND);
+        assertEquals(due, share, shareTolerance() * due + 0.007, units.get(i)::label);
+      }
+    }
+  }
+
   @Provide
   Arbitrary<History> histories() {
     return Histories.arbitrary();
@@ -151,6 +174,23 @@ public abstract class SchedulerContract {
     simulator.run(600 * SECOND);
     assertEquals(decisions, simulator.decisions());
     assertEquals(MS, simulator.runNanos(unit));
+  }
+
+  @Test
+  @Needs(Claim.WORK_CONSERVING)
+  void whoComesOffAndLosesItsPcpuToOneThatHasJustWokenGetsAnother() {
+    Simulator simulator = simulator(2);
+    SimUnit busy = simulator.add(1, 256, Workload.cpuBound());
+    SimUnit pinned = simulator.add(2, 256, Workload.cpuBound());
+    for (int round = 0; round < 20; round++) {
+      simulator.pause(pinned);
+      simulator.run(SECOND);
+      CpuMask there = CpuMask.of(busy.runningOn());
+      simulator.adjust(pinned, pinned.weight(), pinned.cap(), there);
+      simulator.resumeBetweenPutAndPick(pinned);
+      simulator.run(2 * SECOND); // nobody waits while a pCPU idles: that is looked at all the time
+    }
+    assertEquals(simulator.nowNanos(), simulator.runNanos(busy));
   }
 
   @Test

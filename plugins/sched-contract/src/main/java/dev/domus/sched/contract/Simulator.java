@@ -38,6 +38,9 @@ public final class Simulator implements SchedPool {
   /** Numbers the decisions of a pCPU, so that events of an earlier one are recognized. */
   private final long[] decisionNumber;
 
+  /** Those whose pause ends when a unit has come off its pCPU, before that decides. */
+  private final List<SimUnit> resumedAtPut = new ArrayList<>();
+
   private Object shared;
   private Scheduler scheduler;
   private long nowNanos;
@@ -120,6 +123,14 @@ public final class Simulator implements SchedPool {
     unit.paused = false;
     bringUpToDate(unit);
     settle();
+  }
+
+  /**
+   * Ends a pause at a moment that matters: when the next unit has come off its pCPU, before that
+   * decides. So it is in the kernel when somebody is woken while a pCPU is on its way out.
+   */
+  public void resumeBetweenPutAndPick(SimUnit unit) {
+    resumedAtPut.add(unit);
   }
 
   /** Gives a unit parameters of a scheduler's, whether that is the one here or not. */
@@ -276,6 +287,11 @@ public final class Simulator implements SchedPool {
     unit.runnable = reason != PutReason.SLEPT;
     unit.since(nowNanos);
     scheduler.put(unit, pcpu, reason, ran, nowNanos);
+    for (SimUnit resumed : resumedAtPut) {
+      resumed.paused = false;
+      bringUpToDate(resumed);
+    }
+    resumedAtPut.clear();
   }
 
   /** Lets all pCPUs decide that have to. */

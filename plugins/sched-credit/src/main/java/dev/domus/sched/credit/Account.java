@@ -1,11 +1,25 @@
 package dev.domus.sched.credit;
 
+import dev.domus.kernel.sched.CapBucket;
 import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.UnitQueue;
 
-/** What credit keeps of a unit. Also its link in a queue; a queue's head is an account too. */
-final class Account {
-  final SchedUnit unit;
-  final DomainCap domain;
+/** What credit keeps of a unit, and its place among those that wait. */
+final class Account extends UnitQueue.Entry {
+  /** What a domain's units have in common. */
+  static final class Domain {
+    final CapBucket bucket;
+    int units;
+
+    Domain(CapBucket bucket) {
+      this.bucket = bucket;
+    }
+  }
+
+  final Domain domain;
+
+  /** Its place in the list of all accounts. */
+  int index;
 
   /** pCPU time it may use before it is over its share; negative if it has. */
   long creditNanos;
@@ -18,41 +32,8 @@ final class Account {
   /** For {@link Accounting}: what it can still take in this round; negative if not taking part. */
   long roomNanos;
 
-  Account previous;
-  Account next;
-
-  Account(SchedUnit unit, DomainCap domain) {
-    this.unit = unit;
+  Account(SchedUnit unit, Domain domain) {
+    super(unit);
     this.domain = domain;
-  }
-
-  /** A queue's head: a ring of its own. */
-  static Account head() {
-    Account head = new Account(null, null);
-    head.previous = head;
-    head.next = head;
-    return head;
-  }
-
-  boolean queued() {
-    return next != null;
-  }
-
-  boolean ringEmpty() {
-    return next == this;
-  }
-
-  void insertBefore(Account place) {
-    previous = place.previous;
-    next = place;
-    previous.next = this;
-    place.previous = this;
-  }
-
-  void unlink() {
-    previous.next = next;
-    next.previous = previous;
-    previous = null;
-    next = null;
   }
 }

@@ -22,18 +22,39 @@ final class Accounting {
   private static final int MOST_PERIODS = 4;
 
   private final int pcpus;
-  private final long periodNanos;
-  private final long mostNanos;
+  private final long shortestNanos;
+  private final long turnNanos;
 
-  Accounting(int pcpus, long periodNanos) {
+  /**
+   * An accounting.
+   *
+   * @param shortestNanos the period of a pool with few units
+   * @param turnNanos what any unit runs at least when its turn comes
+   */
+  Accounting(int pcpus, long shortestNanos, long turnNanos) {
     this.pcpus = pcpus;
-    this.periodNanos = periodNanos;
-    // Two periods: one in hand, and one that a late pCPU has not let it spend yet.
-    this.mostNanos = 2 * periodNanos;
+    this.shortestNanos = shortestNanos;
+    this.turnNanos = turnNanos;
   }
 
-  long bounded(long creditNanos) {
-    return Math.max(-mostNanos, Math.min(mostNanos, creditNanos));
+  /**
+   * How long a period is: as long as it takes until each unit can have had a turn. To hand out
+   * credit more often would be to look at each unit more often than it can have run, so this bounds
+   * what accounting costs a decision, however many units there are.
+   */
+  long periodNanos(int units) {
+    return Math.max(shortestNanos, turnNanos * (units / pcpus));
+  }
+
+  /** The most that a unit can save, or owe. */
+  private long mostNanos(int units) {
+    // Two periods: one in hand, and one that a late pCPU has not let it spend yet.
+    return 2 * periodNanos(units);
+  }
+
+  long bounded(long creditNanos, int units) {
+    long most = mostNanos(units);
+    return Math.clamp(creditNanos, -most, most);
   }
 
   /**
@@ -41,6 +62,7 @@ final class Accounting {
    * credit for a period that is not over yet; only what is over is due.
    */
   long firstPeriodNanos(List<Account> accounts) {
+    long periodNanos = periodNanos(accounts.size());
     long brought = 0;
     for (int i = 0; i < accounts.size(); i++) {
       Account account = accounts.get(i);
@@ -51,7 +73,8 @@ final class Accounting {
 
   /** Gives out what the pool's pCPUs are worth in a time. */
   void handOut(List<Account> accounts, long elapsedNanos) {
-    long elapsed = Math.min(elapsedNanos, MOST_PERIODS * periodNanos);
+    long elapsed = Math.min(elapsedNanos, MOST_PERIODS * periodNanos(accounts.size()));
+    long mostNanos = mostNanos(accounts.size());
     long weights = 0;
     long sum = 0;
     for (int i = 0; i < accounts.size(); i++) {

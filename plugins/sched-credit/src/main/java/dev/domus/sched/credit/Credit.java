@@ -1,12 +1,15 @@
 package dev.domus.sched.credit;
 
+import dev.domus.kernel.sched.CapBucket;
+import dev.domus.kernel.sched.CpuMask;
+import dev.domus.kernel.sched.CpuSet;
 import dev.domus.kernel.sched.Decision;
 import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.sched.SchedPool;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.Scheduler;
+import dev.domus.kernel.sched.UnitQueue;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,8 +33,15 @@ import java.util.Map;
  * it has slept, so it has a right to the pCPU now, and it can use it up only at the rate at which
  * it earns.
  *
- * <p>One queue per class for the whole pool, FIFO within a class: while one lock serialises all
- * calls, a queue per pCPU would only add stealing.
+ * <p>One queue per class for the whole pool: while one lock serialises all calls, a queue per pCPU
+ * would only add stealing. Those who are BOOSTed are served in the order in which they woke up.
+ * Those who are UNDER, by credit: first whoever had it in an earlier period already, then whoever
+ * has most. On a pool of several pCPUs this is what makes shares come out: a unit that is due 20 ms
+ * of a period can only have them if it begins in its first 10 ms, and list scheduling by longest
+ * processing time (R. Graham, <em>Bounds on Multiprocessing Timing Anomalies</em>, 1969) sees to
+ * it. (In the order of their coming, those that came off when a period ended stood behind all
+ * others, period after period, and heavy units lost a fifth of what they were due.) Those who are
+ * OVER, by what they owe, least first: debts are paid, not handed on.
  *
  * <h2>Where it differs from Xen's, and why</h2>
  *
@@ -45,6 +55,8 @@ import java.util.Map;
  *       too: a cap of 50 is half of what a pCPU delivers there, not half of the clock's time. And a
  *       unit that lost most of a slice to the host is not sent to the back of the queue: the kernel
  *       lets it go on.
+ *   <li><b>A period grows with the number of units</b> ({@link Accounting#periodNanos}), beyond
+ *       some 60 a pCPU.
  *   <li><b>A slice ends where the credit ends</b> if somebody waits, so two units of weights 1 : 2
  *       on one pCPU run 10 and 20 ms of each 30, instead of alternating at 30 ms and being
  *       corrected later.
@@ -59,14 +71,14 @@ import java.util.Map;
  *
  * <h2>Weights and caps of domains</h2>
  *
- * <p>As in Xen today, weight counts for each active vCPU, the cap for the domain as a whole ({@link
- * DomainCap}).
+ * <p>As in Xen today, weight counts for each active vCPU, the cap for the domain as a whole. It is
+ * metered by a {@link CapBucket}; while that is empty, the domain's units are parked.
  *
  * <h2>Cost</h2>
  *
- * <p>All calls are O(1) but for affinities, which make {@code pick} step over units that may not
- * run there; {@code wake} looks at each pCPU of the pool when none is idle; once a period the
- * accounting is O(units).
+ * <p>O(log n) a call, with whatever affinities; {@code wake} looks at each pCPU of the pool when
+ * none is idle. Accounting is O(n log n), once in a period, in which there are some n decisions: so
+ * it is O(log n) amortised, and one decision in n takes as long.
  */
 final class Credit implements Scheduler {
   /** With somebody waiting, no slice is shorter: a hundred switches' worth. */
@@ -78,49 +90,58 @@ final class Credit implements Scheduler {
   private final Accounting accounting;
 
   private final List<Account> accounts = new ArrayList<>();
-  private final Map<Integer, DomainCap> domains = new HashMap<>();
-  private final List<DomainCap> caps = new ArrayList<>(); // the same, to be walked
+  private final Map<Integer, Account.Domain> domains = new HashMap<>();
 
-  private final Account[] queues;
+  private final UnitQueue<Account> boosted = new UnitQueue<>();
+  private final UnitQueue<Account> under = new UnitQueue<>();
+  private final UnitQueue<Account> over = new UnitQueue<>();
 
-  /** Runnable, but their domain has used up its cap. */
-  private final Account parked = Account.head();
+  /** Runnable, but their domain has used up its cap; by when it may go on. */
+  private final UnitQueue<Account> parked = new UnitQueue<>();
 
   // Per pCPU.
   private final Account[] running;
   private final long[] startedNanos;
-  private final boolean[] idle;
-  private final boolean[] tickled;
+  private final CpuSet idle;
+  private final CpuSet tickled;
+
+  /** What ran last, until the next decision. */
+  private final Account[] off;
 
   private boolean began;
   private long accountedNanos;
+
+  /** Keys in {@link #under} count from here: those of each period are behind those before. */
+  private long underBase;
 
   Credit(SchedPool pool, long sliceNanos) {
     this.pool = pool;
     this.sliceNanos = sliceNanos;
     this.tickNanos = sliceNanos / 3;
-    this.accounting = new Accounting(pool.pcpus(), sliceNanos);
-    this.queues = new Account[Priority.values().length];
-    Arrays.setAll(queues, i -> Account.head());
+    this.accounting = new Accounting(pool.pcpus(), sliceNanos, SHORTEST_NANOS);
     this.running = new Account[pool.pcpus()];
     this.startedNanos = new long[pool.pcpus()];
-    this.idle = new boolean[pool.pcpus()];
-    this.tickled = new boolean[pool.pcpus()];
+    this.idle = new CpuSet(pool.pcpus());
+    this.tickled = new CpuSet(pool.pcpus());
+    this.off = new Account[pool.pcpus()];
   }
 
   // ------------------------------------------------------------------ units come and go
 
   @Override
   public void insert(SchedUnit unit, long nowNanos) {
-    DomainCap domain = domains.computeIfAbsent(unit.domid(), this::newDomain);
+    Account.Domain domain =
+        domains.computeIfAbsent(
+            unit.domid(), id -> new Account.Domain(new CapBucket(unit.cap(), nowNanos)));
     domain.units++;
-    domain.cap(unit.cap(), sliceNanos);
+    domain.bucket.cap(unit.cap());
     Account account = new Account(unit, domain);
-    account.creditNanos = accounting.bounded(unit.standingNanos());
+    account.index = accounts.size();
     accounts.add(account);
+    account.creditNanos = accounting.bounded(unit.standingNanos(), accounts.size());
     unit.data(account);
     if (unit.runnable()) {
-      enqueue(account, byCredit(account), false);
+      enqueue(account, byCredit(account), nowNanos);
     }
   }
 
@@ -128,25 +149,23 @@ final class Credit implements Scheduler {
   public void remove(SchedUnit unit, long nowNanos) {
     Account account = (Account) unit.data();
     unit.data(null);
-    accounts.remove(account);
-    if (--account.domain.units == 0) {
-      caps.remove(domains.remove(unit.domid()));
+    Account last = accounts.removeLast();
+    if (last != account) {
+      accounts.set(account.index, last);
+      last.index = account.index;
     }
-  }
-
-  private DomainCap newDomain(int domid) {
-    DomainCap domain = new DomainCap();
-    caps.add(domain);
-    return domain;
+    if (--account.domain.units == 0) {
+      domains.remove(unit.domid());
+    }
   }
 
   @Override
   public void adjust(SchedUnit unit, long nowNanos) {
     Account account = (Account) unit.data();
-    account.domain.cap(unit.cap(), sliceNanos);
-    if (account.queued()) {
-      account.unlink();
-      enqueue(account, account.priority, false);
+    account.domain.bucket.cap(unit.cap());
+    if (account.isQueued()) {
+      dequeue(account);
+      enqueue(account, account.priority, nowNanos);
       tickleFor(account, nowNanos);
     }
   }
@@ -161,166 +180,181 @@ final class Credit implements Scheduler {
   @Override
   public void wake(SchedUnit unit, long nowNanos) {
     Account account = (Account) unit.data();
-    enqueue(account, account.creditNanos > 0 ? Priority.BOOST : byCredit(account), false);
+    enqueue(account, account.creditNanos > 0 ? Priority.BOOST : Priority.OVER, nowNanos);
     tickleFor(account, nowNanos);
   }
 
   @Override
   public void sleep(SchedUnit unit, long nowNanos) {
-    ((Account) unit.data()).unlink();
+    dequeue((Account) unit.data());
   }
 
   // ------------------------------------------------------------------ the decision
 
   @Override
   public void pick(int pcpu, long nowNanos, Decision decision) {
-    tickled[pcpu] = false;
-    idle[pcpu] = false;
+    tickled.remove(pcpu);
+    idle.remove(pcpu);
+    unpark(nowNanos);
     if (!began) {
-      if (somebodyWaits() || !parked.ringEmpty()) {
+      if (somebodyWaits()) {
         began = true;
         account(nowNanos, accounting.firstPeriodNanos(accounts));
       }
-    } else if (nowNanos - accountedNanos >= sliceNanos) {
+    } else if (nowNanos - accountedNanos >= periodNanos()) {
       account(nowNanos, nowNanos - accountedNanos);
     }
-    for (Account queue : queues) {
-      for (Account account = queue.next; account != queue; account = account.next) {
-        if (account.unit.affinity().contains(pcpu)) {
-          account.unlink();
-          account.domain.running++;
-          running[pcpu] = account;
-          startedNanos[pcpu] = nowNanos;
-          decision.run(account.unit, slice(account, nowNanos));
-          return;
-        }
-      }
+    Account account = boosted.firstFor(pcpu);
+    if (account == null) {
+      account = under.firstFor(pcpu);
     }
-    idle[pcpu] = true;
-    decision.idleUntil(parked.ringEmpty() ? Long.MAX_VALUE : accountedNanos + sliceNanos);
+    if (account == null) {
+      account = over.firstFor(pcpu);
+    }
+    Account before = off[pcpu];
+    off[pcpu] = null;
+    if (before != null && before != account) {
+      tickleIdle(before); // an idle pCPU may be allowed this one, and not those before it
+    }
+    if (account == null) {
+      idle.add(pcpu);
+      decision.idleUntil(parked.isEmpty() ? Long.MAX_VALUE : parked.first().key());
+      return;
+    }
+    dequeue(account);
+    running[pcpu] = account;
+    startedNanos[pcpu] = nowNanos;
+    decision.run(account.unit, slice(account, nowNanos));
   }
 
   private long slice(Account account, long nowNanos) {
     long slice = account.priority == Priority.BOOST ? tickNanos : sliceNanos;
-    boolean waiting = somebodyWaits();
-    if (waiting) {
-      slice = Math.min(slice, account.priority.isOver() ? tickNanos : account.creditNanos);
+    if (somebodyWaits()) {
+      slice = Math.min(slice, account.priority == Priority.OVER ? tickNanos : account.creditNanos);
+      slice = Math.min(slice, accountedNanos + periodNanos() - nowNanos);
     }
-    if (account.domain.cap != 0) {
-      slice = Math.min(slice, account.domain.budgetNanos / account.domain.running);
+    slice = Math.max(slice, SHORTEST_NANOS);
+    slice = Math.min(slice, account.domain.bucket.begin(nowNanos));
+    if (!parked.isEmpty()) {
+      slice = Math.min(slice, parked.first().key() - nowNanos);
     }
-    if (waiting || !parked.ringEmpty()) {
-      slice = Math.min(slice, accountedNanos + sliceNanos - nowNanos);
-    }
-    return Math.max(slice, SHORTEST_NANOS);
+    return Math.max(slice, Decision.MIN_SLICE_NANOS);
+  }
+
+  private long periodNanos() {
+    return accounting.periodNanos(accounts.size());
   }
 
   @Override
   public void put(SchedUnit unit, int pcpu, PutReason reason, long ranNanos, long nowNanos) {
     Account account = (Account) unit.data();
     running[pcpu] = null;
-    account.domain.running--;
-    account.domain.charge(ranNanos);
-    account.creditNanos = accounting.bounded(account.creditNanos - ranNanos);
+    account.domain.bucket.end(ranNanos);
+    account.creditNanos = accounting.bounded(account.creditNanos - ranNanos, accounts.size());
     account.ran = true;
-    switch (reason) {
-      case SLEPT -> {
-        return;
-      }
-      case YIELDED -> enqueue(account, Priority.DEEPEST, false);
-      case PREEMPTED -> enqueue(account, byCredit(account), true);
-      case EXPIRED -> enqueue(account, byCredit(account), false);
+    if (reason == PutReason.SLEPT) {
+      return;
     }
-    if (othersWait(account) || !unit.affinity().contains(pcpu)) {
-      tickleIdle(account); // an idle pCPU may be allowed this one, and not those before it
+    enqueue(account, byCredit(account), nowNanos);
+    if (reason == PutReason.YIELDED) {
+      goBehindAll(account);
     }
+    off[pcpu] = account;
   }
 
-  /** A period is over: hands out credit, sorts the waiting anew, lets the parked go on. */
+  /** A period is over: hands out credit, and sorts those anew whose class that has changed. */
   private void account(long nowNanos, long elapsedNanos) {
     accountedNanos = nowNanos;
     accounting.handOut(accounts, elapsedNanos);
-    for (int i = 0; i < caps.size(); i++) {
-      caps.get(i).refill(elapsedNanos, sliceNanos);
-    }
-    boolean unparked = false;
-    for (Account account = parked.next; account != parked; ) {
-      Account next = account.next;
-      if (!account.domain.exhausted()) {
-        account.unlink();
-        enqueue(account, byCredit(account), false);
-        unparked = true;
-      }
-      account = next;
-    }
-    if (unparked) {
-      tickleAllIdle(); // not just as many: the unparked may push others to where they may not run
-    }
+    // Further than any two keys of one period are apart.
+    underBase += 4 * accounting.bounded(Long.MAX_VALUE, accounts.size());
     for (int i = 0; i < accounts.size(); i++) {
       Account account = accounts.get(i);
-      if (account.queued() && account.priority != byCredit(account)) {
-        // A boost that was not served in a whole period has met others: it is one of many.
-        account.unlink();
-        enqueue(account, byCredit(account), false);
+      // A boost that was not served in a whole period has met others: it is one of many. And what
+      // is
+      // still owed, is less now.
+      if (account.isQueued() && account.priority != Priority.UNDER && !parked.contains(account)) {
+        dequeue(account);
+        enqueue(account, byCredit(account), nowNanos);
       }
     }
   }
 
   // ------------------------------------------------------------------ queues
 
-  private Priority byCredit(Account account) {
-    return Priority.byCredit(account.creditNanos, tickNanos);
+  private static Priority byCredit(Account account) {
+    return Priority.byCredit(account.creditNanos);
   }
 
-  private void enqueue(Account account, Priority priority, boolean first) {
+  private void enqueue(Account account, Priority priority, long nowNanos) {
     account.priority = priority;
-    if (account.domain.exhausted()) {
-      account.insertBefore(parked);
+    if (account.domain.bucket.isEmpty(nowNanos)) {
+      parked.add(account, account.domain.bucket.fullAtNanos(nowNanos));
+      return;
+    }
+    switch (priority) {
+      case BOOST -> boosted.add(account, 0);
+      case UNDER -> under.add(account, underBase - account.creditNanos);
+      case OVER -> over.add(account, -account.creditNanos);
+    }
+  }
+
+  private void dequeue(Account account) {
+    if (under.contains(account)) {
+      under.remove(account);
+    } else if (over.contains(account)) {
+      over.remove(account);
+    } else if (boosted.contains(account)) {
+      boosted.remove(account);
     } else {
-      Account queue = queues[priority.ordinal()];
-      account.insertBefore(first ? queue.next : queue);
+      parked.remove(account);
+    }
+  }
+
+  private void goBehindAll(Account account) {
+    if (!parked.contains(account)) {
+      dequeue(account);
+      account.priority = Priority.OVER;
+      over.add(account, over.isEmpty() ? 0 : Math.max(0, over.last().key()));
+    }
+  }
+
+  /** Lets those go on whose domains may. */
+  private void unpark(long nowNanos) {
+    for (Account account = parked.first();
+        account != null && account.key() - nowNanos <= 0;
+        account = parked.first()) {
+      parked.remove(account);
+      enqueue(account, byCredit(account), nowNanos);
+      tickleFor(account, nowNanos);
     }
   }
 
   private boolean somebodyWaits() {
-    for (Account queue : queues) {
-      if (!queue.ringEmpty()) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** Whether anybody but this one, who is queued or parked, waits. */
-  private boolean othersWait(Account account) {
-    for (Account queue : queues) {
-      if (!queue.ringEmpty() && !(queue.next == account && queue.previous == account)) {
-        return true;
-      }
-    }
-    return false;
+    return !under.isEmpty() || !over.isEmpty() || !boosted.isEmpty();
   }
 
   // ------------------------------------------------------------------ tickling
 
   /** Finds a pCPU for a unit that has just become runnable. */
   private void tickleFor(Account account, long nowNanos) {
-    if (account.domain.exhausted() || tickleIdle(account)) {
+    if (!account.isQueued() || parked.contains(account) || tickleIdle(account)) {
       return;
     }
+    CpuMask allowed = account.unit.affinity();
     int victim = -1;
     Priority worst = account.priority;
     for (int pcpu = 0; pcpu < running.length; pcpu++) {
-      if (running[pcpu] != null && !tickled[pcpu] && account.unit.affinity().contains(pcpu)) {
+      if (running[pcpu] != null && !tickled.contains(pcpu) && allowed.contains(pcpu)) {
         Priority now = priorityOf(pcpu, nowNanos);
-        if (account.priority.preempts(now) && now.compareTo(worst) > 0) {
+        if (worst.preempts(now)) {
           worst = now;
           victim = pcpu;
         }
       }
     }
     if (victim >= 0) {
-      tickled[victim] = true;
+      tickled.add(victim);
       pool.tickle(victim);
     }
   }
@@ -333,41 +367,17 @@ final class Credit implements Scheduler {
   private Priority priorityOf(int pcpu, long nowNanos) {
     Account account = running[pcpu];
     long ran = nowNanos - startedNanos[pcpu];
-    Priority now = Priority.byCredit(account.creditNanos - ran, tickNanos);
+    Priority now = Priority.byCredit(account.creditNanos - ran);
     boolean boosted = account.priority == Priority.BOOST && ran < tickNanos;
     return now == Priority.UNDER && boosted ? Priority.BOOST : now;
   }
 
   private boolean tickleIdle(Account account) {
-    if (account.domain.exhausted()) {
+    int pcpu = account.isQueued() && !parked.contains(account) ? idle.bestFor(account.unit) : -1;
+    if (pcpu < 0) {
       return false;
     }
-    int last = account.unit.lastPcpu();
-    if (last >= 0 && last < idle.length && idle[last] && tickleIfAllowed(account, last)) {
-      return true;
-    }
-    for (int pcpu = 0; pcpu < idle.length; pcpu++) {
-      if (idle[pcpu] && tickleIfAllowed(account, pcpu)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private void tickleAllIdle() {
-    for (int pcpu = 0; pcpu < idle.length; pcpu++) {
-      if (idle[pcpu]) {
-        idle[pcpu] = false;
-        pool.tickle(pcpu);
-      }
-    }
-  }
-
-  private boolean tickleIfAllowed(Account account, int pcpu) {
-    if (!account.unit.affinity().contains(pcpu)) {
-      return false;
-    }
-    idle[pcpu] = false; // the next wake-up looks for another one
+    idle.remove(pcpu); // the next wake-up looks for another one
     pool.tickle(pcpu);
     return true;
   }

@@ -25,7 +25,7 @@ public final class CreditFactory implements SchedulerFactory {
   public List<SchedParameter> parameters() {
     return List.of(
         new SchedParameter.Numeric(
-            TSLICE, "ms", 1, 1_000, 30, "longest slice, and accounting period"));
+            TSLICE, "ms", 1, 1_000, 30, "longest slice, and shortest accounting period"));
   }
 
   @Override

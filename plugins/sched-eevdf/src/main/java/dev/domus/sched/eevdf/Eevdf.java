@@ -1,11 +1,13 @@
 package dev.domus.sched.eevdf;
 
+import dev.domus.kernel.sched.CpuSet;
 import dev.domus.kernel.sched.Decision;
 import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.sched.RunQueue;
 import dev.domus.kernel.sched.SchedPool;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.Scheduler;
+import dev.domus.kernel.sched.UnitQueue;
 import java.util.Optional;
 
 /**
@@ -27,6 +29,14 @@ import java.util.Optional;
  * the slice begun now, is its <em>deadline</em>. Of all that are eligible, the one with the
  * earliest deadline runs. So shares go by weight and nothing else, with an error of about a slice;
  * and who asks for a short slice has an early deadline, and is served soon, within its share.
+ *
+ * <p>Those who wait stand in two queues: the eligible by deadline, the others by virtual run time.
+ * The average goes on with all that runs, so others become eligible one after the other, and are
+ * moved when a pCPU decides. Where the average goes back, because somebody comes who is owed much,
+ * who has been eligible stays so until it has run: it was owed time when it was moved. (Linux looks
+ * at each pick; for that it needs a tree by run time in which every node knows the earliest
+ * deadline below it, and does not find the first for one pCPU among many that are pinned
+ * elsewhere.)
  *
  * <h2>Sleeping</h2>
  *
@@ -55,11 +65,15 @@ import java.util.Optional;
  *
  * <h2>Cost</h2>
  *
- * <p>O(log n) a call; with affinities that exclude the asking pCPU, a pick is O(n).
+ * <p>O(log n) a call, amortised, with whatever affinities; waking up looks at each pCPU of the run
+ * queue when none is idle.
  */
 final class Eevdf implements Scheduler {
   /** What may be owed, in slices. */
   private static final int MOST_OWED = 2;
+
+  /** How many that wait are looked at for one that another run queue may have. */
+  private static final int MOST_LOOKS = 64;
 
   /** A hundred times what a switch costs; what is left of a slice is not cut shorter. */
   private static final long SHORTEST_NANOS = 100_000;
@@ -68,22 +82,27 @@ final class Eevdf implements Scheduler {
   private final EevdfFactory factory;
   private final long sliceNanos;
   private final VirtualTime time = new VirtualTime();
-  private final EntityTree tree = new EntityTree();
+  private final UnitQueue<Entity> eligible = new UnitQueue<>();
+  private final UnitQueue<Entity> later = new UnitQueue<>();
   private Entity firstYielded;
   private Entity lastYielded;
 
   // Per pCPU.
   private final Entity[] running;
-  private final boolean[] idle;
-  private final boolean[] tickled;
+  private final CpuSet idle;
+  private final CpuSet tickled;
+
+  /** What ran last, until the next decision. */
+  private final Entity[] off;
 
   Eevdf(SchedPool pool, EevdfFactory factory, long sliceNanos) {
     this.pool = pool;
     this.factory = factory;
     this.sliceNanos = sliceNanos;
     this.running = new Entity[pool.pcpus()];
-    this.idle = new boolean[pool.pcpus()];
-    this.tickled = new boolean[pool.pcpus()];
+    this.idle = new CpuSet(pool.pcpus());
+    this.tickled = new CpuSet(pool.pcpus());
+    this.off = new Entity[pool.pcpus()];
   }
 
   // ------------------------------------------------------------------ units come and go
@@ -118,11 +137,11 @@ final class Eevdf implements Scheduler {
   public void adjust(SchedUnit unit, long nowNanos) {
     Entity entity = (Entity) unit.data();
     boolean counted = unit.runnable();
-    boolean queued = entity.queued;
+    boolean queued = entity.isQueued();
     long now = time.now();
     long lag = entity.real(now - entity.vruntime);
     if (queued) {
-      tree.remove(entity);
+      dequeue(entity);
     }
     if (counted) {
       time.remove(entity);
@@ -134,7 +153,7 @@ final class Eevdf implements Scheduler {
       time.add(entity);
     }
     if (queued) {
-      tree.insert(entity);
+      enqueue(entity);
       tickleIdle(entity);
     }
   }
@@ -177,7 +196,7 @@ final class Eevdf implements Scheduler {
     entity.sleptWithLagNanos = 0;
     entity.deadline = entity.vruntime + entity.virtual(entity.sliceNanos);
     time.add(entity);
-    tree.insert(entity);
+    enqueue(entity);
   }
 
   @Override
@@ -186,7 +205,7 @@ final class Eevdf implements Scheduler {
     if (entity.yielded) {
       takeBackYields();
     }
-    tree.remove(entity);
+    dequeue(entity);
     leave(entity);
   }
 
@@ -204,34 +223,54 @@ final class Eevdf implements Scheduler {
 
   @Override
   public void pick(int pcpu, long nowNanos, Decision decision) {
-    tickled[pcpu] = false;
-    idle[pcpu] = false;
+    tickled.remove(pcpu);
+    idle.remove(pcpu);
     long now = time.now();
-    Entity best = tree.earliestUpTo(now);
-    if (best == null) {
-      best = tree.first();
+    for (Entity first = later.first();
+        first != null && first.key() - now <= 0;
+        first = later.first()) {
+      later.remove(first);
+      eligible.add(first, first.deadline);
     }
-    if (best != null && !best.unit.affinity().contains(pcpu)) {
-      best = tree.bestFor(pcpu, now);
-    }
+    Entity best = bestFor(pcpu);
     boolean yields = firstYielded != null;
     if (yields) {
       takeBackYields();
       if (best == null) {
-        best = tree.bestFor(pcpu, now);
+        best = bestFor(pcpu);
       }
     }
+    Entity before = off[pcpu];
+    off[pcpu] = null;
+    if (before != null && before != best) {
+      tickleIdle(before); // an idle pCPU may be allowed this one, and not those before it
+    }
     if (best == null) {
-      idle[pcpu] = true;
+      idle.add(pcpu);
       decision.idle();
       return;
     }
-    tree.remove(best);
+    dequeue(best);
     running[pcpu] = best;
     long left = best.real(best.deadline - best.vruntime);
     decision.run(best.unit, Math.clamp(left, SHORTEST_NANOS, Decision.MAX_SLICE_NANOS));
-    if (yields && !tree.isEmpty()) {
-      tickleAnyIdle();
+  }
+
+  /** The one with the earliest deadline; if nobody is eligible, the one that has run least. */
+  private Entity bestFor(int pcpu) {
+    Entity best = eligible.firstFor(pcpu);
+    return best != null ? best : later.firstFor(pcpu);
+  }
+
+  private void enqueue(Entity entity) {
+    later.add(entity, entity.vruntime);
+  }
+
+  private void dequeue(Entity entity) {
+    if (later.contains(entity)) {
+      later.remove(entity);
+    } else {
+      eligible.remove(entity);
     }
   }
 
@@ -240,7 +279,7 @@ final class Eevdf implements Scheduler {
       Entity next = entity.nextYielded;
       entity.nextYielded = null;
       entity.yielded = false;
-      tree.insert(entity);
+      enqueue(entity);
       entity = next;
     }
     firstYielded = null;
@@ -273,11 +312,9 @@ final class Eevdf implements Scheduler {
       }
       lastYielded = entity;
     } else {
-      tree.insert(entity);
+      enqueue(entity);
     }
-    if (tree.size() > 1 || !unit.affinity().contains(pcpu)) {
-      tickleIdle(entity); // an idle pCPU may be allowed this one, and not those before it
-    }
+    off[pcpu] = entity;
   }
 
   // ------------------------------------------------------------------ run queues
@@ -290,7 +327,10 @@ final class Eevdf implements Scheduler {
   /** Gives the one that would run last here, if that makes the queues more even. */
   @Override
   public Optional<SchedUnit> offer(RunQueue taker, long nowNanos) {
-    Entity entity = tree.lastAllowed(taker);
+    Entity entity = later.lastAllowed(taker, MOST_LOOKS);
+    if (entity == null) {
+      entity = eligible.lastAllowed(taker, MOST_LOOKS);
+    }
     long difference = time.weights() * taker.pcpus() - taker.load() * pool.pcpus();
     return entity != null && entity.weight * taker.pcpus() < difference
         ? Optional.of(entity.unit)
@@ -308,7 +348,7 @@ final class Eevdf implements Scheduler {
     for (int pcpu = 0; pcpu < running.length; pcpu++) {
       Entity entity = running[pcpu];
       if (entity != null
-          && !tickled[pcpu]
+          && !tickled.contains(pcpu)
           && woken.sliceNanos < entity.sliceNanos
           && entity.deadline - latest > 0
           && woken.unit.affinity().contains(pcpu)) {
@@ -317,43 +357,19 @@ final class Eevdf implements Scheduler {
       }
     }
     if (victim >= 0) {
-      tickled[victim] = true;
+      tickled.add(victim);
       pool.tickle(victim);
     }
   }
 
   /** Finds an idle pCPU: the last one, or one that the unit prefers, or one that it may use. */
   private boolean tickleIdle(Entity entity) {
-    SchedUnit unit = entity.unit;
-    int last = unit.lastPcpu();
-    int found = last >= 0 && last < idle.length && mayHave(unit, last) ? last : -1;
-    boolean preferred = found >= 0 && unit.softAffinity().contains(found);
-    for (int pcpu = 0; pcpu < idle.length && !preferred; pcpu++) {
-      if (mayHave(unit, pcpu)) {
-        preferred = unit.softAffinity().contains(pcpu);
-        if (found < 0 || preferred) {
-          found = pcpu;
-        }
-      }
-    }
-    if (found < 0) {
+    int pcpu = entity.isQueued() ? idle.bestFor(entity.unit) : -1;
+    if (pcpu < 0) {
       return false;
     }
-    idle[found] = false; // the next wake-up looks for another one
-    pool.tickle(found);
+    idle.remove(pcpu); // the next wake-up looks for another one
+    pool.tickle(pcpu);
     return true;
-  }
-
-  private boolean mayHave(SchedUnit unit, int pcpu) {
-    return idle[pcpu] && unit.affinity().contains(pcpu);
-  }
-
-  private void tickleAnyIdle() {
-    for (int pcpu = 0; pcpu < idle.length; pcpu++) {
-      if (idle[pcpu]) {
-        idle[pcpu] = false;
-        pool.tickle(pcpu);
-      }
-    }
   }
 }

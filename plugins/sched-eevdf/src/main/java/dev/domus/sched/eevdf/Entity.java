@@ -1,13 +1,13 @@
 package dev.domus.sched.eevdf;
 
 import dev.domus.kernel.sched.SchedUnit;
+import dev.domus.kernel.sched.UnitQueue;
 
-/** What EEVDF keeps of a unit, and a node of the {@link EntityTree} while it waits. */
-final class Entity {
+/** What EEVDF keeps of a unit, and its place among those that wait. */
+final class Entity extends UnitQueue.Entry {
   /** Virtual time that a unit of weight 1 gains in a nanosecond. */
   static final long SCALE = 1 << 16;
 
-  final SchedUnit unit;
   long weight;
   long sliceNanos;
 
@@ -19,22 +19,13 @@ final class Entity {
   /** What it was owed when it fell asleep, in nanoseconds; 0 or more. */
   long sleptWithLagNanos;
 
-  // EntityTree's.
-  Entity left;
-  Entity right;
-  int heapPriority;
-  long insertion;
-  long minDeadline;
-
-  boolean queued;
-
   /** Gave the rest of its turn away; the next in the queue of those who did. */
   boolean yielded;
 
   Entity nextYielded;
 
   Entity(SchedUnit unit) {
-    this.unit = unit;
+    super(unit);
   }
 
   /** How far a time of its own moves it in virtual time. */

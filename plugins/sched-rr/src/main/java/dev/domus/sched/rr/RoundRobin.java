@@ -1,10 +1,12 @@
 package dev.domus.sched.rr;
 
+import dev.domus.kernel.sched.CpuSet;
 import dev.domus.kernel.sched.Decision;
 import dev.domus.kernel.sched.PutReason;
 import dev.domus.kernel.sched.SchedPool;
 import dev.domus.kernel.sched.SchedUnit;
 import dev.domus.kernel.sched.Scheduler;
+import dev.domus.kernel.sched.UnitQueue;
 
 /**
  * Round-robin: one queue for the pool, a turn of fixed length for each.
@@ -38,21 +40,25 @@ import dev.domus.kernel.sched.Scheduler;
  *
  * <h2>Cost</h2>
  *
- * <p>Every call is O(1) with default affinity. A unit that is pinned elsewhere is stepped over in
- * {@code pick}, so with much pinning that is O(n).
+ * <p>Every call is O(1) on average while the first that waits may run on the pCPU that asks, else
+ * O(log n), however many are pinned elsewhere.
  */
 final class RoundRobin implements Scheduler {
   private final SchedPool pool;
   private final long turnNanos;
-  private final Turn queue = Turn.head();
+  private final UnitQueue<Turn> queue = new UnitQueue<>();
 
   /** pCPUs that were told to idle and not tickled since. */
-  private final boolean[] idle;
+  private final CpuSet idle;
+
+  /** What ran last on a pCPU, until the next decision. */
+  private final Turn[] off;
 
   RoundRobin(SchedPool pool, long turnNanos) {
     this.pool = pool;
     this.turnNanos = turnNanos;
-    this.idle = new boolean[pool.pcpus()];
+    this.idle = new CpuSet(pool.pcpus());
+    this.off = new Turn[pool.pcpus()];
   }
 
   @Override
@@ -60,7 +66,7 @@ final class RoundRobin implements Scheduler {
     Turn turn = new Turn(unit);
     unit.data(turn);
     if (unit.runnable()) {
-      turn.insertBefore(queue);
+      addLast(turn);
     }
   }
 
@@ -73,30 +79,34 @@ final class RoundRobin implements Scheduler {
   public void wake(SchedUnit unit, long nowNanos) {
     Turn turn = (Turn) unit.data();
     turn.leftNanos = 0;
-    turn.insertBefore(queue);
-    tickleIdle(unit);
+    addLast(turn);
+    tickleIdle(turn);
   }
 
   @Override
   public void sleep(SchedUnit unit, long nowNanos) {
-    ((Turn) unit.data()).unlink();
+    queue.remove((Turn) unit.data());
   }
 
   @Override
   public void pick(int pcpu, long nowNanos, Decision decision) {
-    for (Turn turn = queue.next; turn != queue; turn = turn.next) {
-      if (turn.unit.affinity().contains(pcpu)) {
-        turn.unlink();
-        if (turn.leftNanos == 0) {
-          turn.leftNanos = turnNanos;
-        }
-        idle[pcpu] = false;
-        decision.run(turn.unit, turn.leftNanos);
-        return;
-      }
+    idle.remove(pcpu);
+    Turn turn = queue.firstFor(pcpu);
+    Turn before = off[pcpu];
+    off[pcpu] = null;
+    if (before != null && before != turn) {
+      tickleIdle(before); // an idle pCPU may be allowed this one, and not those in front of it
     }
-    idle[pcpu] = true;
-    decision.idle();
+    if (turn == null) {
+      idle.add(pcpu);
+      decision.idle();
+      return;
+    }
+    queue.remove(turn);
+    if (turn.leftNanos == 0) {
+      turn.leftNanos = turnNanos;
+    }
+    decision.run(turn.unit, turn.leftNanos);
   }
 
   @Override
@@ -105,42 +115,43 @@ final class RoundRobin implements Scheduler {
     long left = turn.leftNanos - ranNanos;
     if (reason == PutReason.PREEMPTED && left >= Decision.MIN_SLICE_NANOS) {
       turn.leftNanos = left;
-      turn.insertBefore(queue.next);
+      addFirst(turn);
+      off[pcpu] = turn;
     } else {
       turn.leftNanos = 0;
       if (reason != PutReason.SLEPT) {
-        turn.insertBefore(queue);
+        addLast(turn);
+        off[pcpu] = turn;
       }
-    }
-    if (turn.queued() && (queue.next != turn || !unit.affinity().contains(pcpu))) {
-      tickleIdle(unit); // an idle pCPU may be allowed this one, and not those in front of it
     }
   }
 
   /** A changed affinity may let an idle pCPU have a waiting unit. */
   @Override
   public void adjust(SchedUnit unit, long nowNanos) {
-    if (((Turn) unit.data()).queued()) {
-      tickleIdle(unit);
+    Turn turn = (Turn) unit.data();
+    if (turn.isQueued()) {
+      long place = turn.key();
+      queue.remove(turn);
+      queue.add(turn, place);
+      tickleIdle(turn);
     }
   }
 
-  private void tickleIdle(SchedUnit unit) {
-    int last = unit.lastPcpu();
-    if (last >= 0 && last < idle.length && idle[last] && unit.affinity().contains(last)) {
-      tickle(last);
-      return;
-    }
-    for (int pcpu = 0; pcpu < idle.length; pcpu++) {
-      if (idle[pcpu] && unit.affinity().contains(pcpu)) {
-        tickle(pcpu);
-        return;
-      }
-    }
+  /** Keys say who comes before whom, and no more: equal ones stand in the order of their coming. */
+  private void addLast(Turn turn) {
+    queue.add(turn, queue.isEmpty() ? 0 : queue.last().key());
   }
 
-  private void tickle(int pcpu) {
-    idle[pcpu] = false; // the next wake-up looks for another one
-    pool.tickle(pcpu);
+  private void addFirst(Turn turn) {
+    queue.add(turn, queue.isEmpty() ? 0 : queue.first().key() - 1);
+  }
+
+  private void tickleIdle(Turn turn) {
+    int pcpu = turn.isQueued() ? idle.bestFor(turn.unit) : -1;
+    if (pcpu >= 0) {
+      idle.remove(pcpu); // the next wake-up looks for another one
+      pool.tickle(pcpu);
+    }
   }
 }

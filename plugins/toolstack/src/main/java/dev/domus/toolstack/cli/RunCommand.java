@@ -63,6 +63,7 @@ import picocli.CommandLine.Option;
       "  domus run --kernel guest-kernels/images/hello.elf",
       "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=5 --stats",
       "  domus run --kernel guest-kernels/images/spin.elf --trace spin.trace --trace spin.pftrace",
+      "  domus run --kernel guest-kernels/images/spin.elf --cmdline seconds=4 --scheduler rr --swap 2s=credit2",
       "  domus run --kernel vmlinux --ramdisk initrd.gz --memory 256M",
       "  domus run --kernel guest-kernels/images/hello.elf --driver-domain drivers=console",
       "  echo halt | domus run --kernel grub-x86_64-xen.bin --timeout 60",
@@ -140,6 +141,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private SchedulingOptions scheduling;
 
+  @Mixin private PlannedSwaps swaps;
+
   @Option(
       names = "--weight",
       paramLabel = "N",
@@ -213,6 +216,7 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--vcpus", vcpus, 1, 128);
     requireRange("--pcpus", pcpus, 1, 256);
     scheduling.check(pcpus, schedulerName, host.schedulerFactories());
+    swaps.check(host.schedulerFactories());
     requireRange("--weight", weight, 1, 65535);
     requireRange("--cap", cap, 0, 100 * 128);
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
@@ -222,6 +226,10 @@ final class RunCommand implements Callable<Integer> {
     if (top && mode.isPresent()) {
       throw new BadInputException(
           "--top goes by the host's time, and a deterministic run does not; leave one of them out");
+    }
+    if (!swaps.isEmpty() && mode.isPresent()) {
+      throw new BadInputException(
+          "--swap goes by the host's time, and a deterministic run does not; leave one of them out");
     }
     try (KernelImage image = KernelImage.read(kernel);
         OptionalFile disk = OptionalFile.open(ramdisk)) {
@@ -288,14 +296,16 @@ final class RunCommand implements Callable<Integer> {
   private int run(Guest guest) throws InterruptedException {
     long started = System.nanoTime();
     int status;
+    SchedulerFalls falls = new SchedulerFalls(guest.control(), err);
     Optional<TopView> view = top ? Optional.of(viewOf(guest)) : Optional.empty();
     try (ConsoleSession console = ConsoleSession.open(guest)) {
       guest.unpause();
-      status = await(guest, console, started);
+      status = await(guest, console, falls, started);
       console.drain();
     } finally {
       view.ifPresent(TopView::close);
     }
+    falls.tell();
     return tell(guest, status, started);
   }
 
@@ -310,6 +320,7 @@ final class RunCommand implements Callable<Integer> {
       guest.unpause();
       status = new DeterministicRun(guest, time, console, deterministic, limit, err).run();
     }
+    new SchedulerFalls(guest.control(), err).tell();
     return tell(guest, status.orElseGet(() -> statusOf(guest.info().shutdownReason())), started);
   }
 
@@ -332,9 +343,12 @@ final class RunCommand implements Callable<Integer> {
   }
 
   /** Waits for whatever ends the run first. */
-  private int await(Guest guest, ConsoleSession console, long started) throws InterruptedException {
+  private int await(Guest guest, ConsoleSession console, SchedulerFalls falls, long started)
+      throws InterruptedException {
     long limit = timeoutSeconds * 1_000_000_000L;
     while (true) {
+      swaps.make(guest.control(), MachineParts.POOL, System.nanoTime() - started, err);
+      falls.tell();
       DomainInfo info = guest.info();
       if (info.state() == DomainInfo.State.SHUTDOWN) {
         return statusOf(info.shutdownReason());

@@ -7,6 +7,7 @@ import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.PoolInfo;
+import dev.domus.kernel.control.SchedulerReport;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
 import dev.domus.kernel.sched.CpuMask;
@@ -246,6 +247,11 @@ public final class FakeControl implements Control {
 
   @Override
   public List<PoolInfo> pools() {
+    return List.of();
+  }
+
+  @Override
+  public List<SchedulerReport> schedulerReports() {
     return List.of();
   }
 

@@ -1,0 +1,2 @@
+/** The scheduler {@code @NAME@}. Start at {@link @PACKAGE@.@CLASS@Scheduler}. */
+package @PACKAGE@;
