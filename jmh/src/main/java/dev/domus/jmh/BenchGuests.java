@@ -46,23 +46,26 @@ final class BenchGuests implements AutoCloseable {
   private static final int FIRST_ORDINARY = 5, HALF = 512;
   private static final long TABLE = Pte.P | Pte.W | Pte.U | Pte.A | Pte.D;
   private static final long AFTER_SYSCALL = 2;
-  private static final String ENGINE = "none", POOL = "pool0";
+  static final String ENGINE = "none";
+  private static final String POOL = "pool0";
 
   private final HypercallTable hypercalls = new HypercallTable();
   private final Hypervisor hypervisor;
   private final Control control;
 
   BenchGuests() {
+    this(new NoEngine());
+  }
+
+  /** A machine whose guests run on this engine, called {@value #ENGINE}, once unpaused. */
+  BenchGuests(Engine engine) {
     RoundRobinFactory scheduler = new RoundRobinFactory();
     Dispatcher dispatcher = new Dispatcher();
     dispatcher.createPool(POOL, 1, scheduler, Map.of());
     hypervisor = new Hypervisor(64L << 20, hypercalls, dispatcher);
     DomainControl domainControl =
         new DomainControl(
-            hypervisor,
-            Map.of(ENGINE, new NoEngine()),
-            Map.of(scheduler.name(), scheduler),
-            Map.of());
+            hypervisor, Map.of(ENGINE, engine), Map.of(scheduler.name(), scheduler), Map.of());
     hypervisor.setControl(domainControl);
     control = domainControl;
   }
@@ -75,7 +78,11 @@ final class BenchGuests implements AutoCloseable {
     return hypervisor.tracer();
   }
 
-  /** Builds a guest with one vCPU and leaves it paused for ever. */
+  Domain domain(int domid) {
+    return hypervisor.domain(domid);
+  }
+
+  /** Builds a guest with one vCPU and leaves it paused. */
   Guest build() {
     int domid =
         control.createDomain(

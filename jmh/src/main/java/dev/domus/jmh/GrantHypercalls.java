@@ -26,7 +26,8 @@ import org.openjdk.jmh.annotations.Warmup;
  * tables: a batch of {@value #BATCH} mappings and as many unmappings, a call each, or as many
  * copies of 4 KiB in one, all to one page or each to another than the one before. The guest's only
  * vCPU does not run, so flushes wait for nobody. The baselines are {@link #emptyBatch}, a batch of
- * no elements, and {@link #plainCopy}, which copies between two pages of plain memory.
+ * no elements, and {@link #plainCopy} and {@link #plainCopyToOtherPages}, which copy between pages
+ * of plain memory as the other two do.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -70,7 +71,7 @@ public class GrantHypercalls {
       window.putInt(0, version);
       granter.mustSucceed(CALL, GrantOpLayout.SET_VERSION, MAPS, 1, 0);
     }
-    plain = Arena.ofAuto().allocate(2 * 4096, 4096);
+    plain = Arena.ofAuto().allocate((1 + BATCH) * 4096, 4096);
     arguments = mapper.map(520, 4);
     for (int i = 0; i < BATCH; i++) {
       long va = (long) (TARGET_PFN + i) << 12;
@@ -116,6 +117,17 @@ public class GrantHypercalls {
   @OperationsPerInvocation(BATCH)
   public void mapAndUnmap() {
     mapper.mustSucceed(CALL, GrantOpLayout.MAP_GRANT_REF, MAPS, BATCH, 0);
+    passHandles();
+    mapper.mustSucceed(CALL, GrantOpLayout.UNMAP_GRANT_REF, UNMAPS, BATCH, 0);
+    mustBeOkay(arguments.getShort(4096 + GrantOpLayout.UNMAP_STATUS));
+  }
+
+  /**
+   * What of {@link #mapAndUnmap} is the guest's own: the handles go from one array to the other.
+   */
+  @Benchmark
+  @OperationsPerInvocation(BATCH)
+  public void passHandles() {
     for (int i = 0; i < BATCH; i++) {
       long map = (long) i * GrantOpLayout.MAP_SIZE;
       mustBeOkay(arguments.getShort(map + GrantOpLayout.MAP_STATUS));
@@ -123,8 +135,6 @@ public class GrantHypercalls {
           4096 + (long) i * GrantOpLayout.UNMAP_SIZE + GrantOpLayout.UNMAP_HANDLE,
           arguments.getInt(map + GrantOpLayout.MAP_HANDLE));
     }
-    mapper.mustSucceed(CALL, GrantOpLayout.UNMAP_GRANT_REF, UNMAPS, BATCH, 0);
-    mustBeOkay(arguments.getShort(4096 + GrantOpLayout.UNMAP_STATUS));
   }
 
   /** A copy of 4 KiB to a page that the copy before was made to, too. */
@@ -141,7 +151,16 @@ public class GrantHypercalls {
     copy(SCATTERED);
   }
 
-  /** The lower bound of a copy. */
+  /** The lower bound of {@link #copyToOtherPages}. */
+  @Benchmark
+  @OperationsPerInvocation(BATCH)
+  public void plainCopyToOtherPages() {
+    for (int i = 1; i <= BATCH; i++) {
+      MemorySegment.copy(plain, 0, plain, i * 4096L, 4096);
+    }
+  }
+
+  /** The lower bound of {@link #copyToOnePage}. */
   @Benchmark
   @OperationsPerInvocation(BATCH)
   public void plainCopy() {

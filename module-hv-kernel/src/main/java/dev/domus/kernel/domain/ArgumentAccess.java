@@ -53,6 +53,13 @@ public final class ArgumentAccess extends GuestAccess {
   }
 
   @Override
+  public void putShorts(long va, int stride, int[] values, int count) {
+    for (int i = 0; i < count; i++) {
+      store(va + (long) i * stride, values[i], Short.BYTES);
+    }
+  }
+
+  @Override
   public void requireWritable(long va, long length) {
     offset(va, length);
   }

@@ -136,9 +136,27 @@ public sealed class GuestAccess permits ArgumentAccess {
     return count;
   }
 
+  /**
+   * Copies as many records as lie in the first one's page, at least that one.
+   *
+   * @param target where they go, from its first byte on
+   * @param size of a record, in bytes
+   * @param most how many records at most, at least 1
+   * @return how many were copied
+   */
+  public int readRecords(long va, MemorySegment target, int size, int most) {
+    int count = Math.max(1, Math.min(most, chunk(va, Integer.MAX_VALUE) / size));
+    read(va, target, 0, count * size);
+    return count;
+  }
+
   /** Copies to the guest, wholly or not at all. */
   public void write(long va, MemorySegment source, long offset, int length) {
-    requireWritable(va, length);
+    if (chunk(va, length) < length) { // in one page the store itself is check enough
+      requireWritable(va, length);
+    } else {
+      check(va, length);
+    }
     vcpu.beginAccess();
     try {
       for (int done = 0; done < length; ) {
@@ -148,6 +166,34 @@ public sealed class GuestAccess permits ArgumentAccess {
         codeFrames.written(ma >>> 12);
         done += chunk;
       }
+    } finally {
+      vcpu.endAccess();
+    }
+  }
+
+  /**
+   * Writes the low two bytes of values at equal distances, wholly or not at all if all lie in one
+   * page.
+   *
+   * @param stride the distance, in bytes
+   * @param count how many of the values, at least 1
+   */
+  public void putShorts(long va, int stride, int[] values, int count) {
+    int length = (count - 1) * stride + Short.BYTES;
+    if (crosses(va, length)) {
+      for (int i = 0; i < count; i++) {
+        store(va + (long) i * stride, values[i], Short.BYTES);
+      }
+      return;
+    }
+    check(va, length);
+    vcpu.beginAccess();
+    try {
+      long ma = translate(va, PageWalk.WRITE);
+      for (int i = 0; i < count; i++) {
+        memory.set(SHORT, ma + (long) i * stride, (short) values[i]);
+      }
+      codeFrames.written(ma >>> 12);
     } finally {
       vcpu.endAccess();
     }

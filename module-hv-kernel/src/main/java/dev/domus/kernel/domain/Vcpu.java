@@ -52,13 +52,14 @@ import java.util.Optional;
  *       event-channel code, followed by {@link #notifyUpcall}.
  *   <li><b>TLB flushes</b> need an answer. What is to be dropped is put into {@link #pending}, then
  *       the signal is set. {@link #inGuest} is set before the last look at {@link #signals} on the
- *       way into the engine, and cleared after it; both accesses are volatile. So whoever sets the
- *       flush signal and then finds {@code inGuest} false knows that the vCPU will see the signal
- *       before it uses a translation again, and whoever finds it true kicks and waits until one of
- *       the two has changed. Where the signal is taken, what is pending is dropped before anything
- *       else is done by a translation. Nobody waits while being in guest mode himself, so two vCPUs
- *       that flush each other both get their answer; and who flushes several asks all of them
- *       before he waits for one.
+ *       way into the engine, and cleared after it. The store and the look are volatile, and the
+ *       clearing comes after all that was done by translations. So whoever sets the flush signal
+ *       and then finds {@code inGuest} false knows that the vCPU will see the signal before it uses
+ *       a translation again, and whoever finds it true kicks and waits until one of the two has
+ *       changed. Where the signal is taken, what is pending is dropped before anything else is done
+ *       by a translation. Nobody waits while being in guest mode himself, so two vCPUs that flush
+ *       each other both get their answer; and who flushes several asks all of them before he waits
+ *       for one.
  * </ul>
  *
  * <h2>Guest kernel and guest user</h2>
@@ -81,12 +82,12 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   private static final long INSTRUCTIONS_AN_EXIT = 100;
 
   private static final int SIGNAL_PREEMPT = 1, SIGNAL_FLUSH = 2;
-
-  private static final VarHandle SIGNALS;
+  private static final VarHandle SIGNALS, IN_GUEST;
 
   static {
     try {
       SIGNALS = MethodHandles.lookup().findVarHandle(Vcpu.class, "signals", int.class);
+      IN_GUEST = MethodHandles.lookup().findVarHandle(Vcpu.class, "inGuest", boolean.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
     }
@@ -284,7 +285,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
       pending.settleLoads(engine);
       inGuest = true; // before the last look: who notifies later than that finds it set, and kicks
       if (signals != 0 || eventDeliverable()) {
-        inGuest = false;
+        leaveGuestMode();
         if (signals != 0 && takeSignals()) {
           return SliceEnd.PREEMPTED;
         }
@@ -294,7 +295,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         continue;
       }
       Exit exit = engine.run(Math.max(1, clockCheck - state.retired));
-      inGuest = false;
+      leaveGuestMode();
       clockCheck -= INSTRUCTIONS_AN_EXIT;
       handle(exit);
     }
@@ -340,7 +341,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
         pending.settleLoads(engine);
         inGuest = true;
         Exit exit = engine.runExactly(time.budget(Math.min(deadlineNanos, timers.nextTickNanos())));
-        inGuest = false;
+        leaveGuestMode();
         if (exit == Exit.SYSCALL || exit == Exit.EXCEPTION) {
           time.exited();
         }
@@ -373,6 +374,14 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     pending.settleLoads(engine);
     inGuest = true;
     dropPending();
+  }
+
+  /**
+   * Guest mode ends after everything that was done in it. Nothing that follows depends on who has
+   * heard of it, so the store is no fence: one a hypercall, for the way in, is enough.
+   */
+  private void leaveGuestMode() {
+    IN_GUEST.setRelease(this, false);
   }
 
   /** Drops what others want dropped, if that is so. Leaves the other signals alone. */
@@ -537,7 +546,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
     try {
       return engine.instructionAt(va);
     } finally {
-      inGuest = false;
+      leaveGuestMode();
     }
   }
 
@@ -595,7 +604,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   /** The translation is no longer used. */
   void endAccess() {
     if (smp || domain.hypervisor().foreignChanges()) {
-      inGuest = false;
+      leaveGuestMode();
     }
   }
 
@@ -606,7 +615,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   public Exit stepOver(long va, long mfn) {
     enterForOnce();
     Exit exit = engine.stepOver(va, mfn);
-    inGuest = false;
+    leaveGuestMode();
     return exit;
   }
 
@@ -773,7 +782,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
   @Override
   public void codeWatched(long mfn) {
     if (smp) {
-      inGuest = false; // so that two vCPUs which decode at once do not wait for each other
+      leaveGuestMode(); // so that two vCPUs which decode at once do not wait for each other
       domain.invalidateOthers(Invalidation.ALL, this);
       inGuest = true;
       dropPending();
@@ -797,7 +806,7 @@ public final class Vcpu implements EngineVcpu, Runner, AddressSpaces {
 
   @Override
   public void crashed(Throwable cause) {
-    inGuest = false;
+    leaveGuestMode();
     domain.crash(this, "hypervisor or engine fault: " + cause, cause);
   }
 }

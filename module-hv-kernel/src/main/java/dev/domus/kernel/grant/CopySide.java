@@ -18,7 +18,7 @@ import java.util.Optional;
  * pins two grants a side at most (XSA-226). No monitor is held while the other is taken, so two
  * domains that pass on each other's grants cannot block one another.
  *
- * <p>Used by one thread; {@link #end} once after a run of {@link #hold}s.
+ * <p>Used by one thread; {@link #endRun} once after a run of {@link #hold}s.
  */
 final class CopySide {
   private final GrantTable caller;
@@ -29,8 +29,10 @@ final class CopySide {
 
   private int ref, originRef;
 
-  /** Whose frame is held; null if none is. */
+  /** Whose frame is held, or was. */
   private GrantTable owner;
+
+  private boolean held;
 
   private long mfn;
 
@@ -53,26 +55,32 @@ final class CopySide {
     return mfn;
   }
 
+  /** Says whether what a side of a copy names is held, so that {@link #hold} need not be called. */
+  boolean holds(long name, int domid, boolean isRef) {
+    return held && name == heldName && domid == heldDomid && isRef == heldByRef;
+  }
+
+  /** Says whether a part of what is held may be copied. */
+  boolean covers(int offset, int length) {
+    return offset >= firstByte && offset + length <= endByte;
+  }
+
   /**
    * Holds what a side of a copy names, pinned and referenced, in place of what was held before.
    *
    * @param name a grant reference or a frame
-   * @param offset the first byte in the frame that will be copied
-   * @param length how many
-   * @return a grant status; if it is not OKAY, nothing is held or what was held does not allow this
-   *     copy
+   * @return a grant status; if it is not OKAY, nothing is held
    */
-  int hold(long name, int domid, boolean isRef, int offset, int length) {
-    if (owner == null || name != heldName || domid != heldDomid || isRef != heldByRef) {
-      end();
-      int status = begin(name, domid, isRef);
-      if (status != GrantStatus.OKAY) {
-        return status;
-      }
+  int hold(long name, int domid, boolean isRef) {
+    end();
+    int status = begin(name, domid, isRef);
+    if (status == GrantStatus.OKAY) {
+      heldName = name;
+      heldDomid = domid;
+      heldByRef = isRef;
+      held = true;
     }
-    return offset >= firstByte && offset + length <= endByte
-        ? GrantStatus.OKAY
-        : GrantStatus.GENERAL_ERROR;
+    return status;
   }
 
   private int begin(long name, int domid, boolean isRef) {
@@ -80,22 +88,25 @@ final class CopySide {
     if (found.isEmpty()) {
       return GrantStatus.BAD_DOMAIN;
     }
-    owner = found.get();
+    own(found.get());
     mfn = isRef ? name : owner.machine().frame(name, writable);
     firstByte = 0;
     endByte = ActiveGrant.WHOLE;
     int status = isRef ? pin(owner, (int) name) : GrantStatus.OKAY;
     if (status == GrantStatus.OKAY && !owner.getFrame(mfn, writable)) {
-      status = GrantStatus.BAD_PAGE;
+      status = owner.missing(GrantStatus.BAD_PAGE);
     }
     if (status != GrantStatus.OKAY) {
       unpin();
-      return status;
     }
-    heldName = name;
-    heldDomid = domid;
-    heldByRef = isRef;
-    return GrantStatus.OKAY;
+    return status;
+  }
+
+  /** Of many copies in a row the owner is the same, and a reference stored costs a barrier. */
+  private void own(GrantTable table) {
+    if (owner != table) {
+      owner = table;
+    }
   }
 
   private int pin(GrantTable table, int named) {
@@ -130,13 +141,14 @@ final class CopySide {
     }
     origin = found.get();
     originRef = named;
-    owner = origin;
+    own(origin);
     return GrantStatus.OKAY;
   }
 
   /** Gives back what is held, if anything is. */
   void end() {
-    if (owner != null) {
+    if (held) {
+      held = false;
       if (writable && !heldByRef) {
         owner.machine().written(heldName);
       }
@@ -145,15 +157,21 @@ final class CopySide {
     }
   }
 
+  /** As {@link #end}, and keeps nothing of another domain's alive. */
+  void endRun() {
+    end();
+    owner = null;
+  }
+
   private void unpin() {
+    if (granter == null) {
+      return;
+    }
     if (origin != null) {
       origin.unpin(originRef, writable);
+      origin = null;
     }
-    if (granter != null) {
-      granter.unpin(ref, writable);
-    }
+    granter.unpin(ref, writable);
     granter = null;
-    origin = null;
-    owner = null;
   }
 }

@@ -3,15 +3,20 @@ package dev.domus.kernel.grant;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What a vCPU needs while it makes a grant-table operation: room for one structure of arguments,
- * copied once, and what it copies with. Used by the vCPU's own thread, so that nothing is
- * allocated.
+ * What a vCPU needs while it makes a grant-table operation: room for structures of arguments, each
+ * copied once, and for as many statuses, and what it copies with. Used by the vCPU's own thread, so
+ * that nothing is allocated.
  */
 final class GrantCall {
+  /** How many structures and statuses there is room for. */
+  static final int ROOM = PendingUnmaps.ROOM;
+
   private static final int LARGEST_STRUCTURE = 40;
 
   private final MemorySegment arguments =
-      MemorySegment.ofArray(new long[LARGEST_STRUCTURE / Long.BYTES]);
+      MemorySegment.ofArray(new long[ROOM * LARGEST_STRUCTURE / Long.BYTES]);
+
+  private final int[] statuses = new int[ROOM];
 
   private final GrantCopy copy;
 
@@ -21,6 +26,10 @@ final class GrantCall {
 
   MemorySegment arguments() {
     return arguments;
+  }
+
+  int[] statuses() {
+    return statuses;
   }
 
   GrantCopy copy() {

@@ -2,6 +2,7 @@ package dev.domus.kernel.grant;
 
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.GrantStatus;
+import dev.domus.memory.CodeFrames;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -18,13 +19,15 @@ final class GrantCopy {
 
   private static final int FRAME_BYTES = 4096;
 
-  private final GrantMachine machine;
+  private final MemorySegment memory;
+  private final CodeFrames codeFrames;
   private final CopySide source;
   private final CopySide destination;
 
   /** Makes copies on behalf of the domain that a table is of. */
   GrantCopy(GrantTable caller) {
-    machine = caller.machine();
+    memory = caller.machine().memory();
+    codeFrames = caller.machine().codeFrames();
     source = new CopySide(caller, false);
     destination = new CopySide(caller, true);
   }
@@ -54,21 +57,32 @@ final class GrantCopy {
     if (fromOffset + length > FRAME_BYTES || toOffset + length > FRAME_BYTES) {
       return GrantStatus.BAD_COPY_ARG;
     }
-    int status = source.hold(from, fromDomid, fromRef, fromOffset, length);
-    if (status == GrantStatus.OKAY) {
-      status = destination.hold(to, toDomid, toRef, toOffset, length);
+    if (!source.holds(from, fromDomid, fromRef)) {
+      int status = source.hold(from, fromDomid, fromRef);
+      if (status != GrantStatus.OKAY) {
+        return status;
+      }
     }
-    if (status == GrantStatus.OKAY) {
-      MemorySegment memory = machine.memory();
-      MemorySegment.copy(
-          memory,
-          (source.mfn() << 12) + fromOffset,
-          memory,
-          (destination.mfn() << 12) + toOffset,
-          length);
-      machine.codeFrames().written(destination.mfn());
+    if (!source.covers(fromOffset, length)) {
+      return GrantStatus.GENERAL_ERROR;
     }
-    return status;
+    if (!destination.holds(to, toDomid, toRef)) {
+      int status = destination.hold(to, toDomid, toRef);
+      if (status != GrantStatus.OKAY) {
+        return status;
+      }
+    }
+    if (!destination.covers(toOffset, length)) {
+      return GrantStatus.GENERAL_ERROR;
+    }
+    MemorySegment.copy(
+        memory,
+        (source.mfn() << 12) + fromOffset,
+        memory,
+        (destination.mfn() << 12) + toOffset,
+        length);
+    codeFrames.written(destination.mfn());
+    return GrantStatus.OKAY;
   }
 
   /** Copies once: a run of one. Parameters and result are those of {@link #copyInRun}. */
@@ -90,7 +104,7 @@ final class GrantCopy {
 
   /** Ends a run of copies: nothing is pinned or referenced any more. */
   void endRun() {
-    destination.end();
-    source.end();
+    destination.endRun();
+    source.endRun();
   }
 }

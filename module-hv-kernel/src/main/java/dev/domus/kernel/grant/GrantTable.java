@@ -352,7 +352,7 @@ public final class GrantTable {
   long pin(int ref, int grantee, boolean writable, Use use) {
     while (true) {
       if (!entries.has(ref)) {
-        return GrantStatus.BAD_GNTREF;
+        return missing(GrantStatus.BAD_GNTREF);
       }
       ActiveGrant grant = activeGrant(ref);
       synchronized (grant) {
@@ -365,6 +365,14 @@ public final class GrantTable {
       }
       awaitChange();
     }
+  }
+
+  /**
+   * What to say of an entry or a frame that is not there: of a domain that is going, whose entries
+   * and frames go after it has been found so, that there is no such domain, as a moment later.
+   */
+  int missing(int status) {
+    return dying ? GrantStatus.BAD_DOMAIN : status;
   }
 
   private long pinInside(int ref, ActiveGrant grant, int grantee, boolean writable, Use use) {
@@ -455,7 +463,7 @@ public final class GrantTable {
     long mfn = pin(ref, grantee, writable, Use.MAP);
     if (mfn >= 0 && !getFrame(mfn, writable)) {
       unpin(ref, writable);
-      return GrantStatus.BAD_PAGE;
+      return missing(GrantStatus.BAD_PAGE);
     }
     return mfn;
   }

@@ -18,8 +18,8 @@ import java.util.Optional;
 import java.util.function.IntToLongFunction;
 
 /**
- * grant_table_op (20) (xen-pv-abi.md, 12.2): takes an array of structures out of guest memory, one
- * at a time, and leaves a status in each.
+ * grant_table_op (20) (xen-pv-abi.md, 12.2): takes an array of structures out of guest memory, each
+ * once, and leaves a status in each.
  *
  * <h2>Faults and long arrays</h2>
  *
@@ -29,6 +29,18 @@ import java.util.function.IntToLongFunction;
  * unmapped is flushed and given back; then a vCPU whose slice is over is preempted: the arguments
  * are made to describe the rest, and it makes the call again when it next runs (xen-pv-abi.md,
  * 4.1).
+ *
+ * <h2>One at a time, or a page of them</h2>
+ *
+ * <p>To find the array in the guest's page tables costs about as much as to copy a small packet. An
+ * element that changes page tables may change where the array is, so those are read, carried out
+ * and answered one by one, each through the tables as its predecessor has left them. A copy changes
+ * none. So copies are read as many at once as lie in one page, carried out from that private copy,
+ * and answered together: two walks for all of them. Neither translation is kept while a copy is
+ * made: who gives the last reference to a frame back may have to wait for vCPUs of another domain,
+ * and while he waits nobody must have to wait for him. If another vCPU takes the page away
+ * meanwhile, the statuses of at most these are lost, as one would have been before. A copy that is
+ * made onto the array itself does not change what its successors in that page do.
  */
 public final class GrantTableOp implements Hypercall {
   private static final Subops SUBOPS =
@@ -48,7 +60,7 @@ public final class GrantTableOp implements Hypercall {
           .done(CACHE_FLUSH, "cache_flush");
 
   /** Elements between two chances to be preempted: some ten microseconds. */
-  private static final int STRETCH = PendingUnmaps.ROOM;
+  private static final int STRETCH = GrantCall.ROOM;
 
   /** Bits of the first argument that are the command; those above are Xen's own. */
   private static final int COMMAND_BITS = 12;
@@ -110,20 +122,36 @@ public final class GrantTableOp implements Hypercall {
   private int stretch(Vcpu v, int command, long first, int count, int size) {
     v.guest().requireWritable(first, (long) count * size);
     GrantTable table = v.domain().grants();
-    MemorySegment arguments = table.call(v.id()).arguments();
+    GrantCall call = table.call(v.id());
     try {
+      if (command == COPY) {
+        copies(v, call, first, count);
+        return 0;
+      }
       for (long at = first; at < first + (long) count * size; at += size) {
-        v.guest().read(at, arguments, 0, size);
-        int error = element(v, table, command, arguments, at);
+        v.guest().read(at, call.arguments(), 0, size);
+        int error = element(v, table, command, call.arguments(), at);
         if (error != 0) {
           return error;
         }
       }
+      return 0;
     } finally {
-      table.call(v.id()).copy().endRun();
+      call.copy().endRun();
       table.mappings().finishUnmaps(v, v.domain().grantEntries());
     }
-    return 0;
+  }
+
+  private static void copies(Vcpu v, GrantCall call, long first, int count) {
+    for (int done = 0; done < count; ) {
+      long at = first + (long) done * COPY_SIZE;
+      int group = v.guest().readRecords(at, call.arguments(), COPY_SIZE, count - done);
+      for (int i = 0; i < group; i++) {
+        call.statuses()[i] = copy(v, call, (long) i * COPY_SIZE);
+      }
+      v.guest().putShorts(at + COPY_STATUS, COPY_SIZE, call.statuses(), group);
+      done += group;
+    }
   }
 
   /**
@@ -138,7 +166,6 @@ public final class GrantTableOp implements Hypercall {
       case MAP_GRANT_REF -> map(v, table.mappings(), a, at);
       case UNMAP_GRANT_REF -> unmap(v, table.mappings(), a, at);
       case TRANSFER -> transfer(v, table, a, at);
-      case COPY -> copy(v, table, a, at);
       case UNMAP_AND_REPLACE -> unmapAndReplace(v, table.mappings(), a, at);
       case SWAP_GRANT_REF -> swap(v, table, a, at);
       case CACHE_FLUSH -> {
@@ -159,11 +186,14 @@ public final class GrantTableOp implements Hypercall {
             getInt(a, MAP_REF),
             getShort(a, MAP_DOM));
     trace(v, MAP_GRANT_REF, getShort(a, MAP_DOM), getInt(a, MAP_REF), handle);
-    if (handle >= 0) {
-      v.guest().putInt(at + MAP_HANDLE, handle);
-      v.guest().putLong(at + MAP_DEVICE, mappings.deviceAddress(handle));
+    if (handle < 0) {
+      v.guest().putShort(at + MAP_STATUS, handle);
+      return;
     }
-    v.guest().putShort(at + MAP_STATUS, Math.min(handle, GrantStatus.OKAY));
+    a.set(ValueLayout.JAVA_SHORT, MAP_STATUS, (short) GrantStatus.OKAY);
+    a.set(ValueLayout.JAVA_INT, MAP_HANDLE, handle);
+    a.set(ValueLayout.JAVA_LONG, MAP_DEVICE, mappings.deviceAddress(handle));
+    v.guest().write(at + MAP_STATUS, a, MAP_STATUS, MAP_SIZE - MAP_STATUS);
   }
 
   private static void unmap(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
@@ -183,24 +213,33 @@ public final class GrantTableOp implements Hypercall {
     v.guest().putShort(at + TRANSFER_STATUS, status);
   }
 
-  private static void copy(Vcpu v, GrantTable table, MemorySegment a, long at) {
+  /**
+   * Carries out a copy; returns its status.
+   *
+   * @param e where the element lies in the private copy
+   */
+  private static int copy(Vcpu v, GrantCall call, long e) {
+    MemorySegment a = call.arguments();
+    long source = getLong(a, e + COPY_SOURCE);
+    long destination = getLong(a, e + COPY_DEST);
+    int sourceDomid = getShort(a, e + COPY_SOURCE_DOM);
+    int destinationDomid = getShort(a, e + COPY_DEST_DOM);
+    int flags = getShort(a, e + COPY_FLAGS);
     int status =
-        table
-            .call(v.id())
-            .copy()
+        call.copy()
             .copyInRun(
-                getLong(a, COPY_SOURCE),
-                getShort(a, COPY_SOURCE_DOM),
-                getShort(a, COPY_SOURCE_OFFSET),
-                getLong(a, COPY_DEST),
-                getShort(a, COPY_DEST_DOM),
-                getShort(a, COPY_DEST_OFFSET),
-                getShort(a, COPY_LENGTH),
-                getShort(a, COPY_FLAGS));
-    boolean fromGrant = (getShort(a, COPY_FLAGS) & GrantCopy.SOURCE_IS_REF) != 0;
-    int granter = getShort(a, fromGrant ? COPY_SOURCE_DOM : COPY_DEST_DOM);
-    trace(v, COPY, granter, getInt(a, fromGrant ? COPY_SOURCE : COPY_DEST), status);
-    v.guest().putShort(at + COPY_STATUS, status);
+                source,
+                sourceDomid,
+                getShort(a, e + COPY_SOURCE_OFFSET),
+                destination,
+                destinationDomid,
+                getShort(a, e + COPY_DEST_OFFSET),
+                getShort(a, e + COPY_LENGTH),
+                flags);
+    boolean fromGrant = (flags & GrantCopy.SOURCE_IS_REF) != 0;
+    int granter = fromGrant ? sourceDomid : destinationDomid;
+    trace(v, COPY, granter, (int) (fromGrant ? source : destination), status);
+    return status;
   }
 
   private static void unmapAndReplace(Vcpu v, GrantMappings mappings, MemorySegment a, long at) {
@@ -221,15 +260,15 @@ public final class GrantTableOp implements Hypercall {
     v.tracer().grant(command, v.domain().domid(), v.id(), granter, reference, status);
   }
 
-  private static long getLong(MemorySegment a, int offset) {
+  private static long getLong(MemorySegment a, long offset) {
     return a.get(ValueLayout.JAVA_LONG, offset);
   }
 
-  private static int getInt(MemorySegment a, int offset) {
+  private static int getInt(MemorySegment a, long offset) {
     return a.get(ValueLayout.JAVA_INT, offset);
   }
 
-  private static int getShort(MemorySegment a, int offset) {
+  private static int getShort(MemorySegment a, long offset) {
     return a.get(ValueLayout.JAVA_SHORT, offset) & 0xFFFF;
   }
 

@@ -33,9 +33,14 @@ final class Mapping {
 
   private volatile int state;
 
-  /** Makes the mapping live. */
+  /**
+   * Makes the mapping live, or ends the claim on it: whoever finds the state finds the other fields
+   * as they were left, and whoever finds the handle in the guest's memory finds the state. Nothing
+   * is read after it on which a claim depends, so it needs no full fence.
+   */
   void publish(int newState) {
-    state = newState;
+    STATE.setRelease(this, newState);
+    VarHandle.storeStoreFence();
   }
 
   /**

@@ -46,7 +46,8 @@ final class DenialLog {
   /** Counts a refusal, and logs it now and then. */
   void add(Operation operation, int caller, int target, long detail) {
     byOperation.incrementAndGet(operation.ordinal());
-    Denial denial;
+    int about;
+    long count;
     synchronized (byCaller) {
       Map<What, Row> rows = rowsOf(caller);
       What what = new What(operation, target);
@@ -54,12 +55,13 @@ final class DenialLog {
         what = new What(operation, Domid.INVALID);
       }
       Row row = rows.computeIfAbsent(what, fresh -> new Row());
-      row.count++;
       row.detail = detail;
-      denial = new Denial(operation, caller, what.target, row.count, detail);
+      count = ++row.count;
+      about = what.target;
     }
-    if (Long.bitCount(denial.count()) == 1) {
-      out.log(Level.INFO, "{0}, refusal={1}", denial, denial.count());
+    if (Long.bitCount(count) == 1) {
+      Denial denial = new Denial(operation, caller, about, count, detail);
+      out.log(Level.INFO, "{0}, refusal={1}", denial, count);
     }
   }
 

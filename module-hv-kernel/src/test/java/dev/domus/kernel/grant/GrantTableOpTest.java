@@ -221,7 +221,10 @@ class GrantTableOpTest {
   }
 
   private void putCopy(int index, long target, int offset, int length) {
-    long at = ARG + (long) index * GrantOpLayout.COPY_SIZE;
+    putCopyAt(ARG + (long) index * GrantOpLayout.COPY_SIZE, target, offset, length);
+  }
+
+  private void putCopyAt(long at, long target, int offset, int length) {
     memory.putLong(at, REF);
     memory.putInt(at + 8, granter.domid());
     memory.putLong(at + 16, machine.control().mfn(mapper.domid(), target >>> 12));
@@ -263,6 +266,57 @@ class GrantTableOpTest {
       assertEquals(0, status(ARG + (long) i * GrantOpLayout.COPY_SIZE + GrantOpLayout.COPY_STATUS));
     }
     assertEquals(references, frames.references(mfn));
+  }
+
+  @Test
+  void copiesAreReadAndAnsweredWhereverThePagesOfTheirArrayEnd() {
+    int count = 5;
+    int size = GrantOpLayout.COPY_SIZE;
+    for (int before = 0; before <= 3 * size; before++) {
+      long array = ARG + 0x1000 - before;
+      for (int i = 0; i < count; i++) {
+        memory.putInt(TARGET + 4 * i, 0);
+        putCopyAt(array + (long) i * size, TARGET, i == 1 ? 4090 : 4 * i, i == 1 ? 8 : 4);
+      }
+      assertEquals(
+          0, guest.hypercall(HypercallNumber.GRANT_TABLE_OP, GrantOpLayout.COPY, array, count));
+      for (int i = 0; i < count; i++) {
+        long at = array + (long) i * size;
+        String where = "bytes in the first page: " + before + ", copy " + i;
+        assertEquals(
+            i == 1 ? GrantStatus.BAD_COPY_ARG : GrantStatus.OKAY,
+            status(at + GrantOpLayout.COPY_STATUS),
+            where);
+        assertEquals(REF, memory.getLong(at), where);
+        assertEquals(0, memory.getShort(at + GrantOpLayout.COPY_STATUS + 2), where);
+        assertEquals(i == 1 ? 0 : 0x1122_3344, memory.getInt(TARGET + 4 * i), where);
+      }
+    }
+    assertEquals(references, frames.references(mfn));
+  }
+
+  /** The first mapping puts the granted page where the second one's structure is. */
+  @Test
+  void aMappingIsReadThroughThePageTablesAsItsPredecessorLeftThem() {
+    long array = ARG + 0x1000 - GrantOpLayout.MAP_SIZE;
+    memory.putLong(array, ARG + 0x1000);
+    memory.putInt(array + 8, GrantMappings.HOST_MAP);
+    memory.putInt(array + 12, REF);
+    memory.putInt(array + 16, granter.domid());
+    memory.putLong(array + 32, TARGET); // what it would find if it looked too early
+    memory.putInt(array + 40, GrantMappings.HOST_MAP);
+    memory.putInt(array + 44, 3);
+    memory.putInt(array + 48, granter.domid());
+    granterMemory.putLong(GRANTED, TARGET);
+    granterMemory.putInt(GRANTED + 8, GrantMappings.HOST_MAP | GrantMappings.READONLY);
+    granterMemory.putInt(GRANTED + 12, REF);
+    granterMemory.putInt(GRANTED + 16, granter.domid() | 0x7FFF << 16);
+    assertEquals(
+        0, guest.hypercall(HypercallNumber.GRANT_TABLE_OP, GrantOpLayout.MAP_GRANT_REF, array, 2));
+    assertEquals(GrantStatus.OKAY, status(array + GrantOpLayout.MAP_STATUS));
+    assertEquals(0, granterMemory.getShort(GRANTED + GrantOpLayout.MAP_STATUS));
+    assertEquals(TARGET, memory.getLong(TARGET));
+    assertEquals(mfn << 12, granterMemory.getLong(GRANTED + GrantOpLayout.MAP_DEVICE));
   }
 
   @Test

@@ -100,6 +100,9 @@ public final class Cpu {
     this.code = code;
   }
 
+  /** RFLAGS of {@link #state} that the lazy flags stand for when nothing runs. */
+  private long exchangedFlags = -1;
+
   // ---- exchange with the kernel's register file ----
 
   /** Takes everything over from the kernel's register file. */
@@ -110,7 +113,10 @@ public final class Cpu {
     r[Insn.FS_BASE] = s.fsBase;
     r[Insn.GS_BASE] = s.gsBase;
     rip = s.rip;
-    setRflags(s.rflags);
+    if (s.rflags != exchangedFlags) { // after a hypercall they are as they were left
+      exchangedFlags = s.rflags;
+      setRflags(s.rflags);
+    }
     taskSwitched = (s.cr0 & CpuState.CR0_TS) != 0;
   }
 
@@ -121,7 +127,8 @@ public final class Cpu {
     s.fsBase = r[Insn.FS_BASE];
     s.gsBase = r[Insn.GS_BASE];
     s.rip = rip;
-    s.rflags = rflags();
+    exchangedFlags = rflags();
+    s.rflags = exchangedFlags;
   }
 
   // ---- flags ----
