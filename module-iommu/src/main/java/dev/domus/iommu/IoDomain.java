@@ -69,6 +69,7 @@ public final class IoDomain implements AutoCloseable {
   private final boolean snoopControl;
   private final int did;
   private final int levels;
+  private final boolean joins;
   private final long root;
   private final TableGate gate = new TableGate();
 
@@ -77,7 +78,8 @@ public final class IoDomain implements AutoCloseable {
 
   private volatile int retiredCount;
 
-  IoDomain(IommuUnit unit, UnitSettings settings, int did, int levels, long root) {
+  IoDomain(IommuUnit unit, UnitSettings settings, int did, int levels, boolean joins, long root) {
+    this.joins = joins && settings.largestLeaf() > 1;
     this.unit = unit;
     this.memory = unit.memory();
     this.frames = unit.frames();
@@ -160,7 +162,7 @@ public final class IoDomain implements AutoCloseable {
         result = place(at, mfn + done, pages - done, flags);
         if (result >= 0) {
           done += SecondLevelFormat.pages(result);
-          full = result == 1 && full < 0 && looksFull(at) ? at : full;
+          full = joins && result == 1 && full < 0 && looksFull(at) ? at : full;
         }
       }
     } finally {
@@ -304,7 +306,7 @@ public final class IoDomain implements AutoCloseable {
    */
   private boolean looksFull(long iova) {
     long at = entryAddress(iova, 1);
-    if (largestLeaf < 2 || at == 0) {
+    if (at == 0) {
       return false;
     }
     long table = at & -1L << FRAME;

@@ -161,6 +161,18 @@ public final class IommuUnit implements AutoCloseable {
    * @throws IllegalStateException if there is no memory, or no domain id left
    */
   public IoDomain newDomain(int levels) {
+    return newDomain(levels, true);
+  }
+
+  /**
+   * Makes a domain in which nothing is mapped.
+   *
+   * @param levels 3, 4 or 5, for 39, 48 or 57 bits of addresses
+   * @param joinPages whether pages that have become contiguous are joined to a large one: good
+   *     where frames are mapped for long, one by one; not where each mapping ends as it began
+   * @throws IllegalStateException if there is no memory, or no domain id left
+   */
+  public IoDomain newDomain(int levels, boolean joinPages) {
     if (levels < LEAST_LEVELS || levels > MOST_LEVELS) {
       throw new IllegalArgumentException("tables have 3 to 5 levels: levels=" + levels);
     }
@@ -176,7 +188,8 @@ public final class IommuUnit implements AutoCloseable {
             "The IOMMU has no domain id left; close domains that nobody uses: ids=" + DOMAIN_IDS);
       }
       ids.set(did);
-      return new IoDomain(this, settings, did, levels, root << MachineMemory.FRAME_SHIFT);
+      return new IoDomain(
+          this, settings, did, levels, joinPages, root << MachineMemory.FRAME_SHIFT);
     }
   }
 

@@ -9,12 +9,12 @@ import java.util.concurrent.atomic.AtomicInteger;
  *
  * <h2>The case to beat</h2>
  *
- * An allocator that keeps what is taken in a tree ordered by address has to look for a gap: from the
- * limit downwards, past everything that is taken. Devices that reach 4 GiB only, and many long-lived
- * small ranges below that limit, make it walk past tens of thousands of nodes, at each request; caches
- * in front of it hide this until requests come that they do not keep. Here free blocks are found by
- * their order, in a tree of what is free: the steps depend on the size of the space, not on what was
- * taken of it.
+ * An allocator that keeps what is taken in a tree ordered by address has to look for a gap: from
+ * the limit downwards, past everything that is taken. Devices that reach 4 GiB only, and many
+ * long-lived small ranges below that limit, make it walk past tens of thousands of nodes, at each
+ * request; caches in front of it hide this until requests come that they do not keep. Here free
+ * blocks are found by their order, in a tree of what is free: the steps depend on the size of the
+ * space, not on what was taken of it.
  *
  * <h2>Layers</h2>
  *
@@ -26,21 +26,22 @@ import java.util.concurrent.atomic.AtomicInteger;
  *   arenas       {@link IovaArena}: buddies in a bitmap, one a GiB, in an {@link OrderTree}
  * </pre>
  *
- * <p>Sizes are rounded up to powers of two, and a range is aligned to its size. Two zones, below 4 GiB
- * and above, keep what 32-bit devices need: requests without a limit come from above while there is
- * any, and magazines of the zones do not mix. Requests with another limit go to the arenas.
+ * <p>Sizes are rounded up to powers of two, and a range is aligned to its size. Two zones, below 4
+ * GiB and above, keep what 32-bit devices need: requests without a limit come from above while
+ * there is any, and magazines of the zones do not mix. Requests with another limit go to the
+ * arenas.
  *
  * <p>The thousand pages of interrupt messages, 0xFEEx_xxxx, are never handed out, nor is address 0.
  *
  * <h2>Bad frees</h2>
  *
  * A range that is freed and was not handed out, or not with that size, is an {@link
- * IllegalArgumentException}, wherever the range is now: a free cannot put an address into the hands of
- * two.
+ * IllegalArgumentException}, wherever the range is now: a free cannot put an address into the hands
+ * of two.
  *
  * <p>Exhausted is the result {@link #NONE}, given only after all caches and the depot were emptied.
- * Thread-safe. Nothing is allocated on the Java heap but a GiB's arena at its first address, magazines
- * that the depot had not had, and each thread's first call.
+ * Thread-safe. Nothing is allocated on the Java heap but a GiB's arena at its first address,
+ * magazines that the depot had not had, and each thread's first call.
  */
 public final class IovaAllocator {
   /** Result: there is no such range. */
@@ -298,13 +299,9 @@ public final class IovaAllocator {
   public void free(long iova, long pages) {
     int order = order(pages);
     long page = iova >>> PAGE;
-    IovaArena arena =
-        iova >= 0 && (iova & (1 << PAGE) - 1) == 0 && page < end
-            ? arenas[(int) (page >>> IovaArena.ORDER)]
-            : null;
+    IovaArena arena = arenaOf(iova);
     if (arena == null || !arena.takeBack((int) (page & MOST_PAGES - 1), order)) {
-      throw new IllegalArgumentException(
-          "freed, but not handed out with that size: iova=0x%x pages=%d".formatted(iova, pages));
+      throw notHandedOut(iova, pages);
     }
     if (order < IovaCache.ORDERS) {
       IovaCache cache = own.get();
@@ -320,6 +317,30 @@ public final class IovaAllocator {
     synchronized (lock) {
       giveToArena(page, order);
     }
+  }
+
+  /**
+   * Checks that a range is handed out, with that size.
+   *
+   * @throws IllegalArgumentException if it is not
+   */
+  public void check(long iova, long pages) {
+    IovaArena arena = arenaOf(iova);
+    if (arena == null || !arena.isHandedOut((int) (iova >>> PAGE & MOST_PAGES - 1), order(pages))) {
+      throw notHandedOut(iova, pages);
+    }
+  }
+
+  private IovaArena arenaOf(long iova) {
+    long page = iova >>> PAGE;
+    return (iova & (1 << PAGE) - 1) == 0 && page < end
+        ? arenas[(int) (page >>> IovaArena.ORDER)]
+        : null;
+  }
+
+  private static IllegalArgumentException notHandedOut(long iova, long pages) {
+    return new IllegalArgumentException(
+        "not handed out, or not with that size: iova=0x%x pages=%d".formatted(iova, pages));
   }
 
   private void keep(IovaCache cache, long page, int order) {

@@ -5,13 +5,13 @@ import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 
 /**
- * One GiB of addresses, 2<sup>18</sup> pages: a bit a page, and over the words of 64 pages an {@link
- * OrderTree}. A block is 2<sup>order</sup> pages, aligned to its size; the first that fits is taken.
- * Finding, taking and giving one back take 12 steps and the block's words, however full and
- * however cut up the arena is.
+ * One GiB of addresses, 2<sup>18</sup> pages: a bit a page, and over the words of 64 pages an
+ * {@link OrderTree}. A block is 2<sup>order</sup> pages, aligned to its size; the first that fits
+ * is taken. Finding, taking and giving one back take 12 steps and the block's words, however full
+ * and however cut up the arena is.
  *
- * <p>Beside them a byte a page, 0, or order + 1 of the block that was handed out there. It is set and
- * cleared by whoever owns the block or would like to, without the allocator's lock.
+ * <p>Beside them a byte a page, 0, or order + 1 of the block that was handed out there. It is set
+ * and cleared by whoever owns the block or would like to, without the allocator's lock.
  *
  * <p>Some 300 KiB, made when the first address of the GiB is needed. Not thread-safe but for {@link
  * #handOut} and {@link #takeBack}.
@@ -37,8 +37,7 @@ final class IovaArena {
     1L
   };
 
-  private static final VarHandle BYTE =
-      MethodHandles.arrayElementVarHandle(byte[].class);
+  private static final VarHandle BYTE = MethodHandles.arrayElementVarHandle(byte[].class);
 
   private final long[] free = new long[WORDS];
   private final OrderTree tree = new OrderTree(ORDER - WORD_ORDER, WORD_ORDER, true);
@@ -152,8 +151,12 @@ final class IovaArena {
 
   /** Notes that a block has none any more; false if it had none, or is of another size. */
   boolean takeBack(int page, int order) {
-    byte was = (byte) (order + 1);
-    return (byte) BYTE.getOpaque(handedOut, page) == was
-        && BYTE.compareAndSet(handedOut, page, was, (byte) 0);
+    return isHandedOut(page, order)
+        && BYTE.compareAndSet(handedOut, page, (byte) (order + 1), (byte) 0);
+  }
+
+  /** Whether a block has an owner. */
+  boolean isHandedOut(int page, int order) {
+    return (byte) BYTE.getOpaque(handedOut, page) == order + 1;
   }
 }

@@ -6,8 +6,8 @@ import java.lang.invoke.VarHandle;
 /**
  * A thread's own free ranges: two magazines an order, for the small orders, in two zones. Between a
  * cache and the depot whole magazines go (Bonwick and Adams, <i>Magazines and Vmem</i>, 2001): a
- * thread comes to the depot at most once in {@value #MAGAZINE} calls, whatever it does, because after
- * an exchange one of its magazines is full and one is empty.
+ * thread comes to the depot at most once in {@value #MAGAZINE} calls, whatever it does, because
+ * after an exchange one of its magazines is full and one is empty.
  *
  * <p>Behind a lock of one word, so that somebody else can empty it.
  */

@@ -3,11 +3,11 @@ package dev.domus.iommu.iova;
 import java.util.Arrays;
 
 /**
- * A complete binary tree of bytes over leaves that each have a largest free order, by which the first
- * leaf that is good for a request is found in as many steps as the tree has levels.
+ * A complete binary tree of bytes over leaves that each have a largest free order, by which the
+ * first leaf that is good for a request is found in as many steps as the tree has levels.
  *
- * <p>A node has the largest order below it. In a <i>buddy</i> tree two children that are wholly free
- * are one free block of the next order; in another tree blocks end at the leaves.
+ * <p>A node has the largest order below it. In a <i>buddy</i> tree two children that are wholly
+ * free are one free block of the next order; in another tree blocks end at the leaves.
  *
  * <pre>
  *   node 1            7                buddies, 8 leaves of order 5; leaves 2 and 3 are not free
@@ -97,13 +97,7 @@ final class OrderTree {
         }
         node >>>= 1;
       }
-      if (node == 0) {
-        return -1;
-      }
       node++;
-      if (Integer.bitCount(node) == 1) {
-        return -1; // beyond the last one of the level
-      }
     }
     // Down, to the left where that is enough, until the block is the node.
     int least = buddies && order > leafOrder ? leaves >>> order - leafOrder : leaves;
