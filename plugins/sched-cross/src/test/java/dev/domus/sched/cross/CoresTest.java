@@ -13,6 +13,7 @@ import dev.domus.kernel.dispatch.SwapReport;
 import dev.domus.kernel.dispatch.UnitParams;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -94,9 +95,11 @@ class CoresTest {
   }
 
   private void expectAllGoOn(Relay[] relays) {
-    for (Relay relay : relays) {
-      long worked = relay.worked();
-      Await.until(relay.label() + " goes on", () -> relay.worked() > worked);
+    long[] worked = Arrays.stream(relays).mapToLong(Relay::worked).toArray();
+    for (int i = 0; i < relays.length; i++) {
+      Relay relay = relays[i];
+      long before = worked[i];
+      Await.until(relay.label() + " goes on", () -> relay.worked() > before);
       assertFalse(relay.wasRunTwice(), relay.label());
     }
     assertEquals("", broken);
