@@ -187,7 +187,7 @@ class CoresTest {
       units.sort(Comparator.comparingInt(DispatchUnit::domid));
       awaitDelivered(units, 300 * MS);
       long before = units.getFirst().cpuTimeNanos();
-      long delivered = awaitDelivered(units, 1_500 * MS);
+      long delivered = awaitDelivered(units, 3_000 * MS);
       double share = (units.getFirst().cpuTimeNanos() - before) / (double) delivered;
       System.out.printf("%s, share of a core: %.3f, expected: 0.333%n", scheduler, share);
       assertEquals(1 / 3.0, share, 0.05);
