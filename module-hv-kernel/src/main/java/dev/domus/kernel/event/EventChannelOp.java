@@ -4,6 +4,7 @@ import static dev.domus.kernel.abi.EventChannelLayout.*;
 
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.FifoLayout;
+import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domain.GuestAccess;
 import dev.domus.kernel.domain.Vcpu;
 import dev.domus.kernel.hypercall.Hypercall;
@@ -57,7 +58,7 @@ public final class EventChannelOp implements Hypercall {
       case BIND_IPI -> bindIpi(own, guest, arg);
       case BIND_VCPU -> own.bindVcpu(guest.getInt(arg + VCPU_PORT), guest.getInt(arg + VCPU_VCPU));
       case UNMASK -> own.unmask(guest.getInt(arg));
-      case RESET -> reset(own, guest, arg);
+      case RESET -> reset(v, own, arg);
       case INIT_CONTROL -> initControl(own, guest, arg);
       case EXPAND_ARRAY -> own.expandArray(guest.getLong(arg));
       case SET_PRIORITY ->
@@ -125,10 +126,20 @@ public final class EventChannelOp implements Hypercall {
     return storePort(guest, arg + IPI_PORT, own.bindIpi(vcpu));
   }
 
-  private static long reset(EventChannels own, GuestAccess guest, long arg) {
-    int domid = guest.getShort(arg);
+  /** Of another domain only while that is paused, or its ports would be bound again meanwhile. */
+  private static long reset(Vcpu v, EventChannels own, long arg) {
+    int domid = v.guest().getShort(arg);
     Optional<EventChannels> target = own.other(domid);
-    return target.isEmpty() ? -Errno.ESRCH : target.get().reset(own.domid());
+    if (target.isEmpty()) {
+      return -Errno.ESRCH;
+    }
+    if (target.get() != own && target.get().controlledBy(own.domid())) {
+      Domain domain = v.domain().hypervisor().anyDomain(domid);
+      if (domain == null || !domain.paused()) {
+        return -Errno.EINVAL;
+      }
+    }
+    return target.get().reset(own.domid());
   }
 
   private static long initControl(EventChannels own, GuestAccess guest, long arg) {

@@ -13,14 +13,19 @@ final class Msr {
       APIC_BASE = 0x1B,
       PATCH_LEVEL = 0x8B,
       MCG_CAP = 0x179,
-      MCG_STATUS = 0x17A;
+      MCG_STATUS = 0x17A,
+      MCG_CTL = 0x17B;
+  private static final int P5_MC_ADDR = 0, P5_MC_TYPE = 1, MPERF = 0xE7, APERF = 0xE8;
   private static final int PLATFORM_INFO = 0xCE, MISC_FEATURES_ENABLES = 0x140;
 
-  /** Registers of the machine-check banks: two of four registers, and their CTL2. */
+  /**
+   * Registers of the machine-check banks that an architecture can have: four each, and their CTL2.
+   * As on Xen those of banks that are not there are no fault.
+   */
   private static final int MC_FIRST = 0x400,
-      MC_LAST = 0x407,
+      MC_LAST = 0x47F,
       MC_CTL2_FIRST = 0x280,
-      MC_CTL2_LAST = 0x281;
+      MC_CTL2_LAST = 0x29F;
 
   /** Xen's own: the address of a frame in bits 12 and up, the index of a hypercall page below. */
   private static final int HYPERCALL_PAGE = 0x40000000;
@@ -29,6 +34,8 @@ final class Msr {
   private static final int EFER = 0xC0000080, FS_BASE = 0xC0000100, GS_BASE = 0xC0000101;
   private static final int KERNEL_GS_BASE = 0xC0000102, TSC_AUX = 0xC0000103;
   private static final int K7_PERF_FIRST = 0xC0010000, K7_PERF_LAST = 0xC0010007, HWCR = 0xC0010015;
+  private static final int NB_CFG = 0xC001001F, FID_VID_CTL = 0xC0010041;
+  private static final int FID_VID_STATUS = 0xC0010042;
   private static final int PSTATE_LIMIT = 0xC0010061, PSTATE_LAST = 0xC001006B, DE_CFG = 0xC0011029;
   private static final int F15_PERF_FIRST = 0xC0010200, F15_PERF_LAST = 0xC001020B;
   private static final long APIC_BASE_BSP = 0xFEE00900L, APIC_BASE_AP = 0xFEE00800L;
@@ -47,6 +54,7 @@ final class Msr {
     return switch (msr) {
       case TSC, APIC_BASE, PATCH_LEVEL, MCG_CAP, MCG_STATUS, DEBUGCTL, PAT -> true;
       case PLATFORM_INFO, MISC_FEATURES_ENABLES, HYPERCALL_PAGE -> true;
+      case MCG_CTL, P5_MC_ADDR, P5_MC_TYPE, NB_CFG, FID_VID_CTL, FID_VID_STATUS -> true;
       case EFER, FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX, HWCR, DE_CFG -> true;
       default ->
           between(msr, K7_PERF_FIRST, K7_PERF_LAST)
@@ -116,8 +124,15 @@ final class Msr {
         v.setCpuidFaulting(value != 0);
         return true;
       }
+      case HWCR, NB_CFG, FID_VID_CTL, FID_VID_STATUS, MPERF, APERF -> {
+        return true; // the host's: nothing happens, as on Xen
+      }
+      case MCG_CAP, MCG_STATUS, MCG_CTL -> {
+        return true;
+      }
       default -> {
-        return between(msr, K7_PERF_FIRST, K7_PERF_LAST)
+        return between(msr, PSTATE_LIMIT, PSTATE_LAST)
+            || between(msr, K7_PERF_FIRST, K7_PERF_LAST)
             || between(msr, F15_PERF_FIRST, F15_PERF_LAST)
             || isMachineCheckBank(msr);
       }

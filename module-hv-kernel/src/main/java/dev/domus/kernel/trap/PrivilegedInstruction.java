@@ -218,12 +218,17 @@ final class PrivilegedInstruction {
     if (port + bytes > traps.iobitmapPorts) {
       return false;
     }
-    for (int p = port; p < port + bytes; p++) {
-      if ((vcpu.guest().getByte(traps.iobitmapAddress + (p >>> 3)) >>> (p & 7) & 1) != 0) {
-        return false;
+    long space = vcpu.borrowKernelSpace(); // user mode need not have it mapped
+    try {
+      for (int p = port; p < port + bytes; p++) {
+        if ((vcpu.guest().getByte(traps.iobitmapAddress + (p >>> 3)) >>> (p & 7) & 1) != 0) {
+          return false;
+        }
       }
+      return true;
+    } finally {
+      vcpu.returnSpace(space);
     }
-    return true;
   }
 
   private boolean in(int port, int bytes) {

@@ -75,9 +75,11 @@ class CoreStormTest {
     void goesOn() {
       long before = passed.get();
       Await.until("tokens go round", () -> passed.get() > before + 50);
-      for (FakeVcpu vcpu : busy) {
-        long worked = vcpu.worked.get();
-        Await.until(vcpu.label() + " runs", () -> vcpu.worked.get() > worked);
+      long[] worked = busy.stream().mapToLong(vcpu -> vcpu.worked.get()).toArray();
+      for (int i = 0; i < worked.length; i++) {
+        FakeVcpu vcpu = busy.get(i);
+        long one = worked[i];
+        Await.until(vcpu.label() + " runs", () -> vcpu.worked.get() > one);
         assertEquals("", vcpu.broken);
       }
       ring.forEach(vcpu -> assertEquals("", vcpu.broken));

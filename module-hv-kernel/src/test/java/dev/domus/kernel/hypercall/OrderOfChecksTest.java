@@ -1,6 +1,7 @@
 package dev.domus.kernel.hypercall;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.domus.kernel.abi.Domid;
@@ -221,6 +222,21 @@ class OrderOfChecksTest {
   }
 
   // ---- event_channel_op
+
+  @Test
+  void anothersPortsAreResetWhileItIsPaused() {
+    Domain manager = machine.buildPrivileged(1);
+    machine.control().unpause(manager.domid());
+    ScriptedVcpu privileged = machine.engine().vcpu(1);
+    int port = domain.events().bindIpi(0);
+    manager.vcpu(0).guest().putInt(ARG, domain.domid());
+    long[] reset = {10, ARG};
+    assertEquals(-Errno.EINVAL, privileged.hypercall(HypercallNumber.EVENT_CHANNEL_OP, reset));
+    assertTrue(domain.events().isBound(port));
+    machine.control().pause(domain.domid());
+    assertEquals(0, privileged.hypercall(HypercallNumber.EVENT_CHANNEL_OP, reset));
+    assertFalse(domain.events().isBound(port));
+  }
 
   @Test
   void aPortThatDoesNotExistIsSaidBeforeWhoMayAsk() {

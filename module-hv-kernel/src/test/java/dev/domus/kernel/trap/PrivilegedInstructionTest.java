@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.dispatch.TestSchedulers;
@@ -16,6 +17,8 @@ import dev.domus.kernel.service.IoClaim;
 import dev.domus.kernel.service.IoHandler;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
+import dev.domus.memory.paging.Pte;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -104,7 +107,71 @@ class PrivilegedInstructionTest {
     assertFalse(vcpu.kernelMode());
   }
 
+  @Test
+  void whatIsTheHostsReadsAsZeroAndIsWrittenWithoutEffect() {
+    for (int msr : new int[] {0x17B, 0x47F, 0x29F, 0xC001001F, 0xC0010041, 0xC0010042}) {
+      CpuState after = readMsr(msr);
+      assertEquals(CODE + 2, after.rip, Integer.toHexString(msr));
+      assertEquals(0, after.gpr[CpuState.RAX] | after.gpr[CpuState.RDX]);
+    }
+    int[] written = {
+      0xE7, 0xE8, 0x179, 0x17A, 0x47F, 0xC0010015, 0xC001001F, 0xC0010041, 0xC0010061, 0xC001006B
+    };
+    for (int msr : written) {
+      assertEquals(CODE + 2, writeMsr(msr, 5).rip, Integer.toHexString(msr));
+    }
+    assertEquals(HANDLER + Vector.GP, readMsr(0xE7).rip, "not to be read");
+    assertEquals(HANDLER + Vector.GP, writeMsr(0xC0000081, 5).rip, "STAR");
+  }
+
   // ---- ports ----
+
+  /** Gives user mode tables of its own, in which there is the code and nothing else. */
+  private void giveUserTables() {
+    long[] mfns = new long[4];
+    for (int i = 0; i < 4; i++) {
+      mfns[i] = vcpu.domain().mmu().p2m().mfn(20 + i);
+      long readOnly = Pte.of(mfns[i], Pte.P | Pte.U);
+      assertEquals(
+          0, guest.hypercall(HypercallNumber.UPDATE_VA_MAPPING, 20 + i << 12, readOnly, 0));
+    }
+    long code = vcpu.domain().mmu().p2m().mfn((int) (CODE >>> 12));
+    for (int i = 0; i < 4; i++) {
+      long below = Pte.of(i < 3 ? mfns[i + 1] : code, Pte.P | Pte.U);
+      long place = (mfns[i] << 12) + (i < 3 ? 0 : 8 * (CODE >>> 12));
+      machine.hypervisor().memory().set(ValueLayout.JAVA_LONG, place, below);
+    }
+    long newUserBasePointer = 15;
+    vcpu.guest().putLong(BUFFER, newUserBasePointer);
+    vcpu.guest().putLong(BUFFER + 8, mfns[0]);
+    assertEquals(0, guest.hypercall(HypercallNumber.MMUEXT_OP, BUFFER, 1, 0, Domid.SELF));
+  }
+
+  @Test
+  void theBitmapOfPortsIsTheKernelsWhateverUserModeHasMapped() {
+    giveUserTables();
+    long bitmap = 13 << 12;
+    vcpu.guest().putLong(bitmap + 16, ~1L); // port 128
+    vcpu.guest().putLong(BUFFER, bitmap);
+    vcpu.guest().putLong(BUFFER + 8, 256);
+    assertEquals(0, guest.hypercall(HypercallNumber.PHYSDEV_OP, 7, BUFFER));
+    vcpu.traps().setIopl(0);
+    put(CODE, 0xE6, 128, 0xE6, 129);
+    guest.step(c -> {
+      long[] frame = {0, 0, 0, 0, CODE, CS, 0x202, 14 << 12, SS};
+      long at = (12 << 12) - 8L * frame.length;
+      for (int i = 0; i < frame.length; i++) {
+        vcpu.guest().putLong(at + 8L * i, frame[i]);
+      }
+      vcpu.traps().setKernelStack(SS, TinyMachine.STACK);
+      c.gpr[CpuState.RSP] = at;
+      return syscall(c, HypercallNumber.IRET);
+    });
+    assertFalse(vcpu.kernelMode());
+    assertEquals(CODE + 2, guest.step(c -> exception(c, Vector.GP, 0, 0)).rip, "allowed");
+    assertFalse(vcpu.kernelMode());
+    assertEquals(HANDLER + Vector.GP, guest.step(c -> exception(c, Vector.GP, 0, 0)).rip);
+  }
 
   @Test
   void repeatedInputFillsMemoryAndCountsDown() {
@@ -204,7 +271,7 @@ class PrivilegedInstructionTest {
     assertEquals(2, readMsr(0x179).gpr[CpuState.RAX]);
     assertEquals(0, readMsr(0x405).gpr[CpuState.RAX]);
     assertEquals(CODE + 2, writeMsr(0x400, -1).rip);
-    assertEquals(HANDLER + Vector.GP, readMsr(0x408).rip);
+    assertEquals(HANDLER + Vector.GP, readMsr(0x480).rip);
   }
 
   @Test

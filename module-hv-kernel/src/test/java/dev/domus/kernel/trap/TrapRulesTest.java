@@ -450,7 +450,7 @@ class TrapRulesTest extends TrappingGuest {
     "C0000080, D00, false",
     "C0010007, 5, true",
     "C0011029, 0, true",
-    "C0010015, 0, false",
+    "C0010015, 0, true",
     "1B, FEE00900, false",
     "10, 0, false",
     "277, 50100070406, false",
