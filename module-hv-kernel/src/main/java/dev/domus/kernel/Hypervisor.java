@@ -1,5 +1,7 @@
 package dev.domus.kernel;
 
+import dev.domus.iommu.IommuUnit;
+import dev.domus.iommu.UnitSettings;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.Operation;
@@ -34,11 +36,11 @@ import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TransferableFrames;
 import dev.domus.kernel.passthrough.Assignments;
 import dev.domus.kernel.passthrough.DomainDevices;
-import dev.domus.kernel.pci.MessageTable;
+import dev.domus.kernel.passthrough.MachineIommu;
 import dev.domus.kernel.pci.Patience;
 import dev.domus.kernel.pci.PciBus;
 import dev.domus.kernel.pci.PciFunction;
-import dev.domus.kernel.pci.UnmappedDma;
+import dev.domus.kernel.pci.RemappedDma;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.kernel.time.VirtualClock;
@@ -105,7 +107,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private volatile boolean foreignChanges;
   private final IoSpace ioMemory;
   private final IoSpace ioPorts = new IoSpace(0, 0, PORTS);
-  private final MessageTable messages = new MessageTable();
+  private final MachineIommu iommu;
   private final PciBus pciBus;
   private final Assignments assignments;
 
@@ -150,10 +152,14 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
+    iommu = new MachineIommu(this::makeIommu, this::watchFaults);
     pciBus =
         new PciBus(
-            ioMemory, id -> new UnmappedDma(id, messages), Patience.DEFAULT, this::deviceFailed);
-    assignments = new Assignments(pciBus, this::anyDomain, this::allDomains);
+            ioMemory,
+            id -> new RemappedDma(id, iommu.unit(), iommu::space),
+            Patience.DEFAULT,
+            this::deviceFailed);
+    assignments = new Assignments(pciBus, iommu, this::anyDomain, this::allDomains);
     if (virtualClock
         .isEmpty()) { // how much gets done depends on the host, and so would who gets what
       dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
@@ -232,7 +238,15 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
   /** What a domain has of physical devices, which is nothing yet. */
   public DomainDevices domainDevices(int domid, EventChannels events) {
-    return new DomainDevices(domid, events, messages);
+    return new DomainDevices(domid, events, iommu);
+  }
+
+  private IommuUnit makeIommu() {
+    return new IommuUnit(machineMemory, frameTable, allocator, codeFrames, UnitSettings.usual());
+  }
+
+  private AutoCloseable watchFaults(IommuUnit unit) {
+    return Assignments.watch(unit.faults(), pciBus, this::anyDomain);
   }
 
   /** Tells whoever looks after domains: one of them may have lost a device. Any thread. */
@@ -570,6 +584,16 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     }
 
     @Override
+    public boolean openToDevices(long mfn, boolean writable) {
+      return mmu.openGranted(mfn, writable);
+    }
+
+    @Override
+    public void withdrawFromDevices(long mfn, boolean writable) {
+      mmu.withdrawGranted(mfn, writable);
+    }
+
+    @Override
     public boolean isSpecialMapped(long mfn) {
       return mmu.isSpecialMapped(mfn);
     }
@@ -600,6 +624,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   public void close() {
     destroyDomains();
     pciBus.close();
+    iommu.close();
     if (control != null) {
       control.close();
     }

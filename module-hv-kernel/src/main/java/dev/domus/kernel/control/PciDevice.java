@@ -14,6 +14,7 @@ import java.util.OptionalInt;
  * @param state where it is in its life
  * @param owner id of the domain that has it, of a failed one nominally
  * @param reason why it has failed, for people; empty if it has not
+ * @param faults accesses of its to memory that were refused
  * @param regions where its regions are
  */
 public record PciDevice(
@@ -23,6 +24,7 @@ public record PciDevice(
     State state,
     OptionalInt owner,
     String reason,
+    long faults,
     List<Region> regions) {
 
   /** Copies the list. */

@@ -516,7 +516,8 @@ public final class Domain implements EventTarget {
         cap,
         cpu,
         retired,
-        sharedInfo >>> 12);
+        sharedInfo >>> 12,
+        devices.faults());
   }
 
   /**

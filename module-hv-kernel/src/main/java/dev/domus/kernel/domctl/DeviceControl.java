@@ -57,6 +57,7 @@ final class DeviceControl {
         },
         owner < 0 ? OptionalInt.empty() : OptionalInt.of(owner),
         now instanceof FunctionState.Failed failed ? failed.reason() : "",
+        function.faults(),
         function.places().stream()
             .map(place -> new PciDevice.Region(place.number(), place.firstFrame(), place.frames()))
             .toList());

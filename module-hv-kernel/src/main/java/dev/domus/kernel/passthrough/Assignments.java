@@ -1,10 +1,14 @@
 package dev.domus.kernel.passthrough;
 
 import static dev.domus.kernel.abi.Errno.EBUSY;
+import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.EIO;
 import static dev.domus.kernel.abi.Errno.ENODEV;
+import static dev.domus.kernel.abi.Errno.ENOMEM;
+import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 
+import dev.domus.iommu.FaultRecorder;
 import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.DeviceException;
 import dev.domus.kernel.device.DeviceModel;
@@ -37,6 +41,7 @@ import java.util.function.Supplier;
  */
 public final class Assignments {
   private final PciBus bus;
+  private final MachineIommu iommu;
   private final IntFunction<Domain> domains;
   private final Supplier<List<Domain>> allDomains;
 
@@ -46,8 +51,13 @@ public final class Assignments {
    * @param domains a domain by id, or null
    * @param allDomains every domain
    */
-  public Assignments(PciBus bus, IntFunction<Domain> domains, Supplier<List<Domain>> allDomains) {
+  public Assignments(
+      PciBus bus,
+      MachineIommu iommu,
+      IntFunction<Domain> domains,
+      Supplier<List<Domain>> allDomains) {
     this.bus = bus;
+    this.iommu = iommu;
     this.domains = domains;
     this.allDomains = allDomains;
   }
@@ -93,16 +103,36 @@ public final class Assignments {
    * Gives a function to a domain, reset.
    *
    * @return 0; −ENODEV if there is no such function, −EBUSY if it is somebody's, −EIO if it has
-   *     failed, −ESRCH if the domain is going
+   *     failed, −ESRCH if the domain is going, −ENOMEM if there is no memory for I/O page tables,
+   *     −EOPNOTSUPP if the domain is a service domain
    */
   public int assign(Domain domain, RequesterId id) {
     Optional<PciFunction> found = bus.function(id);
     if (found.isEmpty()) {
       return -ENODEV;
     }
-    PciFunction function = found.get();
+    if (domain.isService()) {
+      return -EOPNOTSUPP;
+    }
+    int error = domain.devices().space().enter(domain.mmu(), iommu);
+    if (error != 0) {
+      return error == -EINVAL ? -ESRCH : error;
+    }
+    error = attach(domain, found.get());
+    if (error != 0) {
+      domain.devices().space().leave(domain.mmu(), iommu);
+    }
+    return error;
+  }
+
+  private static int attach(Domain domain, PciFunction function) {
     if (!function.attach(domain.domid())) {
-      return function.state() instanceof FunctionState.Failed ? -EIO : -EBUSY;
+      return switch (function.state()) {
+        case FunctionState.Unassigned none -> -ENOMEM;
+        case FunctionState.Assigned other -> -EBUSY;
+        case FunctionState.Failed failed -> -EIO;
+        case FunctionState.Unplugged gone -> -ENODEV;
+      };
     }
     if (!domain.devices().add(function)) {
       function.detach(domain.domid());
@@ -128,12 +158,13 @@ public final class Assignments {
     }
   }
 
-  private static boolean takeFrom(Domain domain, PciFunction function) {
+  private boolean takeFrom(Domain domain, PciFunction function) {
     if (!domain.devices().remove(function)) {
       return false;
     }
     function.detach(domain.domid());
     revokeRegions(domain, function);
+    domain.devices().space().leave(domain.mmu(), iommu);
     return true;
   }
 
@@ -143,6 +174,11 @@ public final class Assignments {
         domain.io().permitMemory(place.firstFrame(), place.frames(), false);
       }
     }
+  }
+
+  /** Watches the IOMMU's faults until it is closed. */
+  public static AutoCloseable watch(FaultRecorder faults, PciBus bus, IntFunction<Domain> domains) {
+    return new FaultWatch(faults, bus, domains);
   }
 
   /** Id of the domain that a function belongs to, or −1. */

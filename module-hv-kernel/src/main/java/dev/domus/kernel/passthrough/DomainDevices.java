@@ -10,10 +10,10 @@ import static dev.domus.kernel.abi.Errno.ESRCH;
 import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.event.EventChannels;
-import dev.domus.kernel.pci.InterruptRemapping;
 import dev.domus.kernel.pci.PciFunction;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.LongAdder;
 
 /**
  * The PCI functions that one domain has, and its physical interrupts (PIRQs).
@@ -23,7 +23,7 @@ import java.util.List;
  * <pre>
  *   device: interrupt(vector)
  *     -> message of the vector, unless masked        pci.Messages
- *     -> interrupt remapping by requester id         pci.InterruptRemapping
+ *     -> interrupt remapping by requester id         pci.MessageTable
  *     -> PIRQ of the domain                          Pirq
  *     -> port that it is bound to, pending           event.EventChannels
  * </pre>
@@ -43,21 +43,38 @@ import java.util.List;
 public final class DomainDevices {
   private final int domid;
   private final EventChannels events;
-  private final InterruptRemapping remapping;
+  private final MachineIommu iommu;
+  private final DomainSpace space = new DomainSpace();
+  private final LongAdder faults = new LongAdder();
   private final PirqTable pirqs = new PirqTable();
   private final List<PciFunction> functions = new ArrayList<>();
   private boolean closed;
 
   /** A domain without devices. */
-  public DomainDevices(int domid, EventChannels events, InterruptRemapping remapping) {
+  public DomainDevices(int domid, EventChannels events, MachineIommu iommu) {
     this.domid = domid;
     this.events = events;
-    this.remapping = remapping;
+    this.iommu = iommu;
   }
 
   /** Whose they are. */
   public int domid() {
     return domid;
+  }
+
+  /** What its functions reach of memory. */
+  DomainSpace space() {
+    return space;
+  }
+
+  /** Counts accesses of its functions to memory that were refused. */
+  void countFaults(long count) {
+    faults.add(count);
+  }
+
+  /** How many accesses of its functions to memory were refused. */
+  public long faults() {
+    return faults.sum();
   }
 
   // ---- functions
@@ -154,7 +171,7 @@ public final class DomainDevices {
 
   private int map(Pirq pirq) {
     try {
-      pirq.map(remapping);
+      pirq.map(iommu.messages());
     } catch (IllegalStateException full) {
       return -ENOSPC;
     }

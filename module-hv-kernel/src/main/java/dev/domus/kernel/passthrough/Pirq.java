@@ -2,7 +2,7 @@ package dev.domus.kernel.passthrough;
 
 import dev.domus.kernel.event.EventChannels;
 import dev.domus.kernel.event.PhysicalInterrupt;
-import dev.domus.kernel.pci.InterruptRemapping;
+import dev.domus.kernel.pci.MessageTable;
 import dev.domus.kernel.pci.PciFunction;
 
 /**
@@ -17,7 +17,7 @@ import dev.domus.kernel.pci.PciFunction;
  * <p>A number whose vector has gone while a port was bound to it stays taken until the port is
  * closed: the port's status goes on to name it, and it must not come to name another device's.
  */
-final class Pirq implements PhysicalInterrupt, InterruptRemapping.Sink {
+final class Pirq implements PhysicalInterrupt, MessageTable.Sink {
   private static final int NONE = 0;
 
   private final int number;
@@ -25,7 +25,7 @@ final class Pirq implements PhysicalInterrupt, InterruptRemapping.Sink {
   private final EventChannels events;
   private final PciFunction function;
   private final int vector;
-  private InterruptRemapping.Message message;
+  private MessageTable.Message message;
   private volatile int port;
 
   /** The vector of a function, which is owned by the domain whose table it is. */
@@ -55,8 +55,8 @@ final class Pirq implements PhysicalInterrupt, InterruptRemapping.Sink {
   }
 
   /** Gives the vector its message; it stays masked until a port is bound. */
-  void map(InterruptRemapping remapping) {
-    message = remapping.open(function.id(), this);
+  void map(MessageTable messages) {
+    message = messages.open(function.id(), this);
     function.setMessage(vector, message.address(), message.data());
   }
 

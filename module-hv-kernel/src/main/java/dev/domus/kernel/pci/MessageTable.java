@@ -1,84 +1,92 @@
 package dev.domus.kernel.pci;
 
+import dev.domus.iommu.InterruptRemapping;
+import dev.domus.iommu.IommuUnit;
+import dev.domus.iommu.MessageAddress;
 import dev.domus.iommu.RequesterId;
 import java.util.BitSet;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
- * The messages of all functions by handle, in the remappable format of Intel VT-d (5.1.2.2):
+ * What the messages of functions mean: each goes to whom the hypervisor has said, and only if it
+ * was sent by the function for which it was said. The entries of the IOMMU's interrupt remapping
+ * table, each for one requester; what such an entry gives as destination is its own index, which
+ * stands for a sink here.
  *
- * <pre>
- *   address  31     20 19           5  4   3     2     1 0
- *           +---------+---------------+---+---+-------+---+      data: 0
- *           |  0xFEE  | handle (14:0) | 1 | 0 |handle | 0 |
- *           |         |               |   |   | (15)  |   |
- *           +---------+---------------+---+---+-------+---+
- * </pre>
+ * <p>A device may write to the interrupt address range by DMA as well, with any data: that is
+ * remapped in the same way, so all it can raise are messages that are its own. Thread-safe.
  */
-public final class MessageTable implements InterruptRemapping {
-  private static final long FIRST_ADDRESS = 0xFEE0_0000L;
-  private static final int REMAPPABLE = 1 << 4;
-  private static final int HANDLE_SHIFT = 5;
-  private static final int SIZE = 4096;
+public final class MessageTable {
+  /** Where messages go. */
+  public interface Sink {
+    /** A message has come. Any thread; waits for nobody, takes no lock, allocates nothing. */
+    void raise();
+  }
 
-  private final AtomicReferenceArray<Entry> entries = new AtomicReferenceArray<>(SIZE);
+  private final InterruptRemapping remapping;
+  private final AtomicReferenceArray<Sink> sinks;
   private final BitSet taken = new BitSet();
 
-  /** Makes an empty table. */
-  public MessageTable() {}
+  /** Takes all of a unit's entries. */
+  public MessageTable(IommuUnit unit) {
+    remapping = unit.interrupts();
+    sinks = new AtomicReferenceArray<>(remapping.entries());
+    remapping.deliverTo((index, vector) -> deliver(index));
+  }
 
-  private record Entry(int requester, Sink sink) {}
+  private void deliver(int index) {
+    Sink sink = sinks.get(index);
+    if (sink != null) {
+      sink.raise();
+    }
+  }
 
-  @Override
+  /**
+   * Makes a message.
+   *
+   * @param requester who may send it
+   * @throws IllegalStateException if there are as many as there can be
+   */
   public synchronized Message open(RequesterId requester, Sink sink) {
-    int handle = taken.nextClearBit(0);
-    if (handle >= SIZE) {
-      throw new IllegalStateException("all interrupt messages are in use: messages=" + SIZE);
+    int index = taken.nextClearBit(0);
+    if (index >= sinks.length()) {
+      throw new IllegalStateException(
+          "all interrupt messages are in use: messages=" + sinks.length());
     }
-    taken.set(handle);
-    entries.set(handle, new Entry(requester.value(), sink));
-    return new OpenMessage(handle);
+    taken.set(index);
+    sinks.set(index, sink);
+    remapping.set(index, index, 0, InterruptRemapping.REQUESTER, 0, requester.value());
+    return new Message(index);
   }
 
-  private synchronized void close(int handle) {
-    entries.set(handle, null);
-    taken.clear(handle);
-  }
-
-  /** A write by a function to the interrupt address range. */
-  public void deliver(RequesterId requester, long address, int data) {
-    int handle = (int) (address - FIRST_ADDRESS) >>> HANDLE_SHIFT;
-    boolean remappable = address >= FIRST_ADDRESS && (address & REMAPPABLE) != 0;
-    Entry entry = remappable && handle < SIZE ? entries.get(handle) : null;
-    if (entry != null && entry.requester == requester.value()) {
-      entry.sink.raise();
-    }
-  }
-
-  private final class OpenMessage implements Message {
-    private final int handle;
+  /** A message that means something until it is closed. */
+  public final class Message implements AutoCloseable {
+    private final int index;
     private boolean closed;
 
-    OpenMessage(int handle) {
-      this.handle = handle;
+    private Message(int index) {
+      this.index = index;
     }
 
-    @Override
+    /** Where the function writes to, below 4 GiB. */
     public long address() {
-      return FIRST_ADDRESS | (long) handle << HANDLE_SHIFT | REMAPPABLE;
+      return MessageAddress.of(index, false);
     }
 
-    @Override
+    /** What it writes. */
     public int data() {
       return 0;
     }
 
+    /** The message means nothing any more, and none is under way when this returns. */
     @Override
     public void close() {
       synchronized (MessageTable.this) {
         if (!closed) {
           closed = true;
-          MessageTable.this.close(handle);
+          remapping.clear(index);
+          sinks.set(index, null);
+          taken.clear(index);
         }
       }
     }
