@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 final class PirqRacesTest {
   private static final RequesterId ID = RequesterId.of(0, 4, 0);
   private static final int COMMAND = 4, MEMORY_AND_MASTER = 6;
-  private static final int ROUNDS = 2_000;
+  private static final int ROUNDS = 500;
 
   private final TinyMachine machine = new TinyMachine(TestSchedulers.roundRobin(), 1);
   private final Hypercalls domain0 = machine.startDomain0().hypercalls();
@@ -90,7 +90,7 @@ final class PirqRacesTest {
 
   @Test
   void interruptsMeetTheOwnersEndAndTheNextOwner() {
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 20; round++) {
       Domain domain = machine.build(1);
       give(domain);
       int port = domain.devices().bindPirq(domain.devices().mapPirq(ID, 0, true, -1));
