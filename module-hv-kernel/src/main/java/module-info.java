@@ -12,6 +12,7 @@ module dev.domus.kernel {
   exports dev.domus.kernel.abi;
   exports dev.domus.kernel.access;
   exports dev.domus.kernel.control;
+  exports dev.domus.kernel.device;
   exports dev.domus.kernel.engine;
   exports dev.domus.kernel.plugin;
   exports dev.domus.kernel.sched;
@@ -19,6 +20,7 @@ module dev.domus.kernel {
   exports dev.domus.kernel.trace;
 
   uses dev.domus.kernel.access.AccessPolicyFactory;
+  uses dev.domus.kernel.device.DeviceModel;
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;
   uses dev.domus.kernel.plugin.Service;

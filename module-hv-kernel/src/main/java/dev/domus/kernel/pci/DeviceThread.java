@@ -1,0 +1,137 @@
+package dev.domus.kernel.pci;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * The thread on which a device's code runs: stores as they arrive, and calls of the hypervisor
+ * (start, reset, close) between two of them. It ends when it is told to or the device throws; if
+ * the device hangs it is interrupted and left behind.
+ */
+final class DeviceThread {
+  /** What a device threw; told once. */
+  interface FaultHandler {
+    void threw(String during, Throwable fault);
+  }
+
+  private final PostedStores stores;
+  private final PostedStores.Taker taker;
+  private final PostedStores.Taker timed = this::store;
+  private final FaultHandler faults;
+  private final ConcurrentLinkedQueue<Call> calls = new ConcurrentLinkedQueue<>();
+  private final Thread thread;
+  private volatile boolean ended;
+
+  /** When the store that it is in began by {@link System#nanoTime}, or 0. */
+  private volatile long storingSince;
+
+  private record Call(String name, Runnable body, CompletableFuture<Void> done) {}
+
+  DeviceThread(String name, PostedStores stores, PostedStores.Taker taker, FaultHandler faults) {
+    this.stores = stores;
+    this.taker = taker;
+    this.faults = faults;
+    thread = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
+  }
+
+  void begin() {
+    thread.start();
+  }
+
+  /**
+   * Has a call made, and waits for its end.
+   *
+   * @return false if it did not return in time, or threw, or the thread has ended
+   */
+  boolean call(String name, Runnable body, long timeoutNanos) {
+    Call call = new Call(name, body, new CompletableFuture<>());
+    calls.add(call);
+    LockSupport.unpark(thread);
+    if (ended && calls.remove(call)) {
+      return false;
+    }
+    boolean interrupted = false;
+    long end = System.nanoTime() + timeoutNanos;
+    try {
+      while (true) {
+        try {
+          call.done.get(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+          return true;
+        } catch (InterruptedException e) {
+          interrupted = true;
+        } catch (ExecutionException | TimeoutException failed) {
+          return false;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /** How long the device has been in {@code store}, in nanoseconds; 0 if it is not. */
+  long storingNanos() {
+    long since = storingSince;
+    return since == 0 ? 0 : System.nanoTime() - since;
+  }
+
+  /**
+   * Ends it, after the call that it is in if that heeds the interrupt, and never if it does not.
+   */
+  void end() {
+    ended = true;
+    thread.interrupt();
+    LockSupport.unpark(thread);
+  }
+
+  private void run() {
+    try {
+      while (!ended) {
+        Call call = calls.poll();
+        if (call != null) {
+          make(call);
+        } else if (!takeStore() && !ended && calls.isEmpty()) {
+          stores.park();
+        }
+      }
+    } finally {
+      ended = true;
+      for (Call call = calls.poll(); call != null; call = calls.poll()) {
+        call.done.completeExceptionally(new IllegalStateException("the device has ended"));
+      }
+    }
+  }
+
+  private void make(Call call) {
+    try {
+      call.body.run();
+      call.done.complete(null);
+    } catch (Throwable fault) { // of a plugin: whatever it is, the device has failed
+      faults.threw(call.name, fault);
+      call.done.completeExceptionally(fault);
+    }
+  }
+
+  private boolean takeStore() {
+    try {
+      return stores.take(timed);
+    } catch (Throwable fault) { // as above
+      faults.threw("store", fault);
+      return true;
+    }
+  }
+
+  private void store(int bar, long offset, int size, long value) {
+    storingSince = System.nanoTime() | 1; // never 0, which means that it is not in the device
+    try {
+      taker.store(bar, offset, size, value);
+    } finally {
+      storingSince = 0;
+    }
+  }
+}
