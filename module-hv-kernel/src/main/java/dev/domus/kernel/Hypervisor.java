@@ -32,6 +32,13 @@ import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TransferableFrames;
+import dev.domus.kernel.passthrough.Assignments;
+import dev.domus.kernel.passthrough.DomainDevices;
+import dev.domus.kernel.pci.MessageTable;
+import dev.domus.kernel.pci.Patience;
+import dev.domus.kernel.pci.PciBus;
+import dev.domus.kernel.pci.PciFunction;
+import dev.domus.kernel.pci.UnmappedDma;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.kernel.time.VirtualClock;
@@ -98,6 +105,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private volatile boolean foreignChanges;
   private final IoSpace ioMemory;
   private final IoSpace ioPorts = new IoSpace(0, 0, PORTS);
+  private final MessageTable messages = new MessageTable();
+  private final PciBus pciBus;
+  private final Assignments assignments;
 
   /**
    * Makes a machine without domains.
@@ -140,6 +150,10 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
+    pciBus =
+        new PciBus(
+            ioMemory, id -> new UnmappedDma(id, messages), Patience.DEFAULT, this::deviceFailed);
+    assignments = new Assignments(pciBus, this::anyDomain, this::allDomains);
     if (virtualClock
         .isEmpty()) { // how much gets done depends on the host, and so would who gets what
       dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
@@ -209,6 +223,21 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The machine's I/O memory and ports as far as a domain may reach them. */
   public DomainIo domainIo(IoRights rights) {
     return new DomainIo(ioMemory, ioPorts, rights);
+  }
+
+  /** The PCI functions of the machine, and who has them. */
+  public Assignments assignments() {
+    return assignments;
+  }
+
+  /** What a domain has of physical devices, which is nothing yet. */
+  public DomainDevices domainDevices(int domid, EventChannels events) {
+    return new DomainDevices(domid, events, messages);
+  }
+
+  /** Tells whoever looks after domains: one of them may have lost a device. Any thread. */
+  private void deviceFailed(PciFunction function) {
+    virqs.raise(Virq.DOM_EXC);
   }
 
   /** What a service domain claims of I/O memory and ports, which is nothing yet. */
@@ -315,6 +344,12 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   public List<Domain> domains() {
     List<Domain> all = new ArrayList<>(domains.values());
     all.sort(Comparator.comparingInt(Domain::domid));
+    return all;
+  }
+
+  private List<Domain> allDomains() {
+    List<Domain> all = serviceDomains();
+    all.addAll(domains());
     return all;
   }
 
@@ -564,6 +599,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   @Override
   public void close() {
     destroyDomains();
+    pciBus.close();
     if (control != null) {
       control.close();
     }

@@ -13,6 +13,7 @@ import dev.domus.kernel.service.IoHandler;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
@@ -333,6 +334,7 @@ public final class PciFunction {
         dma.enable(false);
         config.reset();
         resetDevice();
+        config.showInterrupts(messages.anySet()); // they are the hypervisor's, and stay
       }
     }
   }
@@ -340,15 +342,19 @@ public final class PciFunction {
   // ---- interrupts
 
   /**
-   * Sets the message of a vector and lets it through.
+   * Sets the message of a vector, which is masked and stays so.
    *
    * @param vector 0 … {@link FunctionSpec#vectors} − 1
    * @param address below 4 GiB
    */
   public void setMessage(int vector, long address, int data) {
     messages.set(vector, address, data);
-    messages.mask(vector, false);
     config.showInterrupts(true);
+  }
+
+  /** Masks a vector, or lets it and what is pending through. */
+  public void maskVector(int vector, boolean masked) {
+    messages.mask(vector, masked);
   }
 
   /** Masks a vector and forgets its message. */
@@ -425,7 +431,9 @@ public final class PciFunction {
 
     @Override
     public void interrupt(int vector) {
-      messages.raise(vector);
+      Objects.checkIndex(vector, spec.vectors());
+      // Software enables one message of MSI, and all vectors share it (PCI Local Bus, 6.8.3.4).
+      messages.raise(spec.interrupts() == InterruptKind.MSI ? 0 : vector);
     }
 
     @Override
