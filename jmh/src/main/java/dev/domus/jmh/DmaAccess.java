@@ -25,10 +25,11 @@ import org.openjdk.jmh.annotations.Threads;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What a device's access costs over the copy alone. Hits walk over 64 pages that are all in the IOTLB,
- * misses over 2<sup>15</sup> pages of which it never holds the next one ({@link #rawFar} is their
- * baseline: the same frames by the same steps). {@link #floorOfAnnouncing} is what cannot be spared:
- * one compare-and-set on a line of one's own. Run with {@code -prof gc}: nothing may be allocated.
+ * What a device's access costs over the copy alone. Hits walk over 64 pages that are all in the
+ * IOTLB, misses over 2<sup>15</sup> pages of which it never holds the next one ({@link #rawFar} is
+ * their baseline: the same frames by the same steps). {@link #floorOfAnnouncing} is what cannot be
+ * spared: one compare-and-set on a line of one's own. Run with {@code -prof gc}: nothing may be
+ * allocated.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

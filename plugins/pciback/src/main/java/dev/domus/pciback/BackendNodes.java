@@ -8,8 +8,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What xenstore says of one guest's PCI devices, below {@code backend/pci/GUEST/0} and in the guest's own
- * directory. The toolstack has made the former, and the guest writes what it likes to the latter.
+ * What xenstore says of one guest's PCI devices, below {@code backend/pci/GUEST/0} and in the
+ * guest's own directory. The toolstack has made the former, and the guest writes what it likes to
+ * the latter.
  *
  * <pre>
  *   frontend, frontend-id, state, num_devs, and for each device N
@@ -39,8 +40,7 @@ final class BackendNodes {
 
   /** The guest's directory for its end, if the toolstack has set one that can be its. */
   Optional<String> frontend() {
-    return text(base + "/frontend")
-        .filter(path -> path.startsWith("/local/domain/" + guest + "/"));
+    return text(base + "/frontend").filter(path -> path.startsWith("/local/domain/" + guest + "/"));
   }
 
   BusState state() {
@@ -52,7 +52,10 @@ final class BackendNodes {
   }
 
   BusState frontendState() {
-    return frontend().flatMap(path -> text(path + "/state")).map(BusState::of).orElse(BusState.UNKNOWN);
+    return frontend()
+        .flatMap(path -> text(path + "/state"))
+        .map(BusState::of)
+        .orElse(BusState.UNKNOWN);
   }
 
   /** A number that the guest has written. */

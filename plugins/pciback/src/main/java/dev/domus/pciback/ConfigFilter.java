@@ -1,20 +1,20 @@
 package dev.domus.pciback;
 
 /**
- * What a guest may write of a function's configuration space (PCI Local Bus Specification 3.0, 6.2). It reads
- * all of it. What it writes elsewhere is lost without an error, as with registers that are read-only,
- * since drivers write what they have read.
+ * What a guest may write of a function's configuration space (PCI Local Bus Specification 3.0,
+ * 6.2). It reads all of it. What it writes elsewhere is lost without an error, as with registers
+ * that are read-only, since drivers write what they have read.
  *
  * <ul>
- *   <li>Command: whether regions answer and whether the function may send requests; DMA is the IOMMU's to
- *       judge.
+ *   <li>Command: whether regions answer and whether the function may send requests; DMA is the
+ *       IOMMU's to judge.
  *   <li>Cache line size, latency timer, interrupt line: without effect.
- *   <li>Base addresses and expansion ROM: the probe that shows the size; the hypervisor lets nothing
- *       be moved.
+ *   <li>Base addresses and expansion ROM: the probe that shows the size; the hypervisor lets
+ *       nothing be moved.
  * </ul>
  *
- * Not among them are capabilities (messages are the hypervisor's, power states and resets would take
- * the device out of the backend's hands) and BIST.
+ * Not among them are capabilities (messages are the hypervisor's, power states and resets would
+ * take the device out of the backend's hands) and BIST.
  */
 final class ConfigFilter {
   static final int SPACE = 4096;

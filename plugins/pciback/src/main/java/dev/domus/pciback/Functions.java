@@ -3,7 +3,10 @@ package dev.domus.pciback;
 import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.InterruptKind;
 
-/** What the backend asks the hypervisor about functions of the bus. Refusals are {@link dev.domus.kernel.service.HypercallException}s. */
+/**
+ * What the backend asks the hypervisor about functions of the bus. Refusals are {@link
+ * dev.domus.kernel.service.HypercallException}s.
+ */
 interface Functions {
   /** Says whether a function is a domain's. */
   boolean isAssigned(RequesterId id, int domid);

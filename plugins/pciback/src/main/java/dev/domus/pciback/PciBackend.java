@@ -13,9 +13,9 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * All guests that have devices. The toolstack enters each in {@code backend/pci/GUEST/0} of the backend's
- * directory, and takes it out when the guest has gone. All work is done by one worker: requests are few,
- * and a device that is slow makes nobody wait but those who configure devices.
+ * All guests that have devices. The toolstack enters each in {@code backend/pci/GUEST/0} of the
+ * backend's directory, and takes it out when the guest has gone. All work is done by one worker:
+ * requests are few, and a device that is slow makes nobody wait but those who configure devices.
  */
 final class PciBackend implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(PciBackend.class.getName());

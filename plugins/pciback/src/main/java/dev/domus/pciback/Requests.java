@@ -15,9 +15,9 @@ import java.util.Optional;
 
 /**
  * Carries out what one guest asks for. Each field of a request is read once; the answer is written
- * before the flag that announces it. Interrupts that a guest has set up are remembered, and taken back when it
- * disables them or its function goes, so a guest that enables for ever holds no more of them than
- * its functions have vectors. Not thread-safe.
+ * before the flag that announces it. Interrupts that a guest has set up are remembered, and taken
+ * back when it disables them or its function goes, so a guest that enables for ever holds no more
+ * of them than its functions have vectors. Not thread-safe.
  */
 final class Requests {
   private static final System.Logger LOG = System.getLogger(Requests.class.getName());
@@ -156,7 +156,12 @@ final class Requests {
       try {
         functions.unmapInterrupt(domid, pirq);
       } catch (HypercallException gone) {
-        LOG.log(Level.DEBUG, "interrupt {0} of domain {1} has gone: {2}", pirq, domid, gone.getMessage());
+        LOG.log(
+            Level.DEBUG,
+            "interrupt {0} of domain {1} has gone: {2}",
+            pirq,
+            domid,
+            gone.getMessage());
       }
     }
   }

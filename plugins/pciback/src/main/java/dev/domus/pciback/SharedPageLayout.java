@@ -1,8 +1,9 @@
 package dev.domus.pciback;
 
 /**
- * The page that a guest shares with the PCI backend (public/io/pciif.h of Xen 4.17). One request at a time:
- * the guest fills op, sets ACTIVE, notifies; the backend answers into op, clears ACTIVE, notifies.
+ * The page that a guest shares with the PCI backend (public/io/pciif.h of Xen 4.17). One request at
+ * a time: the guest fills op, sets ACTIVE, notifies; the backend answers into op, clears ACTIVE,
+ * notifies.
  *
  * <pre>
  *          0        4        8        12       16
@@ -35,14 +36,12 @@ final class SharedPageLayout {
   static final int MAX_MSIX_ENTRIES = 128;
   static final int MSIX_ENTRY_SIZE = 4;
   static final int MSIX_VECTOR = 0, MSIX_ENTRY = 2;
-
   static final int CONF_READ = 0,
       CONF_WRITE = 1,
       ENABLE_MSI = 2,
       DISABLE_MSI = 3,
       ENABLE_MSIX = 4,
       DISABLE_MSIX = 5;
-
   static final int SUCCESS = 0,
       DEVICE_NOT_FOUND = -1,
       INVALID_OFFSET = -2,

@@ -6,8 +6,8 @@ import java.util.Optional;
 import java.util.TreeMap;
 
 /**
- * Where a guest sees its functions: on bus 0000:00, each as function 0 of a slot of its own, in the order in
- * which they came. A slot is used again when its function has gone. Not thread-safe.
+ * Where a guest sees its functions: on bus 0000:00, each as function 0 of a slot of its own, in the
+ * order in which they came. A slot is used again when its function has gone. Not thread-safe.
  */
 final class VirtualSlots {
   private final Map<Integer, RequesterId> slots = new TreeMap<>();

@@ -72,7 +72,8 @@ class RequestsTest {
 
   @Test
   void thereAreNoRegistersBeyondTheSpaceOrAcrossWords() {
-    for (int[] place : new int[][] {{4096, 4}, {-4, 4}, {2, 4}, {1, 2}, {0, 3}, {0, 0}, {0, 8}, {4094, 4}}) {
+    for (int[] place :
+        new int[][] {{4096, 4}, {-4, 4}, {2, 4}, {1, 2}, {0, 3}, {0, 0}, {0, 8}, {4094, 4}}) {
       assertEquals(INVALID_OFFSET, ask(CONF_READ, 0, place[0], place[1], 0));
       assertEquals(INVALID_OFFSET, ask(CONF_WRITE, 0, place[0], place[1], 0));
     }
@@ -140,7 +141,12 @@ class RequestsTest {
       page.write(0, junk, 0, junk.length);
       page.putInt(DOMAIN, 0);
       page.putInt(BUS, 0);
-      ask(random.nextInt(8), random.nextInt(3) << 3, random.nextInt(70) - 3, random.nextInt(6), random.nextInt(6));
+      ask(
+          random.nextInt(8),
+          random.nextInt(3) << 3,
+          random.nextInt(70) - 3,
+          random.nextInt(6),
+          random.nextInt(6));
       assertTrue(functions.mapped.size() <= 8);
     }
   }
