@@ -26,6 +26,7 @@ final class Requests {
   private final Functions functions;
   private final VirtualSlots slots;
   private final Map<RequesterId, List<Integer>> interrupts = new HashMap<>();
+  private boolean failed;
 
   Requests(int domid, Functions functions, VirtualSlots slots) {
     this.domid = domid;
@@ -72,12 +73,13 @@ final class Requests {
       };
     } catch (HypercallException refused) {
       LOG.log(
-          Level.WARNING,
+          failed ? Level.DEBUG : Level.WARNING, // once: a guest that tries for ever fills no log
           "request {0} of domain {1} for {2} failed: {3}",
           command,
           domid,
           function.get(),
           refused.getMessage());
+      failed = true;
       return OPERATION_FAILED;
     }
   }
