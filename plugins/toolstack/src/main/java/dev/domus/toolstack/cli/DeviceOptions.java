@@ -1,12 +1,11 @@
 package dev.domus.toolstack.cli;
 
 import dev.domus.iommu.RequesterId;
-import dev.domus.kernel.control.Control;
-import dev.domus.kernel.control.PciDevice;
 import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.plugin.DeviceSpec;
 import dev.domus.kernel.plugin.Host.DeviceModelInfo;
 import dev.domus.toolstack.BadInputException;
+import dev.domus.toolstack.life.Guest;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -157,19 +156,10 @@ final class DeviceOptions {
     return new BadInputException(option + ": " + BadInputException.quote(value) + ": " + problem);
   }
 
-  /** Gives a guest its devices, and lets it map their regions. It does not run yet. */
-  void assignTo(Control control, int domid) {
+  /** Gives a guest its devices. It does not run yet. */
+  void attachTo(Guest guest) throws BadInputException {
     for (String text : assigned) {
-      RequesterId id =
-          RequesterId.parse(text.startsWith(SEGMENT) ? text.substring(SEGMENT.length()) : text);
-      control.assignDevice(domid, id);
-      for (PciDevice device : control.pciDevices()) {
-        if (device.id().equals(id)) {
-          for (PciDevice.Region region : device.regions()) {
-            control.permitIoMemory(domid, region.firstFrame(), region.frames(), true);
-          }
-        }
-      }
+      guest.attachDevice(address(PCI, text, text));
     }
   }
 }

@@ -272,7 +272,7 @@ final class RunCommand implements Callable<Integer> {
         }
         try (Guest guest = Guest.create(machine, config)) {
           scheduling.applyToGuest(guest.control(), guest.info(), pcpus);
-          devices.assignTo(guest.control(), guest.domid());
+          devices.attachTo(guest);
           return run(machine, guest, script);
         }
       }

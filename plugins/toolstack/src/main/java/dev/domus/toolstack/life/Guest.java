@@ -1,5 +1,6 @@
 package dev.domus.toolstack.life;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.plugin.Machine;
@@ -27,6 +28,8 @@ public final class Guest implements AutoCloseable {
   private final ConsoleService consoles;
   private final StoreConnection store;
   private final StoreNodes nodes;
+  private final GuestDevices devices;
+  private final boolean hasPciBackend;
   private final int domid;
   private final String name;
 
@@ -35,14 +38,17 @@ public final class Guest implements AutoCloseable {
       ConsoleService consoles,
       StoreConnection store,
       StoreNodes nodes,
+      boolean hasPciBackend,
       int domid,
       String name) {
     this.control = control;
     this.consoles = consoles;
     this.store = store;
     this.nodes = nodes;
+    this.hasPciBackend = hasPciBackend;
     this.domid = domid;
     this.name = name;
+    devices = new GuestDevices(control, store, domid, name);
   }
 
   /**
@@ -72,7 +78,14 @@ public final class Guest implements AutoCloseable {
         throw e;
       }
       machine.virtualTime().ifPresent(VirtualTime::settle); // services have heard of it
-      return new Guest(control, consoles, store, nodes, built.domid(), config.name());
+      return new Guest(
+          control,
+          consoles,
+          store,
+          nodes,
+          machine.domainOf("pciback").isPresent(),
+          built.domid(),
+          config.name());
     } catch (BadInputException | RuntimeException e) {
       store.close();
       throw e;
@@ -97,10 +110,13 @@ public final class Guest implements AutoCloseable {
   }
 
   private static BadInputException missing(String service) {
+    return missing(service, "every guest needs");
+  }
+
+  private static BadInputException missing(String service, String whoNeedsIt) {
     return new BadInputException(
-        "no plugin offers the "
-            + service
-            + " service, which every guest needs; \"domus plugin list\" shows what was found");
+        "no plugin offers the %s service, which %s; \"domus plugin list\" shows what was found"
+            .formatted(service, whoNeedsIt));
   }
 
   /** Its domain id. */
@@ -121,6 +137,28 @@ public final class Guest implements AutoCloseable {
   /** Keeps it from running. */
   public void pause() {
     control.pause(domid);
+  }
+
+  /**
+   * Gives it a PCI device, whether or not it runs.
+   *
+   * @throws BadInputException if the machine has none there
+   * @throws dev.domus.kernel.service.HypercallException if the device is somebody's, or has failed
+   */
+  public void attachDevice(RequesterId id) throws BadInputException {
+    if (!hasPciBackend) {
+      throw missing("pciback", "a guest with PCI devices needs");
+    }
+    devices.attach(id);
+  }
+
+  /**
+   * Takes a PCI device back: when the guest has let go of it, or after some seconds.
+   *
+   * @throws BadInputException if the guest does not have it
+   */
+  public void detachDevice(RequesterId id) throws BadInputException, InterruptedException {
+    devices.detach(id);
   }
 
   /** Attaches to its console. */
@@ -147,6 +185,7 @@ public final class Guest implements AutoCloseable {
       control.destroyDomain(domid);
       store.release(domid);
       nodes.remove();
+      devices.removeNodes();
     }
   }
 }
