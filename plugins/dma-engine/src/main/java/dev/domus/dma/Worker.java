@@ -37,6 +37,7 @@ final class Worker implements Runnable {
   private final Operations operations;
 
   private volatile Thread thread;
+  private volatile boolean woken;
   private volatile Ring wanted;
 
   /** The ring that is taken up. Written by the worker, under {@link #left} when it becomes null. */
@@ -66,9 +67,15 @@ final class Worker implements Runnable {
     wake();
   }
 
-  /** There may be something to do. */
+  /**
+   * There may be something to do. Said by a flag: the permit of an unpark alone may be used up by
+   * whatever the worker waits for on its way to park.
+   */
   void wake() {
-    LockSupport.unpark(thread);
+    if (!woken) {
+      woken = true;
+      LockSupport.unpark(thread);
+    }
   }
 
   /** No ring any more; returns when none is served, or fails the device. */
@@ -97,9 +104,10 @@ final class Worker implements Runnable {
   public void run() {
     thread = Thread.currentThread();
     while (!Thread.currentThread().isInterrupted()) {
+      woken = false; // before it looks: who has something to do says so, and then wakes it
       takeUp(wanted);
-      if (serving == null || !step(serving)) {
-        LockSupport.park(this); // a change after the look has unparked it
+      if ((serving == null || !step(serving)) && !woken) {
+        LockSupport.park(this);
       }
     }
     takeUp(null);
