@@ -25,11 +25,13 @@ import java.nio.ByteOrder;
  * </pre>
  *
  * <p><b>Chains.</b> NEXT leads from a descriptor in the ring to others anywhere in memory, done in
- * order, each with its own write-back. They count as one place in the ring: HEAD moves on when the last
- * one is done. A chain has 256 descriptors at most, so one that leads back to itself ends in an error.
+ * order, each with its own write-back. They count as one place in the ring: HEAD moves on when the
+ * last one is done. A chain has 256 descriptors at most, so one that leads back to itself ends in
+ * an error.
  *
- * <p><b>Order.</b> Destinations are written in rising order, in pieces that software must not rely on; what overlaps its source is
- * undefined. RESULT and FAULT are there when STATUS is, and so is what the operation wrote.
+ * <p><b>Order.</b> Destinations are written in rising order, in pieces that software must not rely
+ * on; what overlaps its source is undefined. RESULT and FAULT are there when STATUS is, and so is
+ * what the operation wrote.
  *
  * <p>CRC32C is that of iSCSI (RFC 3720, B.4), from an initial value of ones, complemented.
  */

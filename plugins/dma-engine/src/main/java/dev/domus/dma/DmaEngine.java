@@ -23,9 +23,9 @@ import java.util.List;
  *
  * <p><b>Who writes what.</b> This thread keeps the registers that software writes, the worker those
  * that only it can know (STATUS, HEAD, ERROR…, COMPLETED); {@link Interrupts} keeps INT_STATUS for
- * both. What software wants goes to the worker in the volatile fields of a {@link Ring}. A new ENABLE
- * is a new ring: the worker leaves the old one when it sees that it is no longer the current one, so a
- * tail that was meant for one is never taken for the other's.
+ * both. What software wants goes to the worker in the volatile fields of a {@link Ring}. A new
+ * ENABLE is a new ring: the worker leaves the old one when it sees that it is no longer the current
+ * one, so a tail that was meant for one is never taken for the other's.
  */
 final class DmaEngine implements Device {
   private static final int VENDOR = 0x1d0d, DEVICE = 0x0d3a;

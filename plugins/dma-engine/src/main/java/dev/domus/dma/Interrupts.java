@@ -14,9 +14,9 @@ import dev.domus.kernel.device.Registers;
  * When to interrupt, and INT_STATUS.
  *
  * <p>A message is sent when INT_STATUS goes from zero to something, so a guest gets at most one for
- * each time that it clears it, however many completions it asks for. The lock keeps the register and
- * what is known of it one, since software clears on one thread what the worker sets on another; it is
- * taken once an interrupt, not once a descriptor.
+ * each time that it clears it, however many completions it asks for. The lock keeps the register
+ * and what is known of it one, since software clears on one thread what the worker sets on another;
+ * it is taken once an interrupt, not once a descriptor.
  */
 final class Interrupts {
   private static final int VECTOR = 0;

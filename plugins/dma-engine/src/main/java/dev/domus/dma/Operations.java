@@ -9,11 +9,13 @@ import java.nio.ByteOrder;
 import java.util.zip.CRC32C;
 
 /**
- * What the engine can do, a descriptor at a time and each in pieces of {@value #PIECE} bytes, so that
- * whoever wants it stopped does not wait long. Allocates nothing once made.
+ * What the engine can do, a descriptor at a time and each in pieces of {@value #PIECE} bytes, so
+ * that whoever wants it stopped does not wait long. Allocates nothing once made.
  */
 final class Operations {
-  /** Large enough that the call of the port is nothing beside the copy, small enough for a cache. */
+  /**
+   * Large enough that the call of the port is nothing beside the copy, small enough for a cache.
+   */
   private static final int PIECE = 1 << 16;
 
   private static final ValueLayout.OfLong WORD =

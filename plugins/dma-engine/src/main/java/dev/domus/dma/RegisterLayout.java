@@ -28,27 +28,28 @@ package dev.domus.dma;
  *
  * <h2>Use</h2>
  *
- * <p><b>Enable.</b> Software sets RING_BASE and RING_ORDER while STATUS is DISABLED or ERROR (they are
- * taken when ENABLE goes from 0 to 1) and then ENABLE. HEAD and TAIL are 0 after that, and errors are forgotten. It
- * clears ENABLE to disable; the engine stops between two pieces of 64 KiB and says so in STATUS.
+ * <p><b>Enable.</b> Software sets RING_BASE and RING_ORDER while STATUS is DISABLED or ERROR (they
+ * are taken when ENABLE goes from 0 to 1) and then ENABLE. HEAD and TAIL are 0 after that, and
+ * errors are forgotten. It clears ENABLE to disable; the engine stops between two pieces of 64 KiB
+ * and says so in STATUS.
  *
  * <p><b>Work.</b> Descriptors from HEAD to before TAIL, modulo the ring's size, are ready; they are
- * done in order. HEAD = TAIL means none, so a ring holds one less than its size. A doorbell is never
- * worth more than that.
+ * done in order. HEAD = TAIL means none, so a ring holds one less than its size. A doorbell is
+ * never worth more than that.
  *
- * <p><b>Pause</b> stops between two descriptors of the ring, clearing it goes on. <b>Abort</b> (reads
- * as 0) stops at once: the descriptor under way ends with status ABORTED, HEAD goes behind it, and the
- * engine is paused, which CONTROL then shows. What is ready stays ready.
+ * <p><b>Pause</b> stops between two descriptors of the ring, clearing it goes on. <b>Abort</b>
+ * (reads as 0) stops at once: the descriptor under way ends with status ABORTED, HEAD goes behind
+ * it, and the engine is paused, which CONTROL then shows. What is ready stays ready.
  *
- * <p><b>Errors.</b> A descriptor that makes no sense or faults, or a TAIL or a ring that makes none,
- * stops the engine with STATUS ERROR and HEAD where it was; ENABLE from 0 to 1 starts anew. Nothing
- * that software writes does more than that.
+ * <p><b>Errors.</b> A descriptor that makes no sense or faults, or a TAIL or a ring that makes
+ * none, stops the engine with STATUS ERROR and HEAD where it was; ENABLE from 0 to 1 starts anew.
+ * Nothing that software writes does more than that.
  *
  * <p><b>Interrupts.</b> A bit in INT_STATUS says why: so many completions that asked for it as the
- * threshold says (0 and 1: each), or at least one, and no descriptor is ready; an error. The message (vector 0) is
- * sent when a bit is set and ENABLE is, but not again before software has cleared all bits: there is never
- * more than one message for one store to INT_STATUS. Software clears the bits first, and looks
- * at descriptors then.
+ * threshold says (0 and 1: each), or at least one, and no descriptor is ready; an error. The
+ * message (vector 0) is sent when a bit is set and ENABLE is, but not again before software has
+ * cleared all bits: there is never more than one message for one store to INT_STATUS. Software
+ * clears the bits first, and looks at descriptors then.
  */
 final class RegisterLayout {
   /** Offset of a register. */

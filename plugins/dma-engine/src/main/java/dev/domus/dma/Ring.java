@@ -1,15 +1,17 @@
 package dev.domus.dma;
 
 /**
- * One life of the engine, from ENABLE set to ENABLE cleared: the ring as software described it then,
- * and what it wants of it. Written by the device's thread, read by the worker; what the worker knows of
- * it (head, errors) is the worker's own.
+ * One life of the engine, from ENABLE set to ENABLE cleared: the ring as software described it
+ * then, and what it wants of it. Written by the device's thread, read by the worker; what the
+ * worker knows of it (head, errors) is the worker's own.
  */
 final class Ring {
   final long base;
   final int order;
 
-  /** Behind the last descriptor that is ready: an index of the ring, or what software wrote instead. */
+  /**
+   * Behind the last descriptor that is ready: an index of the ring, or what software wrote instead.
+   */
   volatile int tail;
 
   volatile boolean paused;

@@ -9,22 +9,22 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The engine's thread: does the descriptors of the ring that it serves, and keeps the registers that
- * say how far it is.
+ * The engine's thread: does the descriptors of the ring that it serves, and keeps the registers
+ * that say how far it is.
  *
  * <h2>Changing rings</h2>
  *
- * <p>The device's thread says by {@link #serve} which ring is the current one, and the worker takes it
- * up when it next looks: before each descriptor, and between two pieces of one. It touches registers
- * and memory for the ring that it has taken up only, and looks before it does. For a reset that is not enough,
- * it must have left: {@link #leave} waits until {@code serving} is null. The waiting is bounded by one piece
- * of 64 KiB.
+ * <p>The device's thread says by {@link #serve} which ring is the current one, and the worker takes
+ * it up when it next looks: before each descriptor, and between two pieces of one. It touches
+ * registers and memory for the ring that it has taken up only, and looks before it does. For a
+ * reset that is not enough, it must have left: {@link #leave} waits until {@code serving} is null.
+ * The waiting is bounded by one piece of 64 KiB.
  *
  * <h2>Nothing that software wrote is trusted</h2>
  *
- * <p>A descriptor is read once, into the worker's own memory, and judged there. Indices are compared with
- * the ring before they are used. Whatever does not fit is an {@link ErrorCode}, which is in the
- * registers and, if that can be written, in the descriptor.
+ * <p>A descriptor is read once, into the worker's own memory, and judged there. Indices are
+ * compared with the ring before they are used. Whatever does not fit is an {@link ErrorCode}, which
+ * is in the registers and, if that can be written, in the descriptor.
  */
 final class Worker implements Runnable {
   private static final long LEAVE_NANOS = TimeUnit.MILLISECONDS.toNanos(1500);
@@ -93,7 +93,8 @@ final class Worker implements Runnable {
           TimeUnit.NANOSECONDS.timedWait(left, nanos);
         }
       } catch (InterruptedException e) {
-        Thread.currentThread().interrupt(); // the device has failed or is unplugged: so will the worker
+        Thread.currentThread()
+            .interrupt(); // the device has failed or is unplugged: so will the worker
       }
     }
   }

@@ -2,7 +2,10 @@ package dev.domus.dma;
 
 import dev.domus.device.contract.SoftwareBus;
 
-/** What software does with the engine: its side of {@link RegisterLayout} and {@link DescriptorLayout}. */
+/**
+ * What software does with the engine: its side of {@link RegisterLayout} and {@link
+ * DescriptorLayout}.
+ */
 final class Driver implements AutoCloseable {
   static final long RING = 0x10_0000;
   static final int ORDER = 4;

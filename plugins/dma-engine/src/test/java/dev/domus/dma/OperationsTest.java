@@ -52,8 +52,7 @@ class OperationsTest {
               driver.bus.memory().put(TO + target, Arrays.copyOfRange(from, source, source + same));
             }
             int differs =
-                Arrays.mismatch(
-                    from, source, source + length, to, target, target + length);
+                Arrays.mismatch(from, source, source + length, to, target, target + length);
             expected = differs < 0 ? length : differs;
           }
         }
@@ -105,8 +104,7 @@ class OperationsTest {
     try (Driver driver = Driver.enabled()) {
       driver.bus.memory().map(FROM, 3);
       driver.bus.memory().putLong(FROM, 42);
-      driver.describe(
-          FROM + 4096, DescriptorLayout.COPY, 0, 8, FROM + 8, FROM + 16, FROM + 8192);
+      driver.describe(FROM + 4096, DescriptorLayout.COPY, 0, 8, FROM + 8, FROM + 16, FROM + 8192);
       driver.describe(FROM + 8192, DescriptorLayout.COPY, 0, 8, FROM + 16, FROM + 24, 0);
       driver.put(DescriptorLayout.COPY, 0, 8, FROM, FROM + 8, FROM + 4096);
       driver.ring();

@@ -16,8 +16,10 @@ final class AdminCommands {
       SET_FEATURES = 0x09,
       GET_FEATURES = 0x0a,
       ASYNC_EVENT = 0x0c;
-
-  private static final int CNS_NAMESPACE = 0, CNS_CONTROLLER = 1, CNS_ACTIVE = 2, CNS_DESCRIPTORS = 3;
+  private static final int CNS_NAMESPACE = 0,
+      CNS_CONTROLLER = 1,
+      CNS_ACTIVE = 2,
+      CNS_DESCRIPTORS = 3;
   private static final int SAVE = 1 << 31;
   private static final int SELECT_DEFAULT = 1, SELECT_SAVED = 2;
   private static final int RETAIN_EVENT = 1 << 15;
@@ -280,7 +282,10 @@ final class AdminCommands {
 
   // ---- abort (5.1)
 
-  /** Commands are done as they are fetched; only event requests wait so long that they can be aborted. */
+  /**
+   * Commands are done as they are fetched; only event requests wait so long that they can be
+   * aborted.
+   */
   private int abort(MemorySegment command, Session session) {
     int what = CommandLayout.dword(command, 10);
     int id = what >>> 16;

@@ -5,8 +5,9 @@ import dev.domus.iommu.DmaPort;
 /**
  * Asynchronous events (5.2): what happened, until a request of software's can tell of it, and the
  * requests that wait for something to happen. An event type that has been told is not told again
- * before software has read its log page; meanwhile one event of each kind is remembered, so there is an
- * end to what a guest can pile up. Events come from any thread; requests are the admin worker's.
+ * before software has read its log page; meanwhile one event of each kind is remembered, so there
+ * is an end to what a guest can pile up. Events come from any thread; requests are the admin
+ * worker's.
  */
 final class AsyncEvents {
   /** Requests that may wait, less one: AERL. */

@@ -51,7 +51,9 @@ final class CommandLayout {
     return dword(command, 0) >>> 16;
   }
 
-  /** Whether it is one of two fused commands, or has a scatter–gather list. Neither is supported. */
+  /**
+   * Whether it is one of two fused commands, or has a scatter–gather list. Neither is supported.
+   */
   static boolean isFusedOrHasSgl(MemorySegment command) {
     return (dword(command, 0) & 0xc300) != 0;
   }

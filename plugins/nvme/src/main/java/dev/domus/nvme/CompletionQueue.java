@@ -5,8 +5,8 @@ import java.util.Arrays;
 
 /**
  * A completion queue (4.1, 4.6). Its worker posts, software moves the head by the doorbell, on the
- * device's thread. The phase bit of an entry changes with each turn of the queue, so that software sees
- * which are new; therefore the half with the phase is written last, and in one piece.
+ * device's thread. The phase bit of an entry changes with each turn of the queue, so that software
+ * sees which are new; therefore the half with the phase is written last, and in one piece.
  */
 final class CompletionQueue {
   final int id;
@@ -95,8 +95,6 @@ final class CompletionQueue {
 
   void remove(SubmissionQueue queue) {
     submitters =
-        Arrays.stream(submitters)
-            .filter(other -> other != queue)
-            .toArray(SubmissionQueue[]::new);
+        Arrays.stream(submitters).filter(other -> other != queue).toArray(SubmissionQueue[]::new);
   }
 }

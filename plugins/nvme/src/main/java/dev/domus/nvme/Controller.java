@@ -33,9 +33,9 @@ import java.util.concurrent.TimeUnit;
  *     '------------------------- reset() from any, waits ----------------------'
  * </pre>
  *
- * <p>A disable must not wait on the device's thread, so the admin worker ends it ({@link #chores}). What
- * software stores meanwhile is kept, and looked at afterwards. State, CSTS and CC change under {@link
- * #life}, which is held for a few instructions; doorbells take no lock.
+ * <p>A disable must not wait on the device's thread, so the admin worker ends it ({@link #chores}).
+ * What software stores meanwhile is kept, and looked at afterwards. State, CSTS and CC change under
+ * {@link #life}, which is held for a few instructions; doorbells take no lock.
  */
 final class Controller implements Device {
   /** Vendor of all devices modelled here. */

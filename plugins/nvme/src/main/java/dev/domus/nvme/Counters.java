@@ -2,7 +2,9 @@ package dev.domus.nvme;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/** What one worker has done, for the SMART log page: written by it alone, read by the admin worker. */
+/**
+ * What one worker has done, for the SMART log page: written by it alone, read by the admin worker.
+ */
 final class Counters {
   /** Read and Compare commands, and what they read, in 512 bytes. */
   final AtomicLong reads = new AtomicLong(), unitsRead = new AtomicLong();

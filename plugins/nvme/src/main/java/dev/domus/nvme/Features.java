@@ -1,8 +1,8 @@
 package dev.domus.nvme;
 
 /**
- * Features (5.14, 5.21): a double word each, as software set it. None is kept beyond a reset. Set by
- * the admin worker, read by all.
+ * Features (5.14, 5.21): a double word each, as software set it. None is kept beyond a reset. Set
+ * by the admin worker, read by all.
  */
 final class Features {
   /** Feature identifier. */
@@ -59,7 +59,9 @@ final class Features {
     }
     if (feature == INTERRUPT_VECTOR) {
       int vector = argument & 0xffff;
-      return vector > pairs ? Status.NONE : vector | (notCoalesced[vector] ? COALESCING_DISABLED : 0);
+      return vector > pairs
+          ? Status.NONE
+          : vector | (notCoalesced[vector] ? COALESCING_DISABLED : 0);
     }
     if (feature == TEMPERATURE_THRESHOLD && (argument & UNDER) != 0) {
       return under;

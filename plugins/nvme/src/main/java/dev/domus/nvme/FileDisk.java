@@ -35,10 +35,7 @@ final class FileDisk implements Disk {
     try {
       long bytes = channel.size();
       return new FileDisk(
-          channel,
-          bytes,
-          readOnly,
-          readOnly ? Optional.empty() : HolePuncher.open(file, bytes));
+          channel, bytes, readOnly, readOnly ? Optional.empty() : HolePuncher.open(file, bytes));
     } catch (IOException | RuntimeException e) {
       channel.close();
       throw e;

@@ -13,8 +13,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * Gives a file's space back by fallocate(2), which Java cannot. Only where this module was given the
- * right to native calls, on Linux, and where the file system can: otherwise there is none, and
+ * Gives a file's space back by fallocate(2), which Java cannot. Only where this module was given
+ * the right to native calls, on Linux, and where the file system can: otherwise there is none, and
  * deallocation, which is advice, is not followed.
  */
 @SuppressWarnings("restricted") // Downcalls; each says why it is safe.
@@ -53,7 +53,9 @@ final class HolePuncher {
           (int) open.invokeExact(arena.allocateFrom(file.toString()), O_RDWR | O_CLOEXEC);
       puncher =
           new HolePuncher(
-              call("fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG)),
+              call(
+                  "fallocate",
+                  FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG)),
               call("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT)),
               descriptor);
       if (descriptor < 0) {

@@ -37,7 +37,8 @@ final class IdentifyLayout {
   /** Sizes of queue entries: required and most, by binary logarithm. */
   private static final int SQES = 0x66, CQES = 0x44;
 
-  private static final int MDTS = Integer.numberOfTrailingZeros(Prps.MAX_BYTES / RegisterLayout.PAGE);
+  private static final int MDTS =
+      Integer.numberOfTrailingZeros(Prps.MAX_BYTES / RegisterLayout.PAGE);
 
   /** Compare, Dataset Management, Write Zeroes. */
   private static final int ONCS = 1 | 1 << 2 | 1 << 3;

@@ -11,11 +11,11 @@ import java.nio.ByteOrder;
  * The commands of the NVM command set (6): one worker's way to the disk.
  *
  * <p>Data go through the worker's buffer: the port gives no pointers into memory, because what is
- * behind an address may be taken away at any time, and a host's read could not be stopped then. So a
- * block is copied once by the host and once by the port. Nothing is allocated.
+ * behind an address may be taken away at any time, and a host's read could not be stopped then. So
+ * a block is copied once by the host and once by the port. Nothing is allocated.
  *
- * <p>Commands that write are done in the order check, data, disk: one that fails has written nothing,
- * unless the disk fails.
+ * <p>Commands that write are done in the order check, data, disk: one that fails has written
+ * nothing, unless the disk fails.
  */
 final class NvmCommands {
   private static final int FLUSH = 0x00,
@@ -107,8 +107,7 @@ final class NvmCommands {
     if (opcode == WRITE_ZEROES) {
       return writeZeroes(command, at, bytes, through, session);
     }
-    int status =
-        prps.follow(CommandLayout.prp1(command), CommandLayout.prp2(command), (int) bytes);
+    int status = prps.follow(CommandLayout.prp1(command), CommandLayout.prp2(command), (int) bytes);
     if (status != Status.SUCCESS) {
       return status;
     }
@@ -196,8 +195,7 @@ final class NvmCommands {
   private int manage(MemorySegment command, Session session) throws IOException {
     int ranges = (CommandLayout.dword(command, 10) & 0xff) + 1;
     int status =
-        prps.follow(
-            CommandLayout.prp1(command), CommandLayout.prp2(command), ranges * RANGE_BYTES);
+        prps.follow(CommandLayout.prp1(command), CommandLayout.prp2(command), ranges * RANGE_BYTES);
     if (status == Status.SUCCESS) {
       status = prps.read(guestData);
     }

@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * Physical region pages (4.3): where in memory the data of a command are. One a worker, used for one
- * command after the other without allocating.
+ * Physical region pages (4.3): where in memory the data of a command are. One a worker, used for
+ * one command after the other without allocating.
  *
  * <pre>
  *   PRP 1 --> first page, from an offset        PRP 2 --> second page, if there are two
@@ -18,8 +18,9 @@ import java.nio.ByteOrder;
  * </pre>
  *
  * <p><b>An end to it.</b> Each entry but a link is a page of the data, of which there are {@value
- * #MAX_PAGES} at most; a page has room for more than that, so there is at most one link, out of a list
- * that begins near the end of its page. A list that leads back to itself is thus nothing special.
+ * #MAX_PAGES} at most; a page has room for more than that, so there is at most one link, out of a
+ * list that begins near the end of its page. A list that leads back to itself is thus nothing
+ * special.
  */
 final class Prps {
   /** Most bytes of a command: 2^6 pages, MDTS. */

@@ -12,17 +12,18 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <h2>In and out</h2>
  *
- * <p>A worker is <i>in</i> while it may touch memory or change the disk. A reset marks the session as
- * over, and then waits until nobody is in; a worker goes in first, and looks at the session then. Both
- * sides write before they read (Dekker), so either the worker sees that it is over or the reset sees the
- * worker. While the host reads or flushes its disk, which can take seconds, the worker is out
- * ({@link #stepOut}): a reset does not wait for that, and the worker finds out when it comes back.
+ * <p>A worker is <i>in</i> while it may touch memory or change the disk. A reset marks the session
+ * as over, and then waits until nobody is in; a worker goes in first, and looks at the session
+ * then. Both sides write before they read (Dekker), so either the worker sees that it is over or
+ * the reset sees the worker. While the host reads or flushes its disk, which can take seconds, the
+ * worker is out ({@link #stepOut}): a reset does not wait for that, and the worker finds out when
+ * it comes back.
  *
  * <h2>Fairness and interrupts</h2>
  *
  * <p>Submission queues have one command each in turn (round robin, 4.13). An interrupt is sent when
- * nothing is left to do, or after {@value #BATCH} commands, or as coalescing says: never more than one a
- * completion.
+ * nothing is left to do, or after {@value #BATCH} commands, or as coalescing says: never more than
+ * one a completion.
  */
 final class QueueWorker implements Runnable {
   private static final int BATCH = 8;
@@ -199,8 +200,7 @@ final class QueueWorker implements Runnable {
     }
     int threshold = session.features.coalescingThreshold(queue);
     if (threshold != 0 && queue.untold <= threshold) {
-      long left =
-          queue.untoldSince + session.features.coalescingNanos() - System.nanoTime();
+      long left = queue.untoldSince + session.features.coalescingNanos() - System.nanoTime();
       if (left > 0) {
         tellInNanos = left;
         return;

@@ -21,8 +21,8 @@ package dev.domus.nvme;
  *  0x1000 u32        w    doorbells: of queue q, submission at 8 q, completion at 8 q + 4
  * </pre>
  *
- * <p>There is no subsystem reset, no controller memory buffer and no boot partition; all else reads as
- * zero.
+ * <p>There is no subsystem reset, no controller memory buffer and no boot partition; all else reads
+ * as zero.
  */
 final class RegisterLayout {
   /** Offset of a register. */

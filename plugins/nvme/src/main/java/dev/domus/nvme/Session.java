@@ -3,8 +3,8 @@ package dev.domus.nvme;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /**
- * The controller from one enable to the next reset: queues, features, events that wait. A reset makes
- * all of it garbage, so nothing of one session is ever taken for another's.
+ * The controller from one enable to the next reset: queues, features, events that wait. A reset
+ * makes all of it garbage, so nothing of one session is ever taken for another's.
  *
  * <p>Queues are changed by the admin worker, and read by the device's thread and workers.
  */

@@ -10,6 +10,7 @@
  *                                                   Prps, CompletionQueue --> DMA, interrupts
  * </pre>
  *
- * <p>Start at {@link dev.domus.nvme.Controller}; the {@code *Layout} classes draw what software sees.
+ * <p>Start at {@link dev.domus.nvme.Controller}; the {@code *Layout} classes draw what software
+ * sees.
  */
 package dev.domus.nvme;

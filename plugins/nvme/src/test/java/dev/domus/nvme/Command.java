@@ -18,7 +18,10 @@ final class Command {
 
   /** Read, Write, Compare, Write Zeroes: first block and number of blocks. */
   static Command io(int opcode, long block, int blocks) {
-    return new Command(opcode, 1).dword(10, (int) block).dword(11, (int) (block >>> 32)).dword(12, blocks - 1);
+    return new Command(opcode, 1)
+        .dword(10, (int) block)
+        .dword(11, (int) (block >>> 32))
+        .dword(12, blocks - 1);
   }
 
   Command dword(int number, int value) {

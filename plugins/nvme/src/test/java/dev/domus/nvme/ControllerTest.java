@@ -225,7 +225,8 @@ class ControllerTest {
       driver.expect(0, new Command(GET_LOG, 0).prp(Driver.DATA, 0).dword(10, 3 | 127 << 16));
       assertEquals(1, driver.memory.getInt(Driver.DATA) & 0xff, "active firmware slot");
       driver.expect(0, new Command(GET_LOG, 0).prp(Driver.DATA, 0).dword(10, 3).dword(12, 8));
-      assertEquals("1.0 ", new String(driver.memory.get(Driver.DATA, 4), StandardCharsets.US_ASCII));
+      assertEquals(
+          "1.0 ", new String(driver.memory.get(Driver.DATA, 4), StandardCharsets.US_ASCII));
       driver.expect(0x109, new Command(GET_LOG, -1).prp(Driver.DATA, 0).dword(10, 0x70 | size));
       driver.expect(0x002, new Command(GET_LOG, 1).prp(Driver.DATA, 0).dword(10, 2 | size));
       driver.expect(

@@ -6,8 +6,8 @@ import dev.domus.device.contract.SoftwareBus;
 import dev.domus.device.contract.SoftwareMemory;
 
 /**
- * A small driver of NVMe controllers, written after the specification and not after the device: register
- * offsets and fields stand here as numbers once more.
+ * A small driver of NVMe controllers, written after the specification and not after the device:
+ * register offsets and fields stand here as numbers once more.
  */
 final class Driver implements AutoCloseable {
   static final int PAGE = 4096;
@@ -20,12 +20,14 @@ final class Driver implements AutoCloseable {
   static final long ADMIN_SQ = 0x10_0000, ADMIN_CQ = 0x10_1000, DATA = 0x10_2000;
   static final long QUEUES = 0x100_0000;
 
+  final Controller controller;
   final SoftwareBus bus;
   final SoftwareMemory memory;
   Queue admin;
 
   Driver(Disk disk, int blockOrder, int pairs) {
-    bus = new SoftwareBus(new Controller(new Namespace(disk, blockOrder, "serial-1"), pairs));
+    controller = new Controller(new Namespace(disk, blockOrder, "serial-1"), pairs);
+    bus = new SoftwareBus(controller);
     memory = bus.memory();
     memory.map(ADMIN_SQ, 2);
     memory.map(DATA, 16);
@@ -77,7 +79,10 @@ final class Driver implements AutoCloseable {
   }
 
   static Command createCq(int id, int entries, long base, int vector) {
-    return Command.admin(5).prp(base, 0).dword(10, id | entries - 1 << 16).dword(11, 3 | vector << 16);
+    return Command.admin(5)
+        .prp(base, 0)
+        .dword(10, id | entries - 1 << 16)
+        .dword(11, 3 | vector << 16);
   }
 
   static Command createSq(int id, int entries, long base, int completions) {
@@ -99,8 +104,11 @@ final class Driver implements AutoCloseable {
   Queue queue(int id, int entries) {
     long sq = QUEUES + (long) id * 0x4_0000;
     long cq = sq + 0x2_0000;
-    memory.map(sq, (entries * 64 + PAGE - 1) / PAGE);
-    memory.map(cq, (entries * 16 + PAGE - 1) / PAGE);
+    if (!memory.isMapped(sq)) {
+      memory.map(sq, 16);
+      memory.map(cq, 4);
+    }
+    memory.put(cq, new byte[4 * PAGE]); // phases
     expect(Completion.SUCCESS, createCq(id, entries, cq, id));
     expect(Completion.SUCCESS, createSq(id, entries, sq, id));
     return new Queue(id, sq, cq, entries);

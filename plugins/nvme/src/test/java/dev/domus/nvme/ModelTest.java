@@ -10,9 +10,9 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 
 /**
- * Random commands against a disk that is an array: what each returns, what it does to memory, and what
- * is on the disk in the end. Data lie in pages in any order, at any offset, behind lists that begin
- * anywhere in their page.
+ * Random commands against a disk that is an array: what each returns, what it does to memory, and
+ * what is on the disk in the end. Data lie in pages in any order, at any offset, behind lists that
+ * begin anywhere in their page.
  */
 class ModelTest {
   private static final int DISK = 1 << 20;
@@ -30,7 +30,8 @@ class ModelTest {
     int count = (offset + bytes + PAGE - 1) / PAGE;
     long[] pages = new long[count];
     int first = random.nextInt(POOL_PAGES);
-    int step = 1 + 2 * random.nextInt(2); // 1 or 3, which is prime to the pool's size: no page twice
+    int step =
+        1 + 2 * random.nextInt(2); // 1 or 3, which is prime to the pool's size: no page twice
     for (int i = 0; i < count; i++) {
       pages[i] = POOL + (long) (first + i * step) % POOL_PAGES * PAGE;
     }
@@ -86,12 +87,15 @@ class ModelTest {
       Driver.Queue[] queues = {driver.queue(1, 3), driver.queue(2, 64)};
       for (int i = 0; i < 60; i++) {
         Driver.Queue queue = queues[random.nextInt(2)];
-        int opcode = new int[] {FLUSH, WRITE, WRITE, READ, READ, COMPARE, ZEROES, DATASET}[random.nextInt(8)];
+        int opcode =
+            new int[] {FLUSH, WRITE, WRITE, READ, READ, COMPARE, ZEROES, DATASET}
+                [random.nextInt(8)];
         int blocks = 1 + random.nextInt((256 << 10 >> order) + 2);
         long block = random.nextInt(20) == 0 ? random.nextLong() : random.nextInt(total + 2);
         Command command = Command.io(opcode, block, blocks);
         int bytes = blocks << order;
-        boolean tooLong = bytes > 256 << 10 && (opcode == WRITE || opcode == READ || opcode == COMPARE);
+        boolean tooLong =
+            bytes > 256 << 10 && (opcode == WRITE || opcode == READ || opcode == COMPARE);
         boolean beyond = Long.compareUnsigned(block, total) >= 0 || block + blocks > total;
         int at = (int) block << order;
         int expected = tooLong ? 0x002 : beyond ? 0x080 : 0;

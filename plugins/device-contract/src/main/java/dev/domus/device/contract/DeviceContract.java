@@ -15,9 +15,9 @@ import org.junit.jupiter.api.Test;
 /**
  * What the kernel relies on for every device, whatever it models. A device's tests extend it.
  *
- * <p>Whoever owns a device may store anything anywhere: that is no reason to throw, on the thread that
- * takes stores or on a worker, and none to reach memory that is not there. A reset makes the device as
- * it was after power-on.
+ * <p>Whoever owns a device may store anything anywhere: that is no reason to throw, on the thread
+ * that takes stores or on a worker, and none to reach memory that is not there. A reset makes the
+ * device as it was after power-on.
  */
 public abstract class DeviceContract {
   private static final int PAGES = 16;
@@ -39,7 +39,12 @@ public abstract class DeviceContract {
     try (SoftwareBus bus = new SoftwareBus(device())) {
       final long[] powerOn = bus.image(0);
       for (int i = 0; i < PAGES; i++) {
-        bus.memory().map((long) i * SoftwareMemory.PAGE, 1, i % 5 != 4, i % 3 != 2);
+        bus.memory()
+            .map(
+                (long) i * SoftwareMemory.PAGE,
+                1,
+                i % 5 != 4,
+                i % 3 != 2); // and one that is neither
         byte[] bytes = new byte[SoftwareMemory.PAGE];
         random.nextBytes(bytes);
         bus.memory().put((long) i * SoftwareMemory.PAGE, bytes);

@@ -22,18 +22,22 @@ import java.util.function.BooleanSupplier;
 
 /**
  * What the kernel is to a device, without one: its registers, memory behind {@link SoftwareMemory},
- * interrupts that are counted, threads whose end is watched. Stores are taken on the caller's thread,
- * one at a time.
+ * interrupts that are counted, threads whose end is watched. Stores are taken on the caller's
+ * thread, one at a time.
  *
- * <p>Who waits for the device waits by {@link #await}, which looks again whenever the device has done
- * something that software could see.
+ * <p>Who waits for the device waits by {@link #await}, which looks again whenever the device has
+ * interrupted or changed a register, and each millisecond, because memory does not say when it is
+ * written.
  */
 public final class SoftwareBus implements DeviceBus, AutoCloseable {
+  private static final RequesterId ID = RequesterId.of(0, 4, 0);
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
+
   /** How long a device may take for anything: much longer than any does. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
 
   private final Device device;
-  private final SoftwareMemory memory = new SoftwareMemory(this::changed);
+  private final SoftwareMemory memory = new SoftwareMemory(ID);
   private final Map<Integer, Image> images = new HashMap<>();
   private final AtomicLongArray interrupts;
   private final List<Thread> workers = new CopyOnWriteArrayList<>();
@@ -118,15 +122,15 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
    * @throws AssertionError if the device fails before, or it takes a minute
    */
   public void await(String what, BooleanSupplier condition) {
-    long left = PATIENCE_NANOS;
+    long begin = System.nanoTime();
     lock.lock();
     waiting++;
     try {
       while (!condition.getAsBoolean()) {
-        if (!failures.isEmpty() || left <= 0) {
+        if (!failures.isEmpty() || System.nanoTime() - begin > PATIENCE_NANOS) {
           throw new AssertionError("%s does not happen; failures=%s".formatted(what, failures));
         }
-        left = change.awaitNanos(left);
+        change.awaitNanos(LOOK_NANOS);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -157,6 +161,7 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
         Thread.currentThread().interrupt();
       }
     }
+    memory.close();
     if (!left.isEmpty()) {
       throw new AssertionError("the device has failed: " + left);
     }
@@ -179,12 +184,12 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
 
   @Override
   public RequesterId requester() {
-    return RequesterId.of(0, 4, 0);
+    return ID;
   }
 
   @Override
   public DmaPort dma() {
-    return memory;
+    return memory.port();
   }
 
   @Override
@@ -208,16 +213,15 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
         Thread.ofPlatform()
             .daemon()
             .name("device-" + name)
-            .unstarted(
-                () -> {
-                  try {
-                    task.run();
-                  } catch (RuntimeException | Error thrown) {
-                    failures.add("%s threw %s".formatted(name, thrown));
-                    thrown.printStackTrace();
-                    changed();
-                  }
-                });
+            .unstarted(() -> {
+              try {
+                task.run();
+              } catch (RuntimeException | Error thrown) {
+                failures.add("%s threw %s".formatted(name, thrown));
+                thrown.printStackTrace();
+                changed();
+              }
+            });
     workers.add(worker);
     worker.start();
   }
