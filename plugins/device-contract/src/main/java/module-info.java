@@ -3,6 +3,8 @@ module dev.domus.device.contract {
   requires transitive dev.domus.kernel;
   requires transitive org.junit.jupiter.api;
   requires transitive net.jqwik.api;
+  requires java.management;
+  requires jdk.management;
 
   exports dev.domus.device.contract;
 }

@@ -2,6 +2,7 @@ package dev.domus.dma;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -96,6 +97,25 @@ class OperationsTest {
       driver.bus.memory().put(FROM, "123456789".getBytes(StandardCharsets.US_ASCII));
       long at = driver.run(DescriptorLayout.CRC32C, 9, FROM, 0);
       assertEquals(0xe3069283L, driver.result(at)); // the check value of CRC-32C
+    }
+  }
+
+  @Test
+  void descriptorsAllocateNothing() {
+    try (Driver driver = Driver.enabled()) {
+      driver.bus.memory().map(FROM, 4);
+      for (int i = 0; i < 3000; i++) { // until it is compiled, at the latest
+        driver.run(1 + i % 4, 4096, FROM, i % 4 == 2 ? 0 : FROM + 8192);
+      }
+      long before = driver.bus.allocatedByWorkers();
+      int descriptors = 2000;
+      for (int i = 0; i < descriptors; i++) {
+        driver.run(1 + i % 4, 4096, FROM, i % 4 == 2 ? 0 : FROM + 8192);
+      }
+      long allocated = driver.bus.allocatedByWorkers() - before;
+      assertTrue(
+          allocated < descriptors,
+          "bytes by %d descriptors: %d".formatted(descriptors, allocated));
     }
   }
 

@@ -55,6 +55,25 @@ class FileDiskTest {
     assertEquals(4, Files.readAllBytes(file)[3 * 4096]);
   }
 
+  /** The host's channel, the port, queues, interrupts: all of a command's way. */
+  @Test
+  void commandsAllocateNothing() throws IOException {
+    Path file = file(1 << 20);
+    try (Driver driver = Driver.enabled(FileDisk.open(file, false), 12, 1)) {
+      Driver.Queue queue = driver.queue(1, 64);
+      for (int i = 0; i < 3000; i++) { // until it is compiled, at the latest
+        queue.run(Command.io(1 + i % 2, i % 256, 1).prp(Driver.DATA, 0));
+      }
+      long before = driver.bus.allocatedByWorkers();
+      int commands = 2000;
+      for (int i = 0; i < commands; i++) {
+        queue.run(Command.io(1 + i % 2, i % 256, 1).prp(Driver.DATA, 0));
+      }
+      long allocated = driver.bus.allocatedByWorkers() - before;
+      assertTrue(allocated < commands, "bytes by %d commands: %d".formatted(commands, allocated));
+    }
+  }
+
   @Test
   void aFileThatBecomesShorterIsAnError() throws IOException {
     Path file = file(1 << 16);

@@ -1,5 +1,6 @@
 package dev.domus.device.contract;
 
+import com.sun.management.ThreadMXBean;
 import dev.domus.iommu.DmaPort;
 import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.Bar;
@@ -9,6 +10,7 @@ import dev.domus.kernel.device.Registers;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -109,6 +111,12 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
       }
     }
     return false;
+  }
+
+  /** What the device's threads have allocated on the heap so far, in bytes. */
+  public long allocatedByWorkers() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    return workers.stream().mapToLong(at -> threads.getThreadAllocatedBytes(at.threadId())).sum();
   }
 
   /** What the kernel would have taken the device off for. */

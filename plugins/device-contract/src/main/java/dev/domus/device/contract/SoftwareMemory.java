@@ -103,6 +103,11 @@ public final class SoftwareMemory implements AutoCloseable {
 
   // ---- software's side
 
+  /** The bytes of the page at an address, for who looks at it often. */
+  public MemorySegment page(long address) {
+    return bytes.asSlice(at(address & -PAGE), PAGE);
+  }
+
   /** A word of 8 bytes; what the device wrote before it is seen by who sees it. */
   public long getLong(long address) {
     return (long) LONG.getAcquire(bytes, at(address));
