@@ -11,8 +11,13 @@ final class MemoryDisk implements Disk {
   volatile boolean readOnly;
   volatile boolean fails;
 
-  /** What a flush waits for, if anything. */
+  /** What a flush, or a write, waits for, if anything. */
   volatile CountDownLatch flushGate;
+
+  volatile CountDownLatch writeGate;
+
+  /** Counted down when a write begins. */
+  final CountDownLatch writing = new CountDownLatch(1);
 
   /** Counted down when a flush begins. */
   volatile CountDownLatch flushing = new CountDownLatch(1);
@@ -49,6 +54,8 @@ final class MemoryDisk implements Disk {
   @Override
   public void write(ByteBuffer from, long at) throws IOException {
     check();
+    writing.countDown();
+    pass(writeGate);
     synchronized (contents) {
       from.get(contents, (int) at, from.remaining());
     }
@@ -58,14 +65,7 @@ final class MemoryDisk implements Disk {
   public void flush() throws IOException {
     check();
     flushing.countDown();
-    CountDownLatch gate = flushGate;
-    if (gate != null) {
-      try {
-        gate.await();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
-    }
+    pass(flushGate);
     flushes++;
   }
 
@@ -79,6 +79,16 @@ final class MemoryDisk implements Disk {
 
   @Override
   public void close() {}
+
+  private static void pass(CountDownLatch gate) {
+    if (gate != null) {
+      try {
+        gate.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
 
   private void check() throws IOException {
     if (fails) {

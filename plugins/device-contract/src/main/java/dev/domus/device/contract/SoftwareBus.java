@@ -33,6 +33,7 @@ import java.util.function.BooleanSupplier;
  */
 public final class SoftwareBus implements DeviceBus, AutoCloseable {
   private static final RequesterId ID = RequesterId.of(0, 4, 0);
+  private static final String WORKER = "device-";
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
   /** How long a device may take for anything: much longer than any does. */
@@ -111,6 +112,16 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
       }
     }
     return false;
+  }
+
+  /**
+   * The thread that the device asked for by this name.
+   *
+   * @throws java.util.NoSuchElementException if there is none
+   */
+  public Thread worker(String name) {
+    String full = WORKER + name;
+    return workers.stream().filter(at -> at.getName().equals(full)).findAny().orElseThrow();
   }
 
   /** What the device's threads have allocated on the heap so far, in bytes. */
@@ -220,7 +231,7 @@ public final class SoftwareBus implements DeviceBus, AutoCloseable {
     Thread worker =
         Thread.ofPlatform()
             .daemon()
-            .name("device-" + name)
+            .name(WORKER + name)
             .unstarted(() -> {
               try {
                 task.run();
