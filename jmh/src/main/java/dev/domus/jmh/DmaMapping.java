@@ -31,11 +31,11 @@ import org.openjdk.jmh.annotations.Threads;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Mapping and unmapping, as a driver asks for it, strict and deferred, alone, with a device's access in
- * between, and by two threads at once in one space. Baselines: the eight compare-and-sets on lines of
- * one's own that a map and an unmap make ({@link #floorOfLocks}), and the raw copy. Two threads scale
- * well if {@code …OfTwo} takes as long as without. Run with {@code -prof gc}: nothing may be
- * allocated.
+ * Mapping and unmapping, as a driver asks for it, strict and deferred, alone, with a device's
+ * access in between, and by two threads at once in one space. Baselines: the eight compare-and-sets
+ * on lines of one's own that a map and an unmap make ({@link #floorOfLocks}), and the raw copy. Two
+ * threads scale well if {@code …OfTwo} takes as long as without. Run with {@code -prof gc}: nothing
+ * may be allocated.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -61,8 +61,7 @@ public class DmaMapping {
   /** A deferred mode. */
   private record Deferred(PendingUnmaps pending) implements DmaProtection {
     @Override
-    public long map(
-        DmaSpace space, long[] mfns, int from, int count, int permissions, long limit) {
+    public long map(DmaSpace space, long[] mfns, int from, int count, int permissions, long limit) {
       return space.map(mfns, from, count, permissions, limit);
     }
 

@@ -1,5 +1,7 @@
 package dev.domus.kernel;
 
+import dev.domus.iommu.IommuUnit;
+import dev.domus.iommu.UnitSettings;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.Operation;
@@ -32,6 +34,13 @@ import dev.domus.kernel.mmu.MachineFrames;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.mmu.TransferableFrames;
+import dev.domus.kernel.passthrough.Assignments;
+import dev.domus.kernel.passthrough.DomainDevices;
+import dev.domus.kernel.passthrough.MachineIommu;
+import dev.domus.kernel.pci.Patience;
+import dev.domus.kernel.pci.PciBus;
+import dev.domus.kernel.pci.PciFunction;
+import dev.domus.kernel.pci.RemappedDma;
 import dev.domus.kernel.time.Clock;
 import dev.domus.kernel.time.TimerQueue;
 import dev.domus.kernel.time.VirtualClock;
@@ -98,6 +107,9 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   private volatile boolean foreignChanges;
   private final IoSpace ioMemory;
   private final IoSpace ioPorts = new IoSpace(0, 0, PORTS);
+  private final MachineIommu iommu;
+  private final PciBus pciBus;
+  private final Assignments assignments;
 
   /**
    * Makes a machine without domains.
@@ -140,6 +152,14 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     codeFrames = new CodeFrames((int) machineMemory.frames());
     machineFrames =
         new MachineFrames(machineMemory, frameTable, machineToPhys, allocator, codeFrames);
+    iommu = new MachineIommu(this::makeIommu, this::watchFaults);
+    pciBus =
+        new PciBus(
+            ioMemory,
+            id -> new RemappedDma(id, iommu.unit(), iommu::space),
+            Patience.DEFAULT,
+            this::deviceFailed);
+    assignments = new Assignments(pciBus, iommu, this::anyDomain, this::allDomains);
     if (virtualClock
         .isEmpty()) { // how much gets done depends on the host, and so would who gets what
       dispatcher.setIdleWork(() -> allocator.hasDirty() && allocator.scrub(SCRUB_PIECE) != 0);
@@ -209,6 +229,29 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   /** The machine's I/O memory and ports as far as a domain may reach them. */
   public DomainIo domainIo(IoRights rights) {
     return new DomainIo(ioMemory, ioPorts, rights);
+  }
+
+  /** The PCI functions of the machine, and who has them. */
+  public Assignments assignments() {
+    return assignments;
+  }
+
+  /** What a domain has of physical devices, which is nothing yet. */
+  public DomainDevices domainDevices(int domid, EventChannels events) {
+    return new DomainDevices(domid, events, iommu);
+  }
+
+  private IommuUnit makeIommu() {
+    return new IommuUnit(machineMemory, frameTable, allocator, codeFrames, UnitSettings.usual());
+  }
+
+  private AutoCloseable watchFaults(IommuUnit unit) {
+    return Assignments.watch(unit.faults(), pciBus, this::anyDomain);
+  }
+
+  /** Tells whoever looks after domains: one of them may have lost a device. Any thread. */
+  private void deviceFailed(PciFunction function) {
+    virqs.raise(Virq.DOM_EXC);
   }
 
   /** What a service domain claims of I/O memory and ports, which is nothing yet. */
@@ -315,6 +358,12 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   public List<Domain> domains() {
     List<Domain> all = new ArrayList<>(domains.values());
     all.sort(Comparator.comparingInt(Domain::domid));
+    return all;
+  }
+
+  private List<Domain> allDomains() {
+    List<Domain> all = serviceDomains();
+    all.addAll(domains());
     return all;
   }
 
@@ -535,6 +584,16 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     }
 
     @Override
+    public boolean openToDevices(long mfn, boolean writable) {
+      return mmu.openGranted(mfn, writable);
+    }
+
+    @Override
+    public void withdrawFromDevices(long mfn, boolean writable) {
+      mmu.withdrawGranted(mfn, writable);
+    }
+
+    @Override
     public boolean isSpecialMapped(long mfn) {
       return mmu.isSpecialMapped(mfn);
     }
@@ -564,6 +623,8 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   @Override
   public void close() {
     destroyDomains();
+    pciBus.close();
+    iommu.close();
     if (control != null) {
       control.close();
     }

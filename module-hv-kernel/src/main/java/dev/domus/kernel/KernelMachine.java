@@ -1,12 +1,14 @@
 package dev.domus.kernel;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.device.DeviceModel;
 import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.hypercall.HypercallTable;
 import dev.domus.kernel.plugin.DeterministicMode;
+import dev.domus.kernel.plugin.DeviceSpec;
 import dev.domus.kernel.plugin.DriverDomainSpec;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -15,6 +17,7 @@ import dev.domus.kernel.plugin.Service;
 import dev.domus.kernel.plugin.VirtualTime;
 import dev.domus.kernel.sched.SchedParameters;
 import dev.domus.kernel.sched.SchedulerFactory;
+import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.Services;
 import dev.domus.kernel.servicedomain.DriverServices;
@@ -74,11 +77,12 @@ public final class KernelMachine implements Machine {
       Hypervisor hypervisor,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
-      Map<String, AccessPolicyFactory> policies)
+      Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models)
       throws MachineException {
     this.hypervisor = hypervisor;
     turns = hypervisor.virtualClock().map(ServiceTurns::new);
-    hypervisor.setControl(new DomainControl(hypervisor, engines, schedulers, policies));
+    hypervisor.setControl(new DomainControl(hypervisor, engines, schedulers, policies, models));
     hypervisor.onServiceEnd(this::endDriver);
     domain0 = startDomain(DOMAIN_0, "Domain-0", true, new ServiceRegistry());
   }
@@ -112,6 +116,7 @@ public final class KernelMachine implements Machine {
    * @param engines by name
    * @param schedulers by name; the one that {@code spec} names is among them
    * @param policies access policies by name
+   * @param models device models by name
    * @param services to run in domain 0
    * @throws MachineException if memory or pCPUs cannot be had
    */
@@ -120,6 +125,7 @@ public final class KernelMachine implements Machine {
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models,
       List<Service> services)
       throws MachineException {
     Dispatcher dispatcher = dispatcherFor(spec);
@@ -137,7 +143,7 @@ public final class KernelMachine implements Machine {
                   : MachineMemory.HugePages.HOST_POLICY,
               new HypercallTable(),
               dispatcher);
-      machine = start(hypervisor, engines, schedulers, policies, spec, services);
+      machine = start(hypervisor, engines, schedulers, policies, models, spec, services);
     } catch (MachineMemoryException | IllegalArgumentException refused) {
       dispatcher.close();
       throw new MachineException(refused.getMessage());
@@ -165,13 +171,14 @@ public final class KernelMachine implements Machine {
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models,
       MachineSpec spec,
       List<Service> services)
       throws MachineException {
     KernelMachine machine;
     try {
       requireServices(spec.driverDomains(), services);
-      machine = new KernelMachine(hypervisor, engines, schedulers, policies);
+      machine = new KernelMachine(hypervisor, engines, schedulers, policies, models);
     } catch (MachineException | RuntimeException refused) {
       hypervisor.close();
       throw refused;
@@ -181,10 +188,21 @@ public final class KernelMachine implements Machine {
         LocalServiceDomain domain = machine.startDriver(driver.name());
         driver.services().forEach(service -> machine.places.put(service, domain));
       }
+      for (DeviceSpec device : spec.devices()) {
+        machine.plug(device);
+      }
       return machine;
     } catch (MachineException refused) {
       machine.close();
       throw refused;
+    }
+  }
+
+  private void plug(DeviceSpec device) throws MachineException {
+    try {
+      hypervisor.control().plugDevice(device.model(), device.id(), device.options());
+    } catch (HypercallException refused) {
+      throw new MachineException(refused.getMessage());
     }
   }
 

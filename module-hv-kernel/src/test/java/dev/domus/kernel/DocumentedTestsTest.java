@@ -22,7 +22,10 @@ import org.junit.jupiter.api.Test;
 final class DocumentedTestsTest {
   private static final Path ROOT = Path.of(System.getProperty("domus.root"));
   private static final List<String> DOCUMENTS =
-      List.of("docs/SPECIFICATION.md", "docs/security/pv-mmu-advisories.md");
+      List.of(
+          "docs/SPECIFICATION.md",
+          "docs/security/pv-mmu-advisories.md",
+          "docs/security/iommu-pci-advisories.md");
 
   /** A class, perhaps with the last part of its package before it, and perhaps a method. */
   private static final Pattern NAME =

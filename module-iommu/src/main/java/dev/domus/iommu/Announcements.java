@@ -60,6 +60,10 @@ final class Announcements {
   private static final int DOMAIN_SHIFT = 36;
   private static final int DOMAINS = 0xFFF;
   private static final long BUSY = 1;
+
+  /** In an idle word: the slot has been used, and is looked at by whoever waits. */
+  private static final long KNOWN = 2;
+
   private static final long ONE_ACCESS = 1L << 48;
   private static final long SEQUENCE = -ONE_ACCESS;
 
@@ -78,14 +82,28 @@ final class Announcements {
   int enter(int did, long iova) {
     long[] w = words;
     int slot = (int) Thread.currentThread().threadId() & SLOTS - 1;
+    int own = (slot + 1) * LINE;
+    long free = (long) WORD.getOpaque(w, own);
+    if ((free & (BUSY | KNOWN)) == KNOWN
+        && WORD.compareAndSet(w, own, free, next(free) | word(did, iova))) {
+      return own;
+    }
+    return enterAnother(slot, did, iova);
+  }
+
+  private static long next(long idle) {
+    return idle + ONE_ACCESS & SEQUENCE;
+  }
+
+  private int enterAnother(int first, int did, long iova) {
+    long[] w = words;
+    int slot = first;
     for (int tries = 0; ; tries++) {
       int at = (slot + 1) * LINE;
       long idle = (long) WORD.getOpaque(w, at);
       if ((idle & BUSY) == 0) {
-        if ((used & 1 << slot) == 0) {
-          USED.getAndBitwiseOr(this, 1 << slot);
-        }
-        if (WORD.compareAndSet(w, at, idle, (idle + ONE_ACCESS & SEQUENCE) | word(did, iova))) {
+        int ignored = (int) USED.getAndBitwiseOr(this, 1 << slot);
+        if (WORD.compareAndSet(w, at, idle, next(idle) | word(did, iova))) {
           return at;
         }
       }
@@ -108,7 +126,7 @@ final class Announcements {
 
   /** Takes back the announcement. What was stored in the access is seen by who sees its end. */
   void leave(int slot) {
-    WORD.setRelease(words, slot, (long) WORD.getOpaque(words, slot) & ~BUSY);
+    WORD.setRelease(words, slot, (long) WORD.getOpaque(words, slot) & SEQUENCE | KNOWN);
   }
 
   /**

@@ -336,6 +336,10 @@ public final class IommuUnit implements AutoCloseable {
 
   /** Fills a port's context cache; what cannot be used is answered and not kept. */
   RequesterContext resolve(DmaPort port, int requester) {
+    RequesterContext refusal = requesters.resolve(requester);
+    if (refusal.status() != DmaPort.OK && port.context() == null) {
+      return refusal; // without the lock, which whoever is refused all the time would be in
+    }
     synchronized (lock) {
       RequesterContext now = port.context();
       if (now == null) {

@@ -1,5 +1,7 @@
 package dev.domus.iommu;
 
+import java.util.Arrays;
+
 /**
  * What a requester's root and context entry came to: the context cache's entry of a port (Intel
  * VT-d, 6.2.2). Immutable, so a port that holds one can tell by its identity whether it still does.
@@ -19,7 +21,17 @@ record RequesterContext(int status, int did, long root, int levels, boolean reco
 
   /** A requester whose tables say that it gets nothing. Not cached: see caching mode, 6.1. */
   static RequesterContext faulty(FaultReason reason, boolean recordsFaults) {
-    return new RequesterContext(reason.code(), 0, 0, 0, recordsFaults);
+    return (recordsFaults ? RECORDED : UNRECORDED)[reason.ordinal()];
+  }
+
+  /** One object a reason, since whoever is refused may ask all the time. */
+  private static final RequesterContext[] RECORDED = ofAllReasons(true),
+      UNRECORDED = ofAllReasons(false);
+
+  private static RequesterContext[] ofAllReasons(boolean recordsFaults) {
+    return Arrays.stream(FaultReason.values())
+        .map(reason -> new RequesterContext(reason.code(), 0, 0, 0, recordsFaults))
+        .toArray(RequesterContext[]::new);
   }
 
   /** Address width of the domain. */

@@ -37,6 +37,9 @@ final class SecondLevelWalk {
   /** Tables of level 1: 384. */
   final TranslationCache tables = new TranslationCache(LARGE_SETS_ORDER, PAGE_2M);
 
+  /** Whether there ever was a large page; without any, misses do not look for one. */
+  private volatile boolean hasLarge;
+
   SecondLevelWalk(MemorySegment memory, SecondLevelFormat format) {
     this.memory = memory;
     this.format = format;
@@ -62,9 +65,11 @@ final class SecondLevelWalk {
           ? iova
           : ~FaultReason.BEYOND_ADDRESS_WIDTH.code();
     }
-    long page = large.find(large.key(context.did(), iova));
-    if ((page & need) != 0) {
-      return page & ADDRESS | iova & (1 << PAGE_2M) - 1;
+    if (hasLarge) {
+      long page = large.find(large.key(context.did(), iova));
+      if ((page & need) != 0) {
+        return page & ADDRESS | iova & (1 << PAGE_2M) - 1;
+      }
     }
     return walk(context, iova, need);
   }
@@ -121,6 +126,9 @@ final class SecondLevelWalk {
     if (level == 1 || isNearEdge(address, size)) {
       small.insert(small.key(did, iova), address & ADDRESS | rights);
     } else {
+      if (!hasLarge) {
+        hasLarge = true;
+      }
       large.insert(large.key(did, iova), address & -1L << PAGE_2M | rights);
     }
     return address;

@@ -60,31 +60,52 @@ final class TranslationCache {
     return iova & -1L << pageShift | did;
   }
 
-  private int setOf(long key) {
+  /** Where a key's set begins. */
+  int setOf(long key) {
     int did = (int) key & DOMAIN_ID;
-    return ((int) (key >>> pageShift) ^ did * 0x9E5) & mask;
+    return (((int) (key >>> pageShift) ^ did * 0x9E5) & mask) << SET_SHIFT;
   }
 
-  /** The value of a key, or {@link #MISS}. */
-  long find(long key) {
+  // ---- looking in two steps, for whoever announces in between
+
+  /** The version of a set, to be read before {@link #peek}. */
+  long version(int set) {
+    return (long) WORD.getAcquire(words, set);
+  }
+
+  /** The value of a key, or {@link #MISS}; good only if {@link #isStill} says so afterwards. */
+  long peek(int set, long key) {
     long[] w = words;
-    int set = setOf(key) << SET_SHIFT;
-    long version = (long) WORD.getVolatile(w, set);
     for (int way = KEYS; way < KEYS + WAYS; way++) {
       if ((long) WORD.getOpaque(w, set + way) == key) {
-        long value = (long) WORD.getOpaque(w, set + way + WAYS);
-        VarHandle.acquireFence();
-        boolean whole = (version & 1) == 0 && (long) WORD.getOpaque(w, set) == version;
-        return whole ? value : MISS;
+        return (long) WORD.getOpaque(w, set + way + WAYS);
       }
     }
     return MISS;
   }
 
+  /** Whether a set is as it was at a version that was read before, and what was read then holds. */
+  boolean isStill(int set, long version) {
+    VarHandle.acquireFence();
+    return (version & 1) == 0 && (long) WORD.getVolatile(words, set) == version;
+  }
+
+  // ---- looking, announced before
+
+  /** The value of a key, or {@link #MISS}. */
+  long find(long key) {
+    int set = setOf(key);
+    long version = (long) WORD.getVolatile(words, set);
+    long value = peek(set, key);
+    return value != MISS && isStill(set, version) ? value : MISS;
+  }
+
+  // ---- changing
+
   /** Keeps a value, unless somebody is changing the set at this moment. */
   void insert(long key, long value) {
     long[] w = words;
-    int set = setOf(key) << SET_SHIFT;
+    int set = setOf(key);
     long version = (long) WORD.getOpaque(w, set);
     if ((version & 1) != 0 || !WORD.compareAndSet(w, set, version, version + 1)) {
       return;
@@ -112,7 +133,7 @@ final class TranslationCache {
 
   /** Forgets a key. */
   void remove(long key) {
-    int set = setOf(key) << SET_SHIFT;
+    int set = setOf(key);
     for (int way = KEYS; way < KEYS + WAYS; way++) {
       if ((long) WORD.getVolatile(words, set + way) == key) {
         removeIn(set, (int) key & DOMAIN_ID, key >>> pageShift, 0);
@@ -170,6 +191,7 @@ final class TranslationCache {
     for (int way = KEYS; way < KEYS + WAYS; way++) {
       if (matches((long) WORD.getOpaque(words, set + way), did, from, more)) {
         WORD.setOpaque(words, set + way, 0L);
+        WORD.setOpaque(words, set + way + WAYS, MISS); // what has no key has no value either
       }
     }
     WORD.setVolatile(words, set, version + 2);

@@ -63,6 +63,15 @@ class TranslationCacheTest {
   }
 
   @Test
+  void anEmptyEntryHasNoKeyThatFits() {
+    TranslationCache cache = new TranslationCache(0, 12);
+    cache.insert(cache.key(1, 0), 5);
+    cache.remove(cache.key(1, 0));
+    assertEquals(TranslationCache.MISS, cache.find(0));
+    assertEquals(TranslationCache.MISS, cache.peek(0, 0));
+  }
+
+  @Test
   void aSetHoldsAsManyAsItHasWays() {
     TranslationCache cache = new TranslationCache(4, 12);
     for (int i = 0; i < TranslationCache.WAYS; i++) {

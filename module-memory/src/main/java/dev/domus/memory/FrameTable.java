@@ -489,6 +489,24 @@ public final class FrameTable implements AutoCloseable {
   }
 
   /**
+   * Forgets what a frame without type references was last used as, so that its contents are
+   * validated before they are used as anything but data.
+   *
+   * @return false, and nothing changed, if it is in use
+   */
+  public boolean forgetType(long mfn) {
+    while (true) {
+      long word = typeWord(mfn);
+      if ((word & COUNT) != 0) {
+        return false;
+      }
+      if (casType(mfn, word, 0)) {
+        return true;
+      }
+    }
+  }
+
+  /**
    * Marks a frame as pinned; false if it was. The caller holds the two references that the pin
    * keeps.
    */

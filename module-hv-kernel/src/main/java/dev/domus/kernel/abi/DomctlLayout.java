@@ -19,6 +19,8 @@ package dev.domus.kernel.abi;
  *   address_size       size u32@0
  *   sendtrigger        trigger u32@0  vcpu u32@4     set_virq_handler   virq u32@0
  *   iomem_permission   first_mfn u64@0  nr_mfns u64@8  allow_access u8@16
+ *   assign_device      dev u32@0  flags u32@4  machine_sbdf u32@8      (test_ and deassign_ likewise)
+ *   get_device_group   machine_sbdf u32@0  max_sdevs u32@4  num_sdevs u32@8  sdev_array ptr@16
  *   ioport_permission  first_port u32@0  nr_ports u32@4  allow_access u8@8
  *
  *   getdomaininfo (112)  domain u16@0  flags u32@4  tot_pages u64@8  max_pages u64@16  outstanding u64@24
@@ -70,6 +72,18 @@ public final class DomctlLayout {
 
   /** Command. */
   public static final int SEND_TRIGGER = 28, SET_VIRQ_HANDLER = 66;
+
+  /** Command. */
+  public static final int ASSIGN_DEVICE = 37,
+      TEST_ASSIGN_DEVICE = 45,
+      DEASSIGN_DEVICE = 47,
+      GET_DEVICE_GROUP = 50;
+
+  /** Offset in assign_device, and the kind of device that there is. */
+  public static final int DEVICE_KIND = 0, DEVICE_FLAGS = 4, DEVICE_SBDF = 8, DEVICE_PCI = 0;
+
+  /** Offset in get_device_group. */
+  public static final int GROUP_SBDF = 0, GROUP_COUNT = 8;
 
   /** Offset in sendtrigger, and the triggers that need no device model. */
   public static final int TRIGGER = 0,

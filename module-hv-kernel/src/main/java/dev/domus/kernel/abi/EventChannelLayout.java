@@ -12,7 +12,7 @@ package dev.domus.kernel.abi;
  *   close, send, unmask port
  *   status              dom u16          port         status       vcpu     unbound: dom u16
  *                                                                           interdomain: dom u16, port at 20
- *                                                                           virq: virq
+ *                                                                           virq: virq; pirq: pirq
  *   alloc_unbound       dom u16, remote_dom u16 at 2  (port at 4)
  *   bind_ipi            vcpu             port
  *   bind_vcpu           port             vcpu
@@ -44,6 +44,9 @@ public final class EventChannelLayout {
 
   /** Offset in bind_virq. */
   public static final int VIRQ_VIRQ = 0, VIRQ_VCPU = 4, VIRQ_PORT = 8;
+
+  /** Offset in bind_pirq. */
+  public static final int PIRQ_PIRQ = 0, PIRQ_FLAGS = 4, PIRQ_PORT = 8;
 
   /** Offset in status. */
   public static final int STATUS_DOM = 0,

@@ -30,6 +30,16 @@ public enum Operation {
   /** Let the target use I/O ports, or not any more. Detail: the first port. */
   IO_PORTS("change the I/O ports of", false),
 
+  /** Map the target's physical interrupts. Detail: physdev_op command. */
+  PHYSICAL_INTERRUPTS("manage the physical interrupts of", true),
+
+  /**
+   * Read and write the configuration space of the target's PCI functions, or of those that are
+   * nobody's; plug functions into the machine and unplug them, list them. Detail: the requester id,
+   * 0 for all.
+   */
+  PCI_BUS("use the PCI bus of", false),
+
   /** Control a domain. Detail: domctl command. */
   DOMCTL("control", false),
 

@@ -1,5 +1,6 @@
 package dev.domus.kernel.control;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.sched.CpuMask;
 import dev.domus.kernel.service.HypercallException;
@@ -96,6 +97,40 @@ public interface Control {
 
   /** Lets a domain use ports, or not any more. */
   void permitIoPorts(int domid, int first, int count, boolean allowed);
+
+  // ---- PCI devices
+
+  /** The machine's PCI functions, by requester id. */
+  List<PciDevice> pciDevices();
+
+  /**
+   * Makes a device and puts it on the bus; it is nobody's, and reaches nothing.
+   *
+   * @param model the name of a device model
+   * @param options what is said of it, name to text; what is absent gets its default
+   * @throws HypercallException EINVAL with a message for users if there is no such model, an option
+   *     is wrong, or the place is taken; EOPNOTSUPP on a deterministic machine
+   */
+  void plugDevice(String model, RequesterId id, Map<String, String> options);
+
+  /** Takes a device off the bus, out of the hands of whoever has it; ENODEV if there is none. */
+  void unplugDevice(RequesterId id);
+
+  /**
+   * Gives a device to a domain, reset: by DMA it reaches what the domain may write. Its regions are
+   * given by {@link #permitIoMemory}. Waits for the device, seconds if that is slow.
+   *
+   * @throws HypercallException ENODEV if there is none, EBUSY if somebody has it, EIO if it has
+   *     failed, ESRCH if the domain is going
+   */
+  void assignDevice(int domid, RequesterId id);
+
+  /**
+   * Takes a device back from a domain, with its interrupts and the right to its regions: when this
+   * returns it reaches nothing of the domain's. Waits for the device as above; ENODEV if the domain
+   * does not have it.
+   */
+  void deassignDevice(int domid, RequesterId id);
 
   /** Allocates a port in a domain for a remote one to bind to, on the domain's behalf. */
   int allocUnbound(int domid, int remoteDomid);

@@ -20,6 +20,7 @@ import java.util.UUID;
  *     meanwhile
  * @param retired guest instructions that its vCPUs have retired
  * @param sharedInfoMfn frame of the shared info page
+ * @param dmaFaults accesses of its devices to memory that were refused
  */
 public record DomainInfo(
     int domid,
@@ -35,7 +36,41 @@ public record DomainInfo(
     int cap,
     long cpuNanos,
     long retired,
-    long sharedInfoMfn) {
+    long sharedInfoMfn,
+    long dmaFaults) {
+  /** Of a domain whose devices were refused nothing. */
+  public DomainInfo(
+      int domid,
+      UUID uuid,
+      State state,
+      int shutdownReason,
+      long pages,
+      long maxPages,
+      int vcpus,
+      int onlineVcpus,
+      String pool,
+      int weight,
+      int cap,
+      long cpuNanos,
+      long retired,
+      long sharedInfoMfn) {
+    this(
+        domid,
+        uuid,
+        state,
+        shutdownReason,
+        pages,
+        maxPages,
+        vcpus,
+        onlineVcpus,
+        pool,
+        weight,
+        cap,
+        cpuNanos,
+        retired,
+        sharedInfoMfn,
+        0);
+  }
 
   /** Shutdown reason of sched_op (xen-pv-abi.md, 11.1). */
   public static final int POWEROFF = 0,

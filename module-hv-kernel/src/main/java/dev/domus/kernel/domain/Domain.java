@@ -13,6 +13,7 @@ import dev.domus.kernel.io.DomainIo;
 import dev.domus.kernel.mmu.GrantEntries;
 import dev.domus.kernel.mmu.Mmu;
 import dev.domus.kernel.mmu.Physmap;
+import dev.domus.kernel.passthrough.DomainDevices;
 import dev.domus.kernel.trap.VmAssist;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.MachineMemory;
@@ -43,8 +44,8 @@ import java.util.function.BooleanSupplier;
  * </pre>
  *
  * <p>A domain that has shut down keeps its memory, so that it can be looked at. Destroying takes
- * the parts down in the order in which they refer to one another: vCPUs off their pCPUs, ports
- * closed, grants unmapped, page tables devalidated, frames freed.
+ * the parts down in the order in which they refer to one another: vCPUs off their pCPUs, devices
+ * taken back, ports closed, grants unmapped, page tables devalidated, frames freed.
  *
  * <p>Fields are changed under {@link #lifeLock}; the run loop reads {@link #mayRun} without it.
  */
@@ -65,6 +66,7 @@ public final class Domain implements EventTarget {
   private final Vcpu[] vcpus;
   private final EventChannels events;
   private final GrantTable grants;
+  private final DomainDevices devices;
   private final Mmu mmu;
   private final Optional<Physmap> physmap;
   private final Optional<ServiceEvents> service;
@@ -151,6 +153,7 @@ public final class Domain implements EventTarget {
             domid,
             service.isPresent() ? CALLERS : spec.vcpus(),
             hypervisor.grantMachine(mmu, physmap));
+    devices = hypervisor.domainDevices(domid, events);
     allVcpus = VcpuSet.all(spec.vcpus());
     vcpus = new Vcpu[spec.vcpus()];
     for (int i = 0; i < vcpus.length; i++) {
@@ -198,6 +201,11 @@ public final class Domain implements EventTarget {
   /** Its grant table. */
   public GrantTable grants() {
     return grants;
+  }
+
+  /** Its physical devices. */
+  public DomainDevices devices() {
+    return devices;
   }
 
   /** Its page tables and frames. */
@@ -508,7 +516,8 @@ public final class Domain implements EventTarget {
         cap,
         cpu,
         retired,
-        sharedInfo >>> 12);
+        sharedInfo >>> 12,
+        devices.faults());
   }
 
   /**
@@ -560,6 +569,7 @@ public final class Domain implements EventTarget {
       }
     }
     watchdogs.close();
+    hypervisor.assignments().deassignAll(this);
     events.closeAll();
     grants.teardown();
     physmap.ifPresent(Physmap::relinquish);

@@ -1,5 +1,6 @@
 package dev.domus.kernel.domctl;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.DomainIds;
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.abi.DomctlLayout;
@@ -16,9 +17,11 @@ import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.control.PciDevice;
 import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.device.DeviceModel;
 import dev.domus.kernel.dispatch.DispatchUnit;
 import dev.domus.kernel.dispatch.Pool;
 import dev.domus.kernel.dispatch.SchedulerFault;
@@ -65,8 +68,18 @@ public final class DomainControl implements Control {
   private final Map<String, AccessPolicyFactory> policies;
   private final Cpupools cpupools;
   private final Errands errands;
+  private final DeviceControl devices;
   private final int caller;
   private final Optional<HypercallCounters> counters;
+
+  /** As the other one, without device models. */
+  public DomainControl(
+      Hypervisor hypervisor,
+      Map<String, Engine> engines,
+      Map<String, SchedulerFactory> schedulers,
+      Map<String, AccessPolicyFactory> policies) {
+    this(hypervisor, engines, schedulers, policies, Map.of());
+  }
 
   /**
    * Makes the interface in domain 0's name, and has the hypervisor know it: the others are made
@@ -75,17 +88,20 @@ public final class DomainControl implements Control {
    * @param engines by name, the one that is used if none is named first
    * @param schedulers by name
    * @param policies access policies by name, beside the built-in one
+   * @param models device models by name
    */
   public DomainControl(
       Hypervisor hypervisor,
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
-      Map<String, AccessPolicyFactory> policies) {
+      Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models) {
     this(
         hypervisor,
         engines,
         schedulers,
         policies,
+        models,
         new Cpupools(hypervisor.dispatcher()),
         new Errands(),
         0,
@@ -98,6 +114,7 @@ public final class DomainControl implements Control {
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models,
       Cpupools cpupools,
       Errands errands,
       int caller,
@@ -106,6 +123,7 @@ public final class DomainControl implements Control {
     this.engines = engines;
     this.schedulers = schedulers;
     this.policies = policies;
+    devices = new DeviceControl(this, models);
     this.cpupools = cpupools;
     this.errands = errands;
     this.caller = caller;
@@ -115,7 +133,15 @@ public final class DomainControl implements Control {
   /** The same in another domain's name, whose hypercall counts it already. */
   public DomainControl as(int domid) {
     return new DomainControl(
-        hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.empty());
+        hypervisor,
+        engines,
+        schedulers,
+        policies,
+        devices.models(),
+        cpupools,
+        errands,
+        domid,
+        Optional.empty());
   }
 
   /**
@@ -125,7 +151,15 @@ public final class DomainControl implements Control {
    */
   public DomainControl as(int domid, HypercallCounters counters) {
     return new DomainControl(
-        hypervisor, engines, schedulers, policies, cpupools, errands, domid, Optional.of(counters));
+        hypervisor,
+        engines,
+        schedulers,
+        policies,
+        devices.models(),
+        cpupools,
+        errands,
+        domid,
+        Optional.of(counters));
   }
 
   // ---- life cycle
@@ -382,6 +416,38 @@ public final class DomainControl implements Control {
   private DomainIo ownIo() {
     Domain domain = hypervisor.domain(caller);
     return domain == null ? null : domain.io();
+  }
+
+  // ---- devices
+
+  @Override
+  public List<PciDevice> pciDevices() {
+    return devices.list();
+  }
+
+  @Override
+  public void plugDevice(String model, RequesterId id, Map<String, String> options) {
+    devices.plug(model, id, options);
+  }
+
+  @Override
+  public void unplugDevice(RequesterId id) {
+    devices.unplug(id);
+  }
+
+  @Override
+  public void assignDevice(int domid, RequesterId id) {
+    devices.assign(domid, id);
+  }
+
+  @Override
+  public void deassignDevice(int domid, RequesterId id) {
+    devices.deassign(domid, id);
+  }
+
+  /** PCI functions. */
+  DeviceControl devices() {
+    return devices;
   }
 
   @Override
@@ -727,6 +793,7 @@ public final class DomainControl implements Control {
       case PLATFORM_OP -> HypercallNumber.PLATFORM_OP;
       case CONSOLE_IO -> HypercallNumber.CONSOLE_IO;
       case DOMCTL, IO_MEMORY, IO_PORTS -> HypercallNumber.DOMCTL;
+      case PHYSICAL_INTERRUPTS, PCI_BUS -> HypercallNumber.PHYSDEV_OP;
       case ACCESS_POLICY -> HypercallNumber.XSM_OP;
     };
   }
@@ -737,7 +804,7 @@ public final class DomainControl implements Control {
   }
 
   /** The same where it may be a service domain. */
-  private Domain anyTarget(int command, int domid) {
+  Domain anyTarget(int command, int domid) {
     Domain domain = hypervisor.anyDomain(domid);
     if (domain == null) {
       throw noSuchDomain(domid);

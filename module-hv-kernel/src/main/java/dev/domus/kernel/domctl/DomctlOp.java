@@ -45,7 +45,8 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 public final class DomctlOp implements Hypercall {
   private static final String TRANSLATED = "for guests whose addresses are translated";
-  private static final String NO_DEVICES = "no domain has physical devices";
+  private static final String NO_LINES =
+      "physical interrupts are messages, which need no such right";
   private static final Subops SUBOPS =
       Subops.byStructure()
           .done(CREATE_DOMAIN, "createdomain")
@@ -66,7 +67,7 @@ public final class DomctlOp implements Hypercall {
           .done(SCHEDULER_OP, "scheduler_op")
           .done(SET_DOMAIN_HANDLE, "setdomainhandle")
           .absent(18, "setdebugging", "there is no debugger")
-          .absent(19, "irq_permission", NO_DEVICES)
+          .absent(19, "irq_permission", NO_LINES)
           .done(IOMEM_PERMISSION, "iomem_permission")
           .done(IOPORT_PERMISSION, "ioport_permission")
           .done(HYPERCALL_INIT, "hypercall_init")
@@ -79,17 +80,17 @@ public final class DomctlOp implements Hypercall {
           .absent(34, "sethvmcontext", TRANSLATED)
           .done(SET_ADDRESS_SIZE, "set_address_size")
           .done(GET_ADDRESS_SIZE, "get_address_size")
-          .absent(37, "assign_device", NO_DEVICES)
-          .absent(38, "bind_pt_irq", NO_DEVICES)
+          .done(ASSIGN_DEVICE, "assign_device")
+          .absent(38, "bind_pt_irq", TRANSLATED)
           .absent(39, "memory_mapping", TRANSLATED)
           .absent(40, "ioport_mapping", TRANSLATED)
           .absent(42, "set_ext_vcpucontext", "for migration")
           .absent(43, "get_ext_vcpucontext", "for migration")
-          .absent(45, "test_assign_device", NO_DEVICES)
+          .done(TEST_ASSIGN_DEVICE, "test_assign_device")
           .absent(46, "set_target", "there are no device models")
-          .absent(47, "deassign_device", NO_DEVICES)
-          .absent(48, "unbind_pt_irq", NO_DEVICES)
-          .absent(50, "get_device_group", NO_DEVICES)
+          .done(DEASSIGN_DEVICE, "deassign_device")
+          .absent(48, "unbind_pt_irq", TRANSLATED)
+          .done(GET_DEVICE_GROUP, "get_device_group")
           .absent(54, "debug_op", "there is no debugger")
           .absent(55, "gethvmcontext_partial", TRANSLATED)
           .absent(56, "vm_event_op", TRANSLATED)
@@ -105,7 +106,7 @@ public final class DomctlOp implements Hypercall {
           .absent(67, "set_broken_page_p2m", TRANSLATED)
           .absent(68, "setnodeaffinity", "there is one NUMA node")
           .absent(69, "getnodeaffinity", "there is one NUMA node")
-          .absent(71, "cacheflush", NO_DEVICES)
+          .absent(71, "cacheflush", "for other processors")
           .absent(72, "get_vcpu_msrs", "for migration")
           .absent(73, "set_vcpu_msrs", "for migration")
           .absent(74, "setvnumainfo", "there is one NUMA node")
@@ -143,7 +144,10 @@ public final class DomctlOp implements Hypercall {
       return -Errno.EACCES;
     }
     int domid = v.guest().getShort(op + DOMAIN);
-    boolean aboutOne = command != CREATE_DOMAIN && command != GET_DOMAIN_INFO;
+    boolean aboutOne =
+        command != CREATE_DOMAIN
+            && command != GET_DOMAIN_INFO
+            && !(command == TEST_ASSIGN_DEVICE && domid == Domid.INVALID);
     if (aboutOne && !v.domain().hypervisor().exists(domid)) {
       return -Errno.ESRCH;
     }
@@ -179,7 +183,8 @@ public final class DomctlOp implements Hypercall {
       }
       case DESTROY_DOMAIN -> {
         refuse(self);
-        if (!control.destroyDomain(domid, v::mustPreempt)) {
+        if (DeviceOps.release(control, domid, a) == CONTINUE
+            || !control.destroyDomain(domid, v::mustPreempt)) {
           v.continuation().leave(op, 0);
           return CONTINUE;
         }
@@ -210,6 +215,13 @@ public final class DomctlOp implements Hypercall {
       case IOPORT_PERMISSION ->
           control.permitIoPorts(domid, a.getInt(0), a.getInt(4), a.getByte(8) != 0);
       case HYPERCALL_INIT -> control.initHypercallPage(domid, a.getLong(0));
+      case ASSIGN_DEVICE, TEST_ASSIGN_DEVICE, DEASSIGN_DEVICE, GET_DEVICE_GROUP -> {
+        long result = DeviceOps.carryOut(control, command, domid, a);
+        if (result == CONTINUE) {
+          v.continuation().leave(op, 0);
+        }
+        return result;
+      }
       case SEND_TRIGGER -> {
         return sendTrigger(control.target(command, domid), a);
       }

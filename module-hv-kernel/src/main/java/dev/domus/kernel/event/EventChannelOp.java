@@ -21,7 +21,7 @@ public final class EventChannelOp implements Hypercall {
       Subops.byArgument()
           .done(BIND_INTERDOMAIN, "bind_interdomain")
           .done(BIND_VIRQ, "bind_virq")
-          .refused(BIND_PIRQ, "bind_pirq", "no domain has physical interrupts")
+          .done(BIND_PIRQ, "bind_pirq")
           .done(CLOSE, "close")
           .done(SEND, "send")
           .done(STATUS, "status")
@@ -49,7 +49,7 @@ public final class EventChannelOp implements Hypercall {
     return switch ((int) command) {
       case BIND_INTERDOMAIN -> bindInterdomain(own, guest, arg);
       case BIND_VIRQ -> bindVirq(own, guest, arg);
-      case BIND_PIRQ -> -Errno.EPERM;
+      case BIND_PIRQ -> bindPirq(v, guest, arg);
       case CLOSE -> own.close(guest.getInt(arg));
       case SEND -> own.send(guest.getInt(arg));
       case STATUS -> status(own, guest, arg);
@@ -80,6 +80,13 @@ public final class EventChannelOp implements Hypercall {
     return storePort(guest, arg + VIRQ_PORT, own.bindVirq(virq, vcpu));
   }
 
+  /** Flags say whether the guest would share a line, which messages are not. */
+  private static long bindPirq(Vcpu v, GuestAccess guest, long arg) {
+    int pirq = guest.getInt(arg + PIRQ_PIRQ);
+    guest.requireWritable(arg + PIRQ_PORT, Integer.BYTES);
+    return storePort(guest, arg + PIRQ_PORT, v.domain().devices().bindPirq(pirq));
+  }
+
   private static long status(EventChannels own, GuestAccess guest, long arg) {
     Optional<EventChannels> target = own.other(guest.getShort(arg + STATUS_DOM));
     int port = guest.getInt(arg + STATUS_PORT);
@@ -102,7 +109,7 @@ public final class EventChannelOp implements Hypercall {
         guest.putShort(arg + STATUS_DETAIL, status.remoteDomid());
         guest.putInt(arg + STATUS_REMOTE_PORT, status.detail());
       }
-      case PortStatus.VIRQ -> guest.putInt(arg + STATUS_DETAIL, status.detail());
+      case PortStatus.VIRQ, PortStatus.PIRQ -> guest.putInt(arg + STATUS_DETAIL, status.detail());
       default -> {}
     }
     return 0;

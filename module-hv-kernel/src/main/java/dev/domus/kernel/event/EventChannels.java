@@ -163,6 +163,30 @@ public final class EventChannels {
   }
 
   /**
+   * EVTCHNOP_bind_pirq: binds a physical interrupt of the domain's, on vCPU 0 until it is moved.
+   *
+   * @return the new port, −EEXIST if the interrupt has one, or −ENOSPC
+   */
+  public int bindPirq(PhysicalInterrupt interrupt) {
+    lock.lock();
+    try {
+      int number = freePort();
+      if (number < 0) {
+        return number;
+      }
+      Port port = bind(number, 0, new PortBinding.BoundPirq(interrupt));
+      if (!interrupt.bind(number)) {
+        port.binding = PortBinding.Free.INSTANCE;
+        table.release(port);
+        return -EEXIST;
+      }
+      return number;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
    * EVTCHNOP_close: frees a port. The other end of a channel falls back to unbound, reserved for
    * this domain.
    *
@@ -199,6 +223,7 @@ public final class EventChannels {
       case PortBinding.Interdomain channel ->
           channel.remotePort().binding = new PortBinding.Unbound(domid());
       case PortBinding.BoundVirq bound -> virqPorts.set(virqIndex(bound.virq(), bound.vcpu()), 0);
+      case PortBinding.BoundPirq bound -> bound.interrupt().unbind();
       case PortBinding.Unbound _ -> {}
       case PortBinding.Ipi _ -> {}
     }
@@ -254,6 +279,8 @@ public final class EventChannels {
                   channel.remotePort().number);
           case PortBinding.BoundVirq bound ->
               new PortStatus(PortStatus.VIRQ, vcpu, 0, bound.virq());
+          case PortBinding.BoundPirq bound ->
+              new PortStatus(PortStatus.PIRQ, vcpu, 0, bound.interrupt().number());
           case PortBinding.Ipi _ -> new PortStatus(PortStatus.IPI, vcpu, 0, 0);
         });
   }
@@ -324,6 +351,7 @@ public final class EventChannels {
               && switch (port.binding) {
                 case PortBinding.Unbound _ -> true;
                 case PortBinding.Interdomain _ -> true;
+                case PortBinding.BoundPirq _ -> true;
                 case PortBinding.BoundVirq bound -> Virq.isGlobal(bound.virq());
                 case PortBinding.Free _ -> false;
                 case PortBinding.Reserved _ -> false;
@@ -472,6 +500,19 @@ public final class EventChannels {
     int number = ports.get(virqIndex(virq, vcpu));
     if (number != 0) {
       delivery.setPending(table.get(number));
+    }
+  }
+
+  /**
+   * A physical interrupt has been raised: makes its port pending, if that is still its port.
+   * Lock-free.
+   */
+  public void raisePirq(PhysicalInterrupt interrupt, int number) {
+    Port port = table.get(number);
+    if (port != null
+        && port.binding instanceof PortBinding.BoundPirq bound
+        && bound.interrupt() == interrupt) {
+      delivery.setPending(port);
     }
   }
 

@@ -23,6 +23,9 @@ sealed interface PortBinding {
   /** A virtual interrupt, on the vCPU that it was bound for. */
   record BoundVirq(int virq, int vcpu) implements PortBinding {}
 
+  /** A physical interrupt. */
+  record BoundPirq(PhysicalInterrupt interrupt) implements PortBinding {}
+
   /** An interrupt that the domain's vCPUs send one another. */
   record Ipi() implements PortBinding {
     static final Ipi INSTANCE = new Ipi();

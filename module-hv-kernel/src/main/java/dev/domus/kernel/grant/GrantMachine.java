@@ -54,6 +54,18 @@ public interface GrantMachine {
   default void written(long number) {}
 
   /**
+   * Lets the domain's devices reach a frame that was granted to the domain.
+   *
+   * @return false, and nothing changed, if there is no memory for it
+   */
+  default boolean openToDevices(long mfn, boolean writable) {
+    return true;
+  }
+
+  /** Takes {@link #openToDevices} back; no access is under way when it returns. */
+  default void withdrawFromDevices(long mfn, boolean writable) {}
+
+  /**
    * Allocates a zeroed frame that the hypervisor owns and the domain may map for writing.
    *
    * @return the frame, or −1 if memory ran out

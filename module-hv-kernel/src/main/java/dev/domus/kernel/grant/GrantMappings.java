@@ -8,7 +8,8 @@ import java.util.Optional;
 
 /**
  * What a guest has mapped of others' grants (xen-pv-abi.md, 12.3). Each mapping has a handle; its
- * host part is a page-table entry of the guest, its device part stands for access by a device.
+ * host part is a page-table entry of the guest, its device part lets the guest's devices reach the
+ * frame.
  *
  * <h2>Who owns the references</h2>
  *
@@ -80,11 +81,12 @@ public final class GrantMappings {
     if (handle < 0) {
       return GrantStatus.NO_SPACE;
     }
-    long mfn = device ? granter.acquire(ref, domid, writable) : 0;
+    long mfn = device ? mapDevice(ref, granter, writable) : 0;
     if (mfn >= 0 && host) {
       long deviceMfn = mfn;
       mfn = mapHost(v, slots, hostAddress, flags, ref, granter);
       if (mfn < 0 && device) {
+        machine.withdrawFromDevices(deviceMfn, writable);
         granter.release(ref, deviceMfn, writable);
       }
     }
@@ -102,6 +104,15 @@ public final class GrantMappings {
             | (writable ? 0 : Mapping.READONLY)
             | ((flags & CONTAINS_PTE) != 0 ? Mapping.CONTAINS_PTE : 0));
     return handle;
+  }
+
+  private long mapDevice(int ref, GrantTable granter, boolean writable) {
+    long mfn = granter.acquire(ref, domid, writable);
+    if (mfn >= 0 && !machine.openToDevices(mfn, writable)) {
+      granter.release(ref, mfn, writable);
+      return GrantStatus.NO_SPACE;
+    }
+    return mfn;
   }
 
   private long mapHost(
@@ -163,7 +174,11 @@ public final class GrantMappings {
       boolean containsPte = (state & Mapping.CONTAINS_PTE) != 0;
       status = slots.removeGrant(v, hostAddress, mapping.mfn, writable, containsPte);
     }
-    pending[v.id()].add(mapping, handle, state, status == GrantStatus.OKAY ? done : 0);
+    done = status == GrantStatus.OKAY ? done : 0;
+    if ((done & Mapping.DEVICE) != 0) {
+      machine.withdrawFromDevices(mapping.mfn, writable);
+    }
+    pending[v.id()].add(mapping, handle, state, done);
     return status;
   }
 
@@ -206,6 +221,7 @@ public final class GrantMappings {
         mapping.granter.unpin(mapping.ref, writable);
       }
       if ((state & Mapping.DEVICE) != 0) {
+        machine.withdrawFromDevices(mapping.mfn, writable);
         mapping.granter.release(mapping.ref, mapping.mfn, writable);
       }
     }

@@ -1,6 +1,7 @@
 package dev.domus.kernel.host;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.device.DeviceModel;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -20,6 +21,7 @@ public interface MachineStarter {
    * @param engines those that this host can run, by name, the default first; at least one
    * @param schedulers by name
    * @param policies access policies by name
+   * @param models device models by name
    * @param services in the order in which they start
    * @throws MachineException with a message for people, if it cannot be started
    */
@@ -28,6 +30,7 @@ public interface MachineStarter {
       Map<String, Engine> engines,
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
+      Map<String, DeviceModel> models,
       List<Service> services)
       throws MachineException;
 }

@@ -1,7 +1,9 @@
 package dev.domus.kernel.host;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
+import dev.domus.kernel.device.DeviceModel;
 import dev.domus.kernel.engine.Engine;
+import dev.domus.kernel.plugin.Host.DeviceModelInfo;
 import dev.domus.kernel.plugin.Host.NamedPart;
 import dev.domus.kernel.plugin.Host.ParameterInfo;
 import dev.domus.kernel.plugin.Service;
@@ -17,9 +19,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The engines, schedulers, access policies and services of the plugins in use, by name and in
- * order. Of two with one name the first is taken; the plugin of the second is told so in its {@link
- * Candidate}, and so is one whose part throws when it is asked what it is.
+ * The engines, schedulers, access policies, device models and services of the plugins in use, by
+ * name and in order. Of two with one name the first is taken; the plugin of the second is told so
+ * in its {@link Candidate}, and so is one whose part throws when it is asked what it is.
  */
 final class Parts {
   /** It runs on every host, so it comes first where nobody has chosen another. */
@@ -28,6 +30,8 @@ final class Parts {
   private final LinkedHashMap<String, Engine> engines = new LinkedHashMap<>();
   private final LinkedHashMap<String, SchedulerFactory> schedulers = new LinkedHashMap<>();
   private final LinkedHashMap<String, AccessPolicyFactory> policies = new LinkedHashMap<>();
+  private final LinkedHashMap<String, DeviceModel> models = new LinkedHashMap<>();
+  private final List<DeviceModelInfo> modelInfos = new ArrayList<>();
   private final List<NamedPart> engineNames = new ArrayList<>();
   private final List<NamedPart> schedulerNames = new ArrayList<>();
   private final List<ParameterInfo> schedulerParameters = new ArrayList<>();
@@ -57,6 +61,9 @@ final class Parts {
             plugins.getExtensions(AccessPolicyFactory.class, plugin.id())) {
           ask(plugin, factory, () -> add(plugin, factory));
         }
+        for (DeviceModel model : plugins.getExtensions(DeviceModel.class, plugin.id())) {
+          ask(plugin, model, () -> add(plugin, model));
+        }
         for (Service service : plugins.getExtensions(Service.class, plugin.id())) {
           ask(plugin, service, () -> services.add(new Ordered(service.order(), service)));
         }
@@ -84,6 +91,16 @@ final class Parts {
   /** Access policies in the order of their plugins, without the built-in one. */
   Map<String, AccessPolicyFactory> policies() {
     return Collections.unmodifiableMap(policies);
+  }
+
+  /** Device models in the order of their plugins. */
+  Map<String, DeviceModel> models() {
+    return Collections.unmodifiableMap(models);
+  }
+
+  /** The device models, for listings. */
+  List<DeviceModelInfo> modelInfos() {
+    return List.copyOf(modelInfos);
   }
 
   /** Services in the order in which they start. */
@@ -154,6 +171,14 @@ final class Parts {
               .formatted(part.name()));
     } else if (addFirst("access policy", policies, part.name(), factory, plugin)) {
       policyNames.add(part);
+    }
+  }
+
+  private void add(Candidate plugin, DeviceModel model) {
+    DeviceModelInfo info =
+        new DeviceModelInfo(model.name(), model.description(), List.copyOf(model.options()));
+    if (addFirst("device model", models, info.name(), model, plugin)) {
+      modelInfos.add(info);
     }
   }
 

@@ -127,6 +127,11 @@ public final class PluginHost implements Host {
   }
 
   @Override
+  public List<DeviceModelInfo> deviceModels() {
+    return parts().modelInfos();
+  }
+
+  @Override
   public List<String> services() {
     return parts().services().stream()
         .sorted(Comparator.comparingInt(Service::order))
@@ -172,7 +177,8 @@ public final class PluginHost implements Host {
     claimMachine();
     try {
       Machine machine =
-          starter.start(spec, all.engines(), all.schedulers(), all.policies(), all.services());
+          starter.start(
+              spec, all.engines(), all.schedulers(), all.policies(), all.models(), all.services());
       return new OnlyMachine(machine);
     } catch (MachineException | RuntimeException | Error failed) {
       releaseMachine();

@@ -60,6 +60,11 @@ public final class DomainIo implements IoMemory {
     return ports.covers(first, count) && rights.permitsPorts(first, count);
   }
 
+  /** Says whether the domain has the right to any of a range of I/O frames. */
+  public boolean permitsAnyMemory(long firstMfn, long count) {
+    return rights.permitsAnyMemory(firstMfn, count);
+  }
+
   /**
    * Gives or takes the right to I/O frames. Taken, it is gone when this returns: see {@link
    * IoRights#revokeMemory}.

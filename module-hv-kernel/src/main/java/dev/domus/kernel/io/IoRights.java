@@ -35,6 +35,11 @@ public final class IoRights {
     return memory.containsAll(firstMfn, count);
   }
 
+  /** Says whether the domain may map any of a range of frames. */
+  public boolean permitsAnyMemory(long firstMfn, long count) {
+    return memory.containsAny(firstMfn, count);
+  }
+
   /** Says whether the domain may use all of a range of ports. */
   public boolean permitsPorts(int first, int count) {
     return ports.containsAll(first, count);

@@ -28,6 +28,16 @@ final class RangeSet {
     return range >= 0 && (range & 1) == 0 && count <= bounds[range + 1] - first;
   }
 
+  /** Says whether some number of a range, which is not empty, is in the set. */
+  boolean containsAny(long first, long count) {
+    for (int i = 0; i < bounds.length; i += 2) {
+      if (bounds[i] < first + count && bounds[i + 1] > first) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** The set and a range. */
   RangeSet with(long first, long count) {
     return combined(first, first + count, true);

@@ -18,8 +18,9 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * <p><b>The way back.</b> A frame leaves its owner when its last reference is put, by whatever
  * thread that is: often the owner's own, but a backend's when it held the last grant mapping of a
  * domain long dead. In this order: the owner's TLBs are flushed if one of them could still
- * translate to the frame; the M2P entry is cleared; the frame belongs to nobody; the allocator may
- * hand it out, and zeroes it when it does. No lock is taken but the allocator's.
+ * translate to the frame, and its devices reach it no more; the M2P entry is cleared; the frame
+ * belongs to nobody; the allocator may hand it out, and zeroes it when it does. No lock is taken
+ * but the allocator's.
  *
  * <p>Thread-safe; nothing here allocates after a domain has been made.
  */
@@ -188,12 +189,30 @@ public final class MachineFrames implements FrameReferences {
     if (mfn == FrameAllocator.OUT_OF_MEMORY) {
       return NONE;
     }
-    for (long each = mfn; each < mfn + (1L << order); each++) {
+    long end = mfn + (1L << order);
+    if (owner.dma().isOn() && !openAll(owner, mfn, end)) {
+      allocator.free(mfn, order);
+      return NONE;
+    }
+    for (long each = mfn; each < end; each++) {
       codeFrames.written(each);
       frames.setTlbStamp(each, owner.tlb().clean());
       frames.assign(each, owner.domid());
     }
     return mfn;
+  }
+
+  /** Devices reach frames before these are the owner's, since he might give them up at once. */
+  private static boolean openAll(Mmu owner, long first, long end) {
+    for (long each = first; each < end; each++) {
+      if (!owner.dma().open(each)) {
+        while (--each >= first) {
+          owner.dma().withdraw(each);
+        }
+        return false;
+      }
+    }
+    return true;
   }
 
   /** As {@link #allocate}, for one frame that the hypervisor makes and keeps writable. */
@@ -237,11 +256,19 @@ public final class MachineFrames implements FrameReferences {
    * Takes a frame that nothing refers to out of its owner's hands; false if it is not like that.
    */
   boolean steal(Mmu owner, long mfn) {
-    return frames.exists(mfn) && frames.changeOwner(mfn, owner.domid(), FrameTable.HYPERVISOR);
+    if (!frames.exists(mfn) || !frames.changeOwner(mfn, owner.domid(), FrameTable.HYPERVISOR)) {
+      return false;
+    }
+    owner.dma().withdraw(mfn);
+    return true;
   }
 
   /** Gives a stolen frame back. */
   void unsteal(Mmu owner, long mfn) {
+    if (owner.dma().isOn()) {
+      frames.forgetType(mfn); // what devices may write has to be validated again
+      owner.dma().open(mfn);
+    }
     frames.changeOwner(mfn, FrameTable.HYPERVISOR, owner.domid());
   }
 
@@ -257,6 +284,7 @@ public final class MachineFrames implements FrameReferences {
     Mmu owner = owners.get(frames.owner(mfn));
     boolean special = frames.isSpecial(mfn);
     flushUnlessDone(owner, mfn);
+    owner.dma().withdraw(mfn);
     forget(mfn);
     owner.frameFreed(special);
   }

@@ -41,6 +41,7 @@ public final class Mmu {
   private final FrameTable frames;
   private final MemorySegment memory;
   private final DomainTlb tlb;
+  private final DomainDma dma;
   private final IoRights io;
   private final TableTypes types;
   private final EntryUpdates entries;
@@ -77,8 +78,9 @@ public final class Mmu {
     frames = machine.table();
     memory = machine.memory();
     tlb = new DomainTlb(translations);
+    dma = new DomainDma(domid, frames);
     io = new IoRights(tlb::flush);
-    types = new TableTypes(domid, machine, tlb, io, lock);
+    types = new TableTypes(domid, machine, tlb, dma, io, lock);
     entries = new EntryUpdates(this, types);
     p2m = new PhysToMachine(Math.min(maxPages, MachineMemory.MAX_FRAMES));
     descriptors = new DescriptorTables[vcpus];
@@ -126,6 +128,10 @@ public final class Mmu {
 
   DomainTlb tlb() {
     return tlb;
+  }
+
+  DomainDma dma() {
+    return dma;
   }
 
   /** Changes to single entries and pages. */
@@ -412,6 +418,64 @@ public final class Mmu {
     if (owned.decrementAndGet() == 0 && dying) {
       machine.unregister(this);
     }
+  }
+
+  // ---- devices ----
+
+  /**
+   * From now on devices reach what the domain may write: see {@link DomainDma}. Takes time in
+   * proportion to the machine's memory, and the lock for a piece at a time.
+   *
+   * @param reach reaches nothing yet
+   * @return 0; −ENOMEM if there is no memory for the tables, −EINVAL if the domain is going; then
+   *     {@link #stopDevices} is owed all the same
+   */
+  public int startDevices(DeviceReach reach) {
+    int result = 0;
+    for (long first = 0; first < frames.frames() && result == 0; first += FRAMES_BETWEEN_LOOKS) {
+      lock.lock();
+      try {
+        if (dying) {
+          result = -EINVAL;
+        } else {
+          if (first == 0) {
+            dma.start(reach);
+            result = dma.showGranted() ? 0 : -ENOMEM;
+          }
+          long end = Math.min(first + FRAMES_BETWEEN_LOOKS, frames.frames());
+          for (long mfn = first; mfn < end && result == 0; mfn++) {
+            result = dma.show(mfn, machine) ? 0 : -ENOMEM;
+          }
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+    return result;
+  }
+
+  /** The domain has no device any more. */
+  public void stopDevices() {
+    lock.lock();
+    try {
+      dma.stop();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Devices reach a frame that was granted to the domain.
+   *
+   * @return false, and nothing changed, if there is no memory for the tables
+   */
+  public boolean openGranted(long mfn, boolean writable) {
+    return dma.openGranted(mfn, writable);
+  }
+
+  /** Takes {@link #openGranted} back; when it returns no access to the frame is under way. */
+  public void withdrawGranted(long mfn, boolean writable) {
+    dma.withdrawGranted(mfn, writable);
   }
 
   // ---- descriptor tables ----

@@ -85,6 +85,8 @@ import java.lang.invoke.VarHandle;
  * base pointer led to needs none. References on frames of other owners are put only after a flush,
  * so the owner never has to know who had mapped his frame.
  *
+ * <p>Devices have no TLB that is ours to flush, but the same holds for them: {@link DomainDma}.
+ *
  * <h2>Locks</h2>
  *
  * All methods but {@link #finish} are called with the domain's MMU lock held. BUSY never outlives
@@ -111,14 +113,17 @@ final class TableTypes {
   private final FrameTable frames;
   private final MemorySegment memory;
   private final DomainTlb tlb;
+  private final DomainDma dma;
   private final IoRights io;
   private final MmuLock lock;
   private boolean gone;
 
-  TableTypes(int domid, MachineFrames machine, DomainTlb tlb, IoRights io, MmuLock lock) {
+  TableTypes(
+      int domid, MachineFrames machine, DomainTlb tlb, DomainDma dma, IoRights io, MmuLock lock) {
     this.domid = domid;
     this.machine = machine;
     this.tlb = tlb;
+    this.dma = dma;
     this.io = io;
     this.lock = lock;
     frames = machine.table();
@@ -195,12 +200,15 @@ final class TableTypes {
 
   /** Puts what {@link #getDescriptors} took. */
   void putDescriptors(long mfn) {
-    frames.putType(mfn);
+    if (frames.putType(mfn) == FrameTable.LAST && dma.isOn()) {
+      frames.forgetType(mfn); // unless somebody has it writable again, which is as good
+      dma.open(mfn);
+    }
     machine.put(mfn);
   }
 
   private int validateDescriptors(long mfn) {
-    flushUnlessDone(mfn);
+    excludeWriters(mfn);
     return validated(mfn, SegmentDescriptors.validatePage(memory, mfn));
   }
 
@@ -228,7 +236,7 @@ final class TableTypes {
           return 0;
         }
         case FrameTable.MUST_VALIDATE -> {
-          flushUnlessDone(mfn);
+          excludeWriters(mfn);
           return level == 1 ? validateLeaves(mfn, work) : validate(mfn, level, 0, work);
         }
         case FrameTable.MUST_RESUME -> {
@@ -251,6 +259,7 @@ final class TableTypes {
       frames.validated(mfn);
     } else {
       frames.validationFailed(mfn);
+      dma.open(mfn);
     }
     return error;
   }
@@ -342,6 +351,7 @@ final class TableTypes {
       }
     }
     frames.devalidated(table);
+    dma.open(table);
     work.tableDone();
     return 0;
   }
@@ -543,6 +553,12 @@ final class TableTypes {
   }
 
   // ---- stale translations, and entries ----
+
+  /** Nobody has a way to write a frame when this returns; it is BUSY. */
+  private void excludeWriters(long mfn) {
+    flushUnlessDone(mfn);
+    dma.withdraw(mfn);
+  }
 
   private void flushUnlessDone(long mfn) {
     if (!tlb.flushedSince(frames.tlbStamp(mfn))) {

@@ -10,28 +10,34 @@ public interface FunctionDma {
   /** The function's port; the same for its whole life. */
   DmaPort port();
 
-  /** From now on the function acts for a domain: what that may reach, it may. */
-  void attach(int domid);
+  /**
+   * From now on the function acts for a domain: what that may reach, it may.
+   *
+   * @return false, and it reaches nothing, if there is no memory for it
+   */
+  boolean attach(int domid);
 
   /**
    * The function acts for nobody any more. Whatever it reached, when this returns true it has no
-   * access under way and begins none.
+   * access under way and begins none. Waits as long as an access takes, some microseconds.
    *
-   * @param timeoutNanos how long to wait for the accesses under way
-   * @return false if there still are some: none begins, and frames are kept from other uses until
-   *     they end
+   * @return false if one does not end: none begins, and frames are kept from other uses until it
+   *     does
    */
-  boolean detach(long timeoutNanos);
+  boolean detach();
 
   /** Lets the function send requests at all, or not: the bus-master bit. Off for a new one. */
   void enable(boolean busMaster);
 
   /**
-   * Nothing more for this function, from now on and until the next {@link #attach}; does not wait
-   * for accesses under way.
+   * Nothing more for this function, from now on and until the next {@link #attach}; as {@link
+   * #detach} else.
    */
   void quarantine();
 
   /** Sends a message to the interrupt address range in the function's name. */
   void message(long address, int data);
+
+  /** The function is unplugged: its port works no more. */
+  void close();
 }

@@ -39,7 +39,8 @@ public final class PciBus implements AutoCloseable {
    * Makes a bus without functions.
    *
    * @param memory where regions are placed
-   * @param dma makes what a function reaches of memory
+   * @param dma makes what a function reaches of memory, or throws an {@link IllegalStateException}
+   *     if there is no memory for it
    * @param patience with devices
    * @param onFailure told of each function that fails, on any thread; must not wait
    */
@@ -79,11 +80,19 @@ public final class PciBus implements AutoCloseable {
               .formatted(id, functions.get(id).model()));
     }
     Device device = make(model, options);
+    FunctionDma reach;
+    try {
+      reach = dma.apply(id);
+    } catch (IllegalStateException noMemory) {
+      device.close();
+      throw new DeviceException(noMemory.getMessage());
+    }
     PciFunction function;
     try {
-      function = new PciFunction(id, model.name(), device, dma.apply(id), patience, onFailure);
+      function = new PciFunction(id, model.name(), device, reach, patience, onFailure);
     } catch (RuntimeException | LinkageError fault) {
       device.close();
+      reach.close();
       throw failed(model, fault);
     }
     if (!function.plug(space)) {

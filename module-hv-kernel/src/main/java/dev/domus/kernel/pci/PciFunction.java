@@ -13,9 +13,11 @@ import dev.domus.kernel.service.IoHandler;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 
@@ -69,6 +71,7 @@ public final class PciFunction {
   private final DeviceThread thread;
   private final List<Region> regions = new ArrayList<>();
   private final Set<Thread> workers = ConcurrentHashMap.newKeySet();
+  private final LongAdder faults = new LongAdder();
   private final ReentrantLock life = new ReentrantLock();
   private final AtomicReference<FunctionState> state =
       new AtomicReference<>(FunctionState.Unassigned.INSTANCE);
@@ -185,9 +188,25 @@ public final class PciFunction {
       thread.end();
       workers.forEach(Thread::interrupt);
       regions.forEach(region -> region.claim.close());
+      dma.close();
     } finally {
       life.unlock();
     }
+  }
+
+  /** Gives the device up: it has failed. */
+  public void giveUp(String reason) {
+    fail(reason);
+  }
+
+  /** Counts accesses of its to memory that were refused. */
+  public void countFaults(long count) {
+    faults.add(count);
+  }
+
+  /** How many accesses of its to memory were refused. */
+  public long faults() {
+    return faults.sum();
   }
 
   /** Looks whether the device has been in a store for longer than it may; called now and then. */
@@ -203,7 +222,8 @@ public final class PciFunction {
   /**
    * Gives it to a domain, reset.
    *
-   * @return false if it is somebody's, has failed or is gone
+   * @return false if it is somebody's, has failed or is gone; or if it is still nobody's and there
+   *     is no memory for the IOMMU's tables
    */
   public boolean attach(int domid) {
     life.lock();
@@ -212,7 +232,9 @@ public final class PciFunction {
         return false;
       }
       config.reset();
-      dma.attach(domid);
+      if (!dma.attach(domid)) {
+        return false;
+      }
       boolean attached =
           state.compareAndSet(FunctionState.Unassigned.INSTANCE, new FunctionState.Assigned(domid));
       if (!attached) { // it has failed meanwhile
@@ -235,7 +257,7 @@ public final class PciFunction {
       FunctionState now = state.get();
       if (now instanceof FunctionState.Failed failed && failed.domid() == domid) {
         state.compareAndSet(now, new FunctionState.Failed(-1, failed.reason()));
-        dma.detach(patience.resetNanos());
+        dma.detach();
         return true;
       }
       if (!now.equals(new FunctionState.Assigned(domid))) {
@@ -257,8 +279,8 @@ public final class PciFunction {
     busMaster = false;
     messages.reset();
     dma.enable(false);
-    if (!dma.detach(patience.resetNanos())) {
-      fail("it did not end its DMA in %d ms".formatted(patience.resetNanos() / 1_000_000));
+    if (!dma.detach()) {
+      fail("an access of its to memory does not end");
     }
   }
 
@@ -333,6 +355,7 @@ public final class PciFunction {
         dma.enable(false);
         config.reset();
         resetDevice();
+        config.showInterrupts(messages.anySet()); // they are the hypervisor's, and stay
       }
     }
   }
@@ -340,15 +363,19 @@ public final class PciFunction {
   // ---- interrupts
 
   /**
-   * Sets the message of a vector and lets it through.
+   * Sets the message of a vector, which is masked and stays so.
    *
    * @param vector 0 … {@link FunctionSpec#vectors} − 1
    * @param address below 4 GiB
    */
   public void setMessage(int vector, long address, int data) {
     messages.set(vector, address, data);
-    messages.mask(vector, false);
     config.showInterrupts(true);
+  }
+
+  /** Masks a vector, or lets it and what is pending through. */
+  public void maskVector(int vector, boolean masked) {
+    messages.mask(vector, masked);
   }
 
   /** Masks a vector and forgets its message. */
@@ -425,7 +452,9 @@ public final class PciFunction {
 
     @Override
     public void interrupt(int vector) {
-      messages.raise(vector);
+      Objects.checkIndex(vector, spec.vectors());
+      // Software enables one message of MSI, and all vectors share it (PCI Local Bus, 6.8.3.4).
+      messages.raise(spec.interrupts() == InterruptKind.MSI ? 0 : vector);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.domus.kernel.plugin;
 
+import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.sched.SchedParameter;
 import dev.domus.kernel.sched.SchedulerFactory;
 import java.util.List;
@@ -30,6 +31,9 @@ public interface Host {
   /** Names of the access policies, the built-in one first. */
   List<NamedPart> policies();
 
+  /** The device models, and what can be said of a device of each. */
+  List<DeviceModelInfo> deviceModels();
+
   /** Names of the services, in the order in which they start. */
   List<String> services();
 
@@ -54,6 +58,15 @@ public interface Host {
    * @param description one line
    */
   record NamedPart(String name, String description) {}
+
+  /**
+   * A device model.
+   *
+   * @param name by which it is chosen
+   * @param description one line
+   * @param options what can be said of a device when it is made
+   */
+  record DeviceModelInfo(String name, String description, List<DeviceOption> options) {}
 
   /**
    * A parameter of a scheduler.

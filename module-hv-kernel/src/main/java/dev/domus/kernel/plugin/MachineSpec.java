@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param schedulerParameters what is given for the scheduler, name to text; the rest is its default
  * @param deterministic present if time is to go by what guests do; then there is one pCPU
  * @param driverDomains service domains beside domain 0, and what runs in them
+ * @param devices what is on its PCI bus, nobody's at first
  */
 public record MachineSpec(
     long memoryBytes,
@@ -25,11 +26,35 @@ public record MachineSpec(
     String scheduler,
     Map<String, String> schedulerParameters,
     Optional<DeterministicMode> deterministic,
-    List<DriverDomainSpec> driverDomains) {
+    List<DriverDomainSpec> driverDomains,
+    List<DeviceSpec> devices) {
   /** Copies what is given. */
   public MachineSpec {
     schedulerParameters = Map.copyOf(schedulerParameters);
     driverDomains = List.copyOf(driverDomains);
+    devices = List.copyOf(devices);
+  }
+
+  /** A machine without devices. */
+  public MachineSpec(
+      long memoryBytes,
+      boolean hugePages,
+      int pcpus,
+      String pool,
+      String scheduler,
+      Map<String, String> schedulerParameters,
+      Optional<DeterministicMode> deterministic,
+      List<DriverDomainSpec> driverDomains) {
+    this(
+        memoryBytes,
+        hugePages,
+        pcpus,
+        pool,
+        scheduler,
+        schedulerParameters,
+        deterministic,
+        driverDomains,
+        List.of());
   }
 
   /**

@@ -1,6 +1,8 @@
 package dev.domus.kernel.service;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.control.Control;
+import dev.domus.kernel.device.InterruptKind;
 import java.util.List;
 
 /**
@@ -112,6 +114,33 @@ public interface Hypercalls {
 
   /** Claims ports for a device, as {@link #claimIoMemory} does memory. */
   IoClaim claimIoPorts(int first, int count, IoHandler handler);
+
+  /**
+   * Reads configuration space of a PCI function.
+   *
+   * @param offset 0 to 4095, aligned to the size
+   * @param size 1, 2 or 4 bytes
+   * @return zero-extended; all ones if there is no such function
+   * @throws HypercallException EPERM
+   */
+  int readConfig(RequesterId function, int offset, int size);
+
+  /**
+   * Writes configuration space of a PCI function. What it brings about (a reset, say) is done when
+   * this returns, which may take seconds.
+   */
+  void writeConfig(RequesterId function, int offset, int size, int value);
+
+  /**
+   * Maps an interrupt vector of a function to a domain that has the function (PHYSDEVOP_map_pirq).
+   *
+   * @param vector 0 with MSI, the number of an entry with MSI-X
+   * @return the physical interrupt's number in the domain
+   */
+  int mapPirq(int domid, RequesterId function, InterruptKind kind, int vector);
+
+  /** Takes {@link #mapPirq} back (PHYSDEVOP_unmap_pirq). */
+  void unmapPirq(int domid, int pirq);
 
   /**
    * Control of other domains (domctl and sysctl). Each operation asks whether this domain may; to

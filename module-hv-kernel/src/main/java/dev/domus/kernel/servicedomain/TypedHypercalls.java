@@ -1,7 +1,9 @@
 package dev.domus.kernel.servicedomain;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.control.Control;
+import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.service.DomainMemory;
@@ -23,10 +25,11 @@ import java.util.List;
  * buffer and goes through the hypercall table as a guest does; what comes back is turned into
  * values and exceptions. So checks, denials and counters are the guests'.
  *
- * <p>Three things have no hypercall of their own and are here all the same: a window on the
- * domain's own memory, for which a guest has page tables; a claim of I/O memory or ports, which
- * makes the domain what a device is to others, and asks the access policy itself; and control,
- * whose operations are domctl's and sysctl's in another form, over the same gate.
+ * <p>Four things have no hypercall of their own and are here all the same: a window on the domain's
+ * own memory, for which a guest has page tables; a claim of I/O memory or ports, which makes the
+ * domain what a device is to others, and asks the access policy itself; configuration space, which
+ * guests of other hypervisors reach by ports, and which asks likewise; and control, whose
+ * operations are domctl's and sysctl's in another form, over the same gate.
  */
 final class TypedHypercalls implements Hypercalls {
   private static final int SHUTDOWN = 2, REMOTE_SHUTDOWN = 4;
@@ -37,6 +40,7 @@ final class TypedHypercalls implements Hypercalls {
   private final EventCalls events;
   private final GrantCalls grants;
   private final MemoryCalls memory;
+  private final DeviceCalls devices;
   private final OwnGrantTable ownGrants;
   private final IoClaims io;
   private final Control control;
@@ -57,6 +61,7 @@ final class TypedHypercalls implements Hypercalls {
     this.control = control;
     grants = new GrantCalls(callers, whenUnmapped);
     memory = new MemoryCalls(callers);
+    devices = new DeviceCalls(callers);
     ownGrants = new OwnGrantTable(callers.domid(), grants, memory);
   }
 
@@ -206,6 +211,28 @@ final class TypedHypercalls implements Hypercalls {
     try (Caller _ = callers.enter()) {
       return io.claimPorts(first, count, handler);
     }
+  }
+
+  // ---- PCI
+
+  @Override
+  public int readConfig(RequesterId function, int offset, int size) {
+    return devices.readConfig(function, offset, size);
+  }
+
+  @Override
+  public void writeConfig(RequesterId function, int offset, int size, int value) {
+    devices.writeConfig(function, offset, size, value);
+  }
+
+  @Override
+  public int mapPirq(int domid, RequesterId function, InterruptKind kind, int vector) {
+    return devices.mapPirq(domid, function, kind, vector);
+  }
+
+  @Override
+  public void unmapPirq(int domid, int pirq) {
+    devices.unmapPirq(domid, pirq);
   }
 
   // ---- control

@@ -56,6 +56,7 @@ public final class PluginSmith {
   }
 
   public static final String POLICY = "dev.domus.kernel.access.AccessPolicyFactory";
+  public static final String DEVICE = "dev.domus.kernel.device.DeviceModel";
   public static final String ENGINE = "dev.domus.kernel.engine.Engine";
   public static final String SCHEDULER = "dev.domus.kernel.sched.SchedulerFactory";
   public static final String SERVICE = "dev.domus.kernel.plugin.Service";
@@ -91,6 +92,25 @@ public final class PluginSmith {
     }
     """
         .formatted(name, name, more);
+  }
+
+  /** A device model with one option, {@code file}, that has to be given. */
+  public static String deviceSource(String name) {
+    return """
+    import dev.domus.kernel.device.*;
+    public final class It implements DeviceModel {
+      public String name() { return "%s"; }
+      public String description() { return "device %s"; }
+      public java.util.List<DeviceOption> options() {
+        return java.util.List.of(
+            new DeviceOption("file", "PATH", java.util.Optional.empty(), "contents"));
+      }
+      public Device create(java.util.Map<String, String> options) throws DeviceException {
+        throw new DeviceException("none is made here");
+      }
+    }
+    """
+        .formatted(name, name);
   }
 
   /** An access policy that permits nothing. */

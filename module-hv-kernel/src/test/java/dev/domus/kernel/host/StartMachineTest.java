@@ -18,10 +18,11 @@ class StartMachineTest extends HostTest {
 
   StartMachineTest() {
     starter =
-        (spec, engines, schedulers, policies, services) -> {
+        (spec, engines, schedulers, policies, models, services) -> {
           handedOver.addAll(engines.keySet());
           handedOver.addAll(schedulers.keySet());
           handedOver.addAll(policies.keySet());
+          handedOver.addAll(models.keySet());
           handedOver.addAll(services.stream().map(Service::name).toList());
           return new IdleMachine();
         };
@@ -46,10 +47,15 @@ class StartMachineTest extends HostTest {
     smith.plugin("c", PluginSmith.SERVICE, PluginSmith.serviceSource("console", 10));
     smith.plugin("x", PluginSmith.SERVICE, PluginSmith.serviceSource("xenstore", 0));
     smith.plugin("p", PluginSmith.POLICY, PluginSmith.policySource("rules"));
+    smith.plugin("d", PluginSmith.DEVICE, PluginSmith.deviceSource("nvme"));
 
-    host().start(spec("rr")).close();
+    PluginHost host = host();
+    host.start(spec("rr")).close();
 
-    assertEquals(List.of("jvm", "credit", "rr", "rules", "xenstore", "console"), handedOver);
+    assertEquals(
+        List.of("jvm", "credit", "rr", "rules", "nvme", "xenstore", "console"), handedOver);
+    assertEquals(
+        "file", host.deviceModels().getFirst().options().getFirst().name(), "what it can be told");
   }
 
   @Test
@@ -100,13 +106,13 @@ class StartMachineTest extends HostTest {
     List<MachineStarter> attempts =
         new ArrayList<>(
             List.of(
-                (spec, engines, schedulers, policies, services) -> {
+                (spec, engines, schedulers, policies, models, services) -> {
                   throw new MachineException("no memory");
                 },
                 works));
     starter =
-        (spec, engines, schedulers, policies, services) ->
-            attempts.removeFirst().start(spec, engines, schedulers, policies, services);
+        (spec, engines, schedulers, policies, models, services) ->
+            attempts.removeFirst().start(spec, engines, schedulers, policies, models, services);
     PluginHost host = host();
 
     assertThrows(MachineException.class, () -> host.start(spec("rr")));

@@ -1,5 +1,11 @@
 package dev.domus.kernel.mmu;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.domus.iommu.IoDomain;
+import dev.domus.iommu.IommuUnit;
+import dev.domus.iommu.UnitSettings;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.paging.Pte;
@@ -48,13 +54,24 @@ final class RandomMmu {
     MAP_FOREIGN,
     MAP_INTO_OTHER,
     IO_RIGHT,
-    MAP_IO
+    MAP_IO,
+    PLUG,
+    DMA,
+    DEVICE_GRANT,
+    DEVICE_UNGRANT
   }
 
   private record Grant(
       TestDomain mapper, TestVcpu v, long address, boolean pte, long mfn, boolean writable) {}
 
+  /** A frame of another domain's, or one's own, that was mapped for devices. */
+  private record DeviceGrant(TestDomain mapper, long mfn, boolean writable) {}
+
   final TestMachine m = new TestMachine();
+  final IommuUnit unit =
+      new IommuUnit(m.memory(), m.frames, m.allocator, m.codeFrames, UnitSettings.usual());
+  final Map<TestDomain, TestDevice> devices = new java.util.HashMap<>();
+  final List<DeviceGrant> deviceGrants = new ArrayList<>();
   final InvariantScanner scanner = new InvariantScanner(m).privileged(PRIVILEGED);
   final Random random;
   final List<Grant> grants = new ArrayList<>();
@@ -370,7 +387,101 @@ final class RandomMmu {
         int owner = random.nextBoolean() ? Domid.IO : d.domid;
         yield d.updateMapping(v, va(v), entry, owner) == 0 && (entry & Pte.P) != 0;
       }
+      case PLUG -> plugOrUnplug(d);
+      case DMA -> dma(d);
+      case DEVICE_GRANT -> deviceGrant(d);
+      case DEVICE_UNGRANT -> deviceUngrant();
     };
+  }
+
+  // ---- devices
+
+  boolean plugOrUnplug(TestDomain d) {
+    if (random.nextInt(4) != 0) {
+      return false;
+    }
+    TestDevice device = devices.remove(d);
+    if (device != null) {
+      d.mmu.stopDevices();
+      device.close();
+      return false;
+    }
+    TestDevice fresh = new TestDevice(unit, d.domid);
+    devices.put(d, fresh);
+    assertEquals(0, d.mmu.startDevices(fresh));
+    return true;
+  }
+
+  /** A device writes somewhere, and is refused exactly where the reference says. */
+  boolean dma(TestDomain d) {
+    TestDevice device = devices.get(d);
+    if (device == null) {
+      return false;
+    }
+    boolean done = false;
+    for (int i = 0; i < 8; i++) {
+      long mfn = any(d);
+      if (!m.frames.exists(mfn) || mfn == 0) {
+        continue;
+      }
+      int level = role(mfn) >= 1 && role(mfn) <= 4 ? role(mfn) : 1 + random.nextInt(4);
+      boolean written = device.writes(mfn, index(level), entry(d, mfn, level));
+      assertEquals(mayReach(d, mfn, true), written, () -> "DMA to " + m.frames.describe(mfn));
+      done |= written;
+    }
+    return done;
+  }
+
+  private boolean mayReach(TestDomain d, long mfn, boolean writing) {
+    return DeviceReference.isReached(m.frames, d.domid, mfn)
+        || m.frames.owner(mfn) != d.domid
+            && deviceGrants.stream()
+                .anyMatch(g -> g.mapper == d && g.mfn == mfn && (g.writable || !writing));
+  }
+
+  boolean deviceGrant(TestDomain mapper) {
+    TestDomain granter = random.nextInt(6) == 0 ? mapper : other(mapper);
+    long mfn = any(granter);
+    boolean writable = random.nextBoolean();
+    boolean got =
+        writable ? m.machine.getWritable(granter.domid, mfn) : m.machine.get(granter.domid, mfn);
+    if (!got) {
+      return false;
+    }
+    assertTrue(mapper.mmu.openGranted(mfn, writable));
+    deviceGrants.add(new DeviceGrant(mapper, mfn, writable));
+    scanner.holders.add(new InvariantScanner.Holder(mfn, writable));
+    return true;
+  }
+
+  boolean deviceUngrant() {
+    if (deviceGrants.isEmpty()) {
+      return false;
+    }
+    ungrantDevice(deviceGrants.remove(random.nextInt(deviceGrants.size())));
+    return true;
+  }
+
+  private void ungrantDevice(DeviceGrant g) {
+    g.mapper.mmu.withdrawGranted(g.mfn, g.writable);
+    scanner.holders.remove(new InvariantScanner.Holder(g.mfn, g.writable));
+    drop(g.mfn, g.writable);
+  }
+
+  /** Compares all that devices reach with what they may. */
+  void checkDevices() {
+    devices.forEach((d, device) -> {
+      for (long each = 1; each < TestMachine.FRAMES; each++) {
+        long mfn = each;
+        long reached = device.space.lookup(mfn << 12);
+        long rights = reached & (IoDomain.READ | IoDomain.WRITE);
+        long allowed =
+            (mayReach(d, mfn, false) ? IoDomain.READ : 0)
+                | (mayReach(d, mfn, true) ? IoDomain.WRITE : 0);
+        assertEquals(allowed, rights, () -> "d" + d.domid + " " + m.frames.describe(mfn));
+        assertTrue(reached == 0 || (reached & Pte.ADDRESS_MASK) >>> 12 == mfn);
+      }
+    });
   }
 
   /** The privileged domain maps a frame of somebody else's, or a part of the M2P. */
@@ -487,9 +598,14 @@ final class RandomMmu {
   }
 
   boolean hold(TestDomain d) {
-    if (!scanner.holders.isEmpty() && (random.nextBoolean() || scanner.holders.size() > 6)) {
-      InvariantScanner.Holder holder =
-          scanner.holders.remove(random.nextInt(scanner.holders.size()));
+    if (scanner.holders.size() > deviceGrants.size()
+        && (random.nextBoolean() || scanner.holders.size() > 6)) {
+      InvariantScanner.Holder holder = scanner.holders.get(random.nextInt(scanner.holders.size()));
+      if (deviceGrants.stream()
+          .anyMatch(g -> g.mfn == holder.mfn() && g.writable == holder.writable())) {
+        return false; // it may be the device's
+      }
+      scanner.holders.remove(holder);
       drop(holder.mfn(), holder.writable());
       return true;
     }
@@ -515,6 +631,17 @@ final class RandomMmu {
           d.mmu.entries().flush();
           drop(g.mfn, g.writable);
         }
+      }
+    }
+    TestDevice device = devices.remove(d);
+    if (device != null) {
+      d.mmu.stopDevices();
+      device.close();
+    }
+    for (DeviceGrant g : List.copyOf(deviceGrants)) {
+      if (g.mapper == d) {
+        deviceGrants.remove(g);
+        ungrantDevice(g);
       }
     }
     d.mmu.relinquish(d.vcpus);

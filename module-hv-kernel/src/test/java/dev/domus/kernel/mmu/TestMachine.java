@@ -26,6 +26,10 @@ final class TestMachine implements AutoCloseable {
   final MemorySegment segment = memory.segment();
   final List<TestDomain> domains = new ArrayList<>();
 
+  MachineMemory memory() {
+    return memory;
+  }
+
   TestDomain domain(int domid, long maxPages) {
     TestDomain domain = new TestDomain(this, domid, maxPages);
     domains.add(domain);

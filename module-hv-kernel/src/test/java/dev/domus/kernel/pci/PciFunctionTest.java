@@ -186,6 +186,7 @@ class PciFunctionTest {
     memory.load(registers, 8);
     assertEquals(List.of(), dma.calls, "a masked vector was sent");
     function.setMessage(2, 0xfee0_0010L, 7);
+    function.maskVector(2, false);
     assertEquals(List.of("message fee00010 7"), dma.calls, "what was pending was not sent");
     memory.store(registers + ScriptedDevice.RAISE, 8, 2);
     memory.load(registers, 8);
@@ -203,6 +204,7 @@ class PciFunctionTest {
     BarPlace table = function.places().get(1);
     long address = table.firstFrame() << BarSpace.FRAME_SHIFT;
     function.setMessage(1, 0xfee0_0010L, 7);
+    function.maskVector(1, false);
     assertEquals(1, memory.load(address + 12, 4));
     assertEquals(0, memory.load(address + ConfigLayout.MSIX_ENTRY_SIZE + 12, 4));
     memory.store(address + ConfigLayout.MSIX_ENTRY_SIZE, 8, 0x1234_5678);

@@ -14,12 +14,13 @@ final class RecordingDma implements FunctionDma {
   }
 
   @Override
-  public void attach(int domid) {
+  public boolean attach(int domid) {
     calls.add("attach " + domid);
+    return true;
   }
 
   @Override
-  public boolean detach(long timeoutNanos) {
+  public boolean detach() {
     calls.add("detach");
     return true;
   }
@@ -37,5 +38,10 @@ final class RecordingDma implements FunctionDma {
   @Override
   public void message(long address, int data) {
     calls.add("message %x %x".formatted(address, data));
+  }
+
+  @Override
+  public void close() {
+    calls.add("close");
   }
 }

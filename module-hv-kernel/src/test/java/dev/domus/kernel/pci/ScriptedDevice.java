@@ -12,18 +12,18 @@ import java.util.concurrent.CountDownLatch;
  * A device that does as it is told by stores: register 0 copies itself to register 8, and the
  * others throw, hang, interrupt.
  */
-final class ScriptedDevice implements Device {
-  static final int COPY = 0, COPIED = 8, THROW = 16, HANG = 24, RAISE = 32;
+public final class ScriptedDevice implements Device {
+  public static final int COPY = 0, COPIED = 8, THROW = 16, HANG = 24, RAISE = 32;
 
   private final FunctionSpec spec;
-  final CountDownLatch hanging = new CountDownLatch(1);
-  final CountDownLatch let = new CountDownLatch(1);
-  volatile DeviceBus bus;
-  volatile int resets;
-  volatile boolean closed;
+  public final CountDownLatch hanging = new CountDownLatch(1);
+  public final CountDownLatch let = new CountDownLatch(1);
+  public volatile DeviceBus bus;
+  public volatile int resets;
+  public volatile boolean closed;
   volatile Thread ranOn;
 
-  ScriptedDevice(InterruptKind interrupts, int vectors) {
+  public ScriptedDevice(InterruptKind interrupts, int vectors) {
     spec =
         new FunctionSpec(
             0x1d0d,

@@ -9,6 +9,7 @@ import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.domctl.DomainControl;
 import dev.domus.kernel.hypercall.HypercallTable;
+import dev.domus.kernel.pci.ScriptedModel;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.kernel.servicedomain.LocalServiceDomain;
 import dev.domus.kernel.servicedomain.ServiceRegistry;
@@ -49,6 +50,7 @@ public final class TinyMachine implements AutoCloseable {
   private final Hypervisor hypervisor;
   private final Control control;
   private final ScriptedEngine engine = new ScriptedEngine();
+  private final ScriptedModel devices = new ScriptedModel();
 
   /** Starts the machine with a scheduler and a number of pCPUs. */
   public TinyMachine(SchedulerFactory scheduler, int pcpus) {
@@ -74,7 +76,8 @@ public final class TinyMachine implements AutoCloseable {
             hypervisor,
             Map.of(engine.name(), engine),
             Map.of(scheduler.name(), scheduler),
-            Map.of());
+            Map.of(),
+            Map.of(ScriptedModel.NAME, devices));
   }
 
   /** The hypervisor. */
@@ -90,6 +93,11 @@ public final class TinyMachine implements AutoCloseable {
   /** The engine. */
   public ScriptedEngine engine() {
     return engine;
+  }
+
+  /** The device model that it has. */
+  public ScriptedModel devices() {
+    return devices;
   }
 
   /** Starts domain 0, without services. */

@@ -94,6 +94,11 @@ public record Lab(int pcpus, Costs costs, long warmupNanos, long measuredNanos, 
   }
 
   @Override
+  public List<DeviceModelInfo> deviceModels() {
+    return List.of();
+  }
+
+  @Override
   public List<String> services() {
     return List.of();
   }

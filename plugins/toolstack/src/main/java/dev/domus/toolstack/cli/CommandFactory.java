@@ -29,6 +29,9 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
     if (type == ListCommands.Engines.class) {
       return type.cast(new ListCommands.Engines(host, out));
     }
+    if (type == ListCommands.Devices.class) {
+      return type.cast(new ListCommands.Devices(host, out));
+    }
     if (type == ListCommands.Policies.class) {
       return type.cast(new ListCommands.Policies(host, out));
     }

@@ -7,7 +7,7 @@ import picocli.CommandLine.Spec;
 
 /** A command that does nothing but hold others. */
 sealed class CommandGroup implements Callable<Integer>
-    permits PluginCommand, PolicyCommand, SchedCommand, EngineCommand {
+    permits PluginCommand, PolicyCommand, SchedCommand, DeviceCommand, EngineCommand {
   @Spec private CommandSpec spec;
 
   @Override

@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
       SchedCommand.class,
       PolicyCommand.class,
       EngineCommand.class,
+      DeviceCommand.class,
       ListCommands.Hypercalls.class
     },
     synopsisSubcommandLabel = "COMMAND",

@@ -1,5 +1,6 @@
 package dev.domus.toolstack.cli;
 
+import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.PluginInfo;
 import java.io.PrintWriter;
@@ -135,6 +136,34 @@ final class ListCommands {
     @Override
     Listing listing() {
       return parts(host.engines());
+    }
+  }
+
+  /** {@code domus device list}. */
+  @Command(
+      name = "list",
+      mixinStandardHelpOptions = true,
+      description = "List the device models that run --device takes, and their options.")
+  static final class Devices extends ListCommand {
+    Devices(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      Listing listing = new Listing("model", "description", "options");
+      for (Host.DeviceModelInfo model : host.deviceModels()) {
+        listing.add(
+            model.name(),
+            model.description(),
+            model.options().stream().map(Devices::option).collect(Collectors.joining(", ")));
+      }
+      return listing;
+    }
+
+    /** As it may be written: with its default, or what a value that has to be given looks like. */
+    private static String option(DeviceOption option) {
+      return option.name() + "=" + option.defaultText().orElse(option.form());
     }
   }
 

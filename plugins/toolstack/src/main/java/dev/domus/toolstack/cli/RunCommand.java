@@ -2,6 +2,7 @@ package dev.domus.toolstack.cli;
 
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.plugin.DeterministicMode;
+import dev.domus.kernel.plugin.DeviceSpec;
 import dev.domus.kernel.plugin.DriverDomainSpec;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
@@ -176,6 +177,8 @@ final class RunCommand implements Callable<Integer> {
           "Run services (console, xenstore) in an unprivileged domain of that name instead of in domain 0; may be given more than once.")
   private List<String> driverDomains = List.of();
 
+  @Mixin private DeviceOptions devices;
+
   @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
@@ -218,6 +221,7 @@ final class RunCommand implements Callable<Integer> {
     requireRange("--timeout", timeoutSeconds, 0, Integer.MAX_VALUE);
     tracing.check();
     Optional<DeterministicMode> mode = deterministic.mode(pcpus);
+    List<DeviceSpec> deviceSpecs = devices.specs(host.deviceModels(), mode.isPresent());
     InputScript script = deterministic.script();
     if (top && mode.isPresent()) {
       throw new BadInputException(
@@ -251,13 +255,15 @@ final class RunCommand implements Callable<Integer> {
               schedulerName,
               scheduling.parameters(),
               mode,
-              drivers);
+              drivers,
+              deviceSpecs);
       try (Machine machine = host.start(spec)) {
         if (policyChoice.isPresent()) {
           policyChoice.get().apply(machine.domain0().hypercalls().control());
         }
         try (Guest guest = Guest.create(machine, config)) {
           scheduling.applyToGuest(guest.control(), guest.info(), pcpus);
+          devices.assignTo(guest.control(), guest.domid());
           return run(machine, guest, script);
         }
       }

@@ -1,11 +1,13 @@
 package dev.domus.toolstack.build;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.control.CallCount;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.control.DomainSpec;
+import dev.domus.kernel.control.PciDevice;
 import dev.domus.kernel.control.PoolInfo;
 import dev.domus.kernel.control.SwapResult;
 import dev.domus.kernel.control.VcpuStart;
@@ -177,6 +179,31 @@ public final class FakeControl implements Control {
   @Override
   public void permitIoPorts(int domid, int first, int count, boolean allowed) {
     throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public List<PciDevice> pciDevices() {
+    return List.of();
+  }
+
+  @Override
+  public void plugDevice(String model, RequesterId id, Map<String, String> options) {
+    throw new AssertionError("no builder plugs devices");
+  }
+
+  @Override
+  public void unplugDevice(RequesterId id) {
+    throw new AssertionError("no builder unplugs devices");
+  }
+
+  @Override
+  public void assignDevice(int domid, RequesterId id) {
+    throw new AssertionError("no builder assigns devices");
+  }
+
+  @Override
+  public void deassignDevice(int domid, RequesterId id) {
+    throw new AssertionError("no builder takes devices");
   }
 
   @Override

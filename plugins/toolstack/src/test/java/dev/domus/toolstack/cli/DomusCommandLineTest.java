@@ -3,6 +3,7 @@ package dev.domus.toolstack.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.plugin.Host;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -17,6 +18,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -63,6 +65,18 @@ class DomusCommandLineTest {
     @Override
     public List<NamedPart> policies() {
       return List.of(new NamedPart("default", "as ever"), new NamedPart("rules", "from a file"));
+    }
+
+    @Override
+    public List<DeviceModelInfo> deviceModels() {
+      return List.of(
+          new DeviceModelInfo("echo", "answers", List.of()),
+          new DeviceModelInfo(
+              "nvme",
+              "a disk",
+              List.of(
+                  new DeviceOption("file", "PATH", Optional.empty(), "the disk's contents"),
+                  new DeviceOption("queues", "1 … 16", Optional.of("4"), "pairs of queues"))));
     }
 
     @Override
@@ -156,6 +170,18 @@ class DomusCommandLineTest {
         "run --kernel x --driver-domain d=disk | there is no service \"disk\"; there is xenstore, console",
         "run --kernel x --driver-domain d=console,console | service console has a driver domain already",
         "run --kernel x --driver-domain d=console --driver-domain d=xenstore | of that name already",
+        "run --kernel x --device nvme     | --device: \"nvme\": should be MODEL@BB:DD.F[,OPTION=VALUE...]",
+        "run --kernel x --device nvmee@0:4.0 | there is no device model \"nvmee\"; there is echo, nvme",
+        "run --kernel x --device echo@0:20.0 | \"0:20.0\" is no PCI address; write bus, device",
+        "run --kernel x --device nvme@0:4.0 | needs file=PATH (the disk's contents)",
+        "run --kernel x --device nvme@0:4.0,fiel=d | there is no option \"fiel\"; nvme has file, queues",
+        "run --kernel x --device nvme@0:4.0,file | \"file\" should be OPTION=VALUE; nvme has file, queues",
+        "run --kernel x --device nvme@0:4.0,file=a,file=b | option file is given twice",
+        "run --kernel x --device echo@0:4.0 --device echo@0000:00:04.0 | at that address already",
+        "run --kernel x --device echo@0:4.0 --deterministic | leave it or --deterministic out",
+        "run --kernel x --pci 00:04.0      | there is no device at that address; put one there with --device",
+        "run --kernel x --device echo@0:4.0 --pci 4 | \"4\" is no PCI address",
+        "run --kernel x --device echo@0:4.0 --pci 0:4.0 --pci 00:04.0 | the guest has it already",
         "run --kernel /none               | /none: no such file",
         "run --kernel x --colour          | --colour",
         "fly                              | fly",
