@@ -294,8 +294,7 @@ class QueueTest {
       driver.bus.await("interrupts", () -> driver.bus.interrupts(1) > 0);
       long most = 800 / 64 + (System.nanoTime() - begin) / 25_500_000 + 1;
       assertTrue(driver.bus.interrupts(1) <= most, "one for 64, or for 25.5 ms, at most");
-      driver.bus.await(
-          "the rest", () -> driver.controller.session().completion(1).untold == 0);
+      driver.bus.await("the rest", () -> driver.controller.session().completion(1).untold == 0);
       long before = driver.bus.interrupts(1);
       begin = System.nanoTime();
       queue.run(read(0));
