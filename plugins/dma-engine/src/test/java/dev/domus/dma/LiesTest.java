@@ -181,7 +181,8 @@ class LiesTest {
       driver.bus.memory().map(PAGE, 4096);
       driver.put(DescriptorLayout.FILL, 0, 16 << 20, 0, PAGE, Driver.RING);
       driver.ring();
-      driver.bus.await("the first fills", () -> driver.bus.load(0, RegisterLayout.COMPLETED, 8) > 0);
+      driver.bus.await(
+          "the first fills", () -> driver.bus.load(0, RegisterLayout.COMPLETED, 8) > 0);
       driver.disable();
       assertTrue(
           driver.bus.load(0, RegisterLayout.COMPLETED, 8) < DescriptorLayout.MAX_CHAIN, "not all");
