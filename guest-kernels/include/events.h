@@ -42,6 +42,7 @@ void events_block(void);
 s64 event_alloc_unbound(u16 remote_domain);
 s64 event_bind_interdomain(u16 remote_domain, u32 remote_port);
 s64 event_bind_virq(u32 virq);
+s64 event_bind_pirq(u32 pirq);
 s64 event_close(u32 port);
 
 /* From now on the port interrupts; an event that is already pending does so at once. */

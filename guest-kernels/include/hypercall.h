@@ -54,6 +54,11 @@ static inline s64 hv_mmu_update(const struct mmu_update *updates, u32 count) {
     return hypercall4(HC_MMU_UPDATE, (u64)updates, count, 0, DOMID_SELF);
 }
 
+/* Entries that map I/O memory: what counts there is the domain's right to the frame, not who owns it. */
+static inline s64 hv_mmu_update_io(const struct mmu_update *updates, u32 count) {
+    return hypercall4(HC_MMU_UPDATE, (u64)updates, count, 0, DOMID_IO);
+}
+
 static inline s64 hv_mmuext_op(const struct mmuext_op *ops, u32 count) {
     return hypercall4(HC_MMUEXT_OP, (u64)ops, count, 0, DOMID_SELF);
 }

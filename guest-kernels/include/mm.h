@@ -39,6 +39,9 @@ s64 mm_set_pte(const void *va, u64 pte);
 /* The same, adding the tables that are missing. */
 s64 mm_map(const void *va, u64 pte);
 
+/* Shows a frame of I/O memory at va, uncached, adding the tables that are missing. 0 or a negative errno. */
+s64 mm_map_io(const void *va, u64 mfn);
+
 /* Replaces the page at va, one of the image's own, by a frame that the hypervisor named. */
 void mm_map_foreign(void *va, u64 machine_address);
 

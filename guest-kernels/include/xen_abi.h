@@ -270,6 +270,7 @@ enum { SEGBASE_FS, SEGBASE_GS_USER, SEGBASE_GS_KERNEL };
 enum {
     EVTCHNOP_BIND_INTERDOMAIN = 0,
     EVTCHNOP_BIND_VIRQ = 1,
+    EVTCHNOP_BIND_PIRQ = 2,
     EVTCHNOP_CLOSE = 3,
     EVTCHNOP_SEND = 4,
     EVTCHNOP_STATUS = 5,
@@ -299,6 +300,13 @@ struct evtchn_bind_virq {
     u32 port; /* out */
 };
 ASSERT_SIZE(struct evtchn_bind_virq, 12);
+
+struct evtchn_bind_pirq {
+    u32 pirq;
+    u32 flags; /* 1: will share */
+    u32 port;  /* out */
+};
+ASSERT_SIZE(struct evtchn_bind_pirq, 12);
 
 struct evtchn_bind_ipi {
     u32 vcpu;

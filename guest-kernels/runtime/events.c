@@ -80,6 +80,12 @@ s64 event_bind_virq(u32 virq) {
     return result < 0 ? result : op.port;
 }
 
+s64 event_bind_pirq(u32 pirq) {
+    struct evtchn_bind_pirq op = {.pirq = pirq};
+    s64 result = hv_event_channel_op(EVTCHNOP_BIND_PIRQ, &op);
+    return result < 0 ? result : op.port;
+}
+
 s64 event_close(u32 port) {
     __atomic_fetch_or(&shared_info.evtchn_mask[port / 64], 1ul << port % 64, __ATOMIC_SEQ_CST);
     if (port < EVENT_PORTS) {

@@ -88,3 +88,16 @@ s64 mm_map(const void *va, u64 pte) {
     }
     return mm_set_pte(va, pte);
 }
+
+s64 mm_map_io(const void *va, u64 mfn) {
+    s64 result = mm_map(va, 0); /* for the tables */
+    if (result < 0) {
+        return result;
+    }
+    struct mmu_update update = {
+        .ptr = slot_address(mm_slot(va)) | MMU_NORMAL_PT_UPDATE,
+        .val = make_pte(mfn, PTE_KERNEL_RW | PTE_PCD),
+    };
+    result = hv_mmu_update_io(&update, 1);
+    return result < 0 ? result : 0;
+}
