@@ -141,7 +141,7 @@ class IoFramesTest {
     assertEquals(0, map(Pte.of(io, LEAF | Pte.W)));
     assertEquals(-Errno.EFAULT, guest.hypercall(MEMORY_OP, 12, VA));
     assertEquals(-Errno.EFAULT, guest.hypercall(MMU_UPDATE, VA, 1, 0, Domid.SELF));
-    assertEquals(-Errno.EFAULT, guest.hypercall(MMU_UPDATE, ARG, 0, VA, Domid.SELF));
+    assertEquals(0, guest.hypercall(MMU_UPDATE, ARG, 0, VA, Domid.SELF), "a count is not told");
   }
 
   @Test

@@ -133,11 +133,9 @@ class MmuHypercallTest {
     assertEquals(-Errno.EFAULT, guest.hypercall(MMU_UPDATE, 0x7FFF_FFFF_FFF0L, 2, 0, Domid.SELF));
     assertEquals(
         -Errno.EFAULT, guest.hypercall(MMU_UPDATE, 0xFFFF_8000_0000_0000L, 1, 0, Domid.SELF));
-    assertEquals(
-        -Errno.EFAULT, guest.hypercall(MMU_UPDATE, ARG, 1, 0xFFFF_8000_0000_0000L, Domid.SELF));
     store(leafPlace(20), 0);
-    assertEquals(-Errno.EFAULT, guest.hypercall(MMU_UPDATE, ARG, 0x7FFF_FFFF, 3 << 12, Domid.SELF));
-    assertNotEquals(0, read(leafPlace(20)), "the count cannot be stored, so nothing is done");
+    assertEquals(0, guest.hypercall(MMU_UPDATE, ARG, 1, 0xFFFF_8000_0000_0000L, Domid.SELF));
+    assertEquals(0, read(leafPlace(20)), "that the count cannot be told does not matter");
   }
 
   @Test
@@ -353,7 +351,8 @@ class MmuHypercallTest {
     store(Domid.SELF, 0, 0);
     assertEquals(-Errno.EINVAL, guest.hypercall(MEMORY_OP, 7, ARG), "for translated domains");
     assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 23, ARG));
-    assertEquals(-Errno.EPERM, guest.hypercall(MEMORY_OP, 13, ARG));
+    assertEquals(0, guest.hypercall(MEMORY_OP, 13, ARG), "an empty map is none");
+    assertEquals(-Errno.ENOSYS, guest.hypercall(MEMORY_OP, 9, ARG));
   }
 
   @Test
@@ -372,7 +371,7 @@ class MmuHypercallTest {
         }
         request(d, p2m.mfn(0) << 12, 0); // slot 0 of the L4, below which everything is
         int before = caller.continued();
-        assertEquals(-Errno.EFAULT, caller.hypercall(MMU_UPDATE, ARG, 1, ARG + 0x100, Domid.SELF));
+        assertEquals(0, caller.hypercall(MMU_UPDATE, ARG, 1, ARG + 0x100, Domid.SELF));
         FrameTable frames = impatient.hypervisor().machineFrames().table();
         for (int pfn : new int[] {1, 2, 3, 20, 24, 27}) {
           assertEquals(0, frames.typeCount(p2m.mfn(pfn)), "round " + i + " pfn " + pfn);
