@@ -312,16 +312,11 @@ public final class IoDomain implements AutoCloseable {
       return false;
     }
     for (int i = ENTRIES - 1; i > 0; i--) {
-      if (!isRunOf(first, (long) ENTRY.getOpaque(memory, table + i * 8L), i, 1)) {
+      if (!SecondLevelFormat.isRunOf(first, (long) ENTRY.getOpaque(memory, table + i * 8L), i, 1)) {
         return false;
       }
     }
     return true;
-  }
-
-  private static boolean isRunOf(long first, long each, int index, int level) {
-    return SecondLevelFormat.isPresent(first)
-        && each == first + ((long) index << SecondLevelFormat.shift(level));
   }
 
   private void merge(long first, long last) {
@@ -360,7 +355,8 @@ public final class IoDomain implements AutoCloseable {
       return false;
     }
     for (int i = 1; i < ENTRIES; i++) {
-      if (!isRunOf(first, (long) ENTRY.getVolatile(memory, table + i * 8L), i, level - 1)) {
+      if (!SecondLevelFormat.isRunOf(
+          first, (long) ENTRY.getVolatile(memory, table + i * 8L), i, level - 1)) {
         return false;
       }
     }
@@ -594,22 +590,12 @@ public final class IoDomain implements AutoCloseable {
   void free() {
     gate.shut();
     try {
-      freeTables(root, levels);
+      frames.giveTree(memory, root, levels);
       for (long mfn : retired.takeAll()) {
         frames.give(mfn, 0);
       }
     } finally {
       gate.open();
     }
-  }
-
-  private void freeTables(long table, int level) {
-    for (int i = 0; level > 1 && i < ENTRIES; i++) {
-      long entry = (long) ENTRY.getVolatile(memory, table + i * 8L);
-      if (entry != 0 && !SecondLevelFormat.isLeaf(entry, level)) {
-        freeTables(entry & ADDRESS, level - 1);
-      }
-    }
-    frames.give(table >>> FRAME, 0);
   }
 }
