@@ -29,7 +29,7 @@
  *
  * <p>{@link dev.domus.iommu.iova} hands out I/O addresses, {@link dev.domus.iommu.dma} maps buffers
  * for drivers; the mode of protection is a policy behind {@link dev.domus.iommu.dma.DmaProtection}.
- * Decision 0014 says why things are as they are.
+ * Decision 0017 says why things are as they are.
  *
  * <p>This package may know machine memory, and nothing of domains, hypercalls or plugins.
  */
