@@ -1,5 +1,8 @@
 package dev.domus.kernel.pci;
 
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -18,6 +21,8 @@ final class DeviceThread {
     void threw(String during, Throwable fault);
   }
 
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
   private final PostedStores stores;
   private final PostedStores.Taker taker;
   private final PostedStores.Taker timed = this::store;
@@ -28,6 +33,11 @@ final class DeviceThread {
 
   /** When the store that it is in began by {@link System#nanoTime}, or 0. */
   private volatile long storingSince;
+
+  /**
+   * The store that the watch saw last, and the CPU time of the thread at that moment. The watch's.
+   */
+  private long watchedStore, watchedCpuNanos;
 
   private record Call(String name, Runnable body, CompletableFuture<Void> done) {}
 
@@ -74,10 +84,28 @@ final class DeviceThread {
     }
   }
 
-  /** How long the device has been in {@code store}, in nanoseconds; 0 if it is not. */
-  long storingNanos() {
-    long since = storingSince;
-    return since == 0 ? 0 : System.nanoTime() - since;
+  /**
+   * Looks whether the device has been in one store for too long; called now and then by one thread.
+   *
+   * @return what it did, or nothing if it did nothing wrong
+   */
+  Optional<String> watch(Patience patience) {
+    long store = storingSince;
+    long cpuNanos = THREADS.getThreadCpuTime(thread.threadId());
+    if (store == 0 || store != watchedStore) {
+      watchedStore = store;
+      watchedCpuNanos = cpuNanos;
+      return Optional.empty();
+    }
+    if (cpuNanos - watchedCpuNanos > patience.storeCpuNanos()) {
+      return Optional.of(
+          "it used %d ms of CPU time in one store"
+              .formatted((cpuNanos - watchedCpuNanos) / 1_000_000));
+    }
+    long tookNanos = System.nanoTime() - store;
+    return tookNanos > patience.storeNanos()
+        ? Optional.of("it did not return from a store in %d ms".formatted(tookNanos / 1_000_000))
+        : Optional.empty();
   }
 
   /**

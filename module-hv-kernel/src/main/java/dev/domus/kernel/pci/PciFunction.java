@@ -57,6 +57,7 @@ import java.util.function.Consumer;
 public final class PciFunction {
   private static final System.Logger LOG = System.getLogger(PciFunction.class.getName());
   private static final long NO_ANSWER = -1;
+  private static final String SLOW = "it did not take the stores to its registers in time";
 
   private final RequesterId id;
   private final String model;
@@ -211,10 +212,7 @@ public final class PciFunction {
 
   /** Looks whether the device has been in a store for longer than it may; called now and then. */
   void watch() {
-    long busy = thread.storingNanos();
-    if (busy > patience.callNanos()) {
-      fail("it did not return from a store in %d ms".formatted(busy / 1_000_000));
-    }
+    thread.watch(patience).ifPresent(this::fail);
   }
 
   // ---- owners
@@ -311,6 +309,7 @@ public final class PciFunction {
         dma.quarantine();
         messages.reset();
         thread.end();
+        stores.end();
         workers.forEach(Thread::interrupt);
         LOG.log(Level.WARNING, "device {0} at {1} has failed: {2}", model, id, reason);
         onFailure.accept(this);
@@ -413,8 +412,8 @@ public final class PciFunction {
       if (!answering) {
         return NO_ANSWER;
       }
-      if (!stores.awaitTaken(patience.completionNanos())) {
-        fail("it did not take stores in %d ms".formatted(patience.completionNanos() / 1_000_000));
+      if (!stores.awaitTaken(patience.storeNanos())) {
+        fail(SLOW);
         return NO_ANSWER;
       }
       return answering ? image.get(offset, size) : NO_ANSWER;
@@ -422,8 +421,8 @@ public final class PciFunction {
 
     @Override
     public void store(long offset, int size, long value) {
-      if (answering && !stores.post(bar, offset, size, value, patience.completionNanos())) {
-        fail("it did not take stores in %d ms".formatted(patience.completionNanos() / 1_000_000));
+      if (answering && !stores.post(bar, offset, size, value, patience.storeNanos())) {
+        fail(SLOW);
       }
     }
   }

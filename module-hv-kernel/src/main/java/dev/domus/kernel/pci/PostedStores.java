@@ -47,6 +47,7 @@ final class PostedStores {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition progress = lock.newCondition();
   private volatile int waiting;
+  private volatile boolean ended;
 
   PostedStores() {
     for (int i = 0; i < CAPACITY; i++) {
@@ -88,7 +89,7 @@ final class PostedStores {
   /**
    * Waits until the device has taken all stores that have been posted so far.
    *
-   * @return false if it has not in time
+   * @return false if it has not in time, or takes none any more
    */
   boolean awaitTaken(long timeoutNanos) {
     return awaitTaken(tickets.get(), timeoutNanos);
@@ -103,7 +104,7 @@ final class PostedStores {
     try {
       long left = timeoutNanos;
       while (taken < ticket) {
-        if (left <= 0) {
+        if (left <= 0 || ended) {
           return false;
         }
         left = progress.awaitNanos(left);
@@ -116,6 +117,12 @@ final class PostedStores {
       waiting--;
       lock.unlock();
     }
+  }
+
+  /** The device takes no more: nobody waits for it. */
+  void end() {
+    ended = true;
+    tellWaiting();
   }
 
   /**

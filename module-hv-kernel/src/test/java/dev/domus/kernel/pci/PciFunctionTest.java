@@ -28,6 +28,7 @@ class PciFunctionTest {
   private static final int GUEST = 5;
   private static final long FIRST_IO_FRAME = 0x10001;
   private static final long ONES = -1;
+  private static final long HOURS = TimeUnit.HOURS.toNanos(9);
 
   private final IoSpace memory = new IoSpace(BarSpace.FRAME_SHIFT, FIRST_IO_FRAME, 1L << 40);
   private final RecordingDma dma = new RecordingDma();
@@ -118,6 +119,24 @@ class PciFunctionTest {
     PciFunction function = owned(InterruptKind.NONE, 0);
     memory.store(address(function) + ScriptedDevice.HANG, 8, 1);
     assertSame(function, failure.get(10, TimeUnit.SECONDS));
+  }
+
+  /** The time by the clock is as long as a busy host may need; what the device uses tells. */
+  @Test
+  void aDeviceThatComputesForEverIsFoundOutByWhatItUses() throws Exception {
+    CompletableFuture<PciFunction> found = new CompletableFuture<>();
+    try (PciBus patient =
+        new PciBus(memory, id -> dma, new Patience(50_000_000, HOURS, HOURS), found::complete)) {
+      device = new ScriptedDevice(InterruptKind.NONE, 0);
+      PciFunction function = patient.plug(ID, new Model(device), Map.of("file", "x"));
+      assertTrue(function.attach(GUEST));
+      function.writeConfig(ConfigLayout.COMMAND, 2, ConfigLayout.COMMAND_MEMORY);
+      memory.store(address(function) + ScriptedDevice.SPIN, 8, 1);
+      assertEquals(ONES, memory.load(address(function) + ScriptedDevice.COPIED, 8));
+      assertSame(function, found.get(60, TimeUnit.SECONDS));
+      FunctionState.Failed failed = assertInstanceOf(FunctionState.Failed.class, function.state());
+      assertTrue(failed.reason().contains("of CPU time in one store"), failed.reason());
+    }
   }
 
   @Test

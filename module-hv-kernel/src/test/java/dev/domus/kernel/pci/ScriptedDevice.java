@@ -13,7 +13,7 @@ import java.util.concurrent.CountDownLatch;
  * others throw, hang, interrupt.
  */
 public final class ScriptedDevice implements Device {
-  public static final int COPY = 0, COPIED = 8, THROW = 16, HANG = 24, RAISE = 32;
+  public static final int COPY = 0, COPIED = 8, THROW = 16, HANG = 24, RAISE = 32, SPIN = 40;
 
   private final FunctionSpec spec;
   public final CountDownLatch hanging = new CountDownLatch(1);
@@ -55,7 +55,14 @@ public final class ScriptedDevice implements Device {
       case THROW -> throw new IllegalStateException("told to throw");
       case HANG -> hang();
       case RAISE -> bus.interrupt((int) value);
+      case SPIN -> spin();
       default -> {}
+    }
+  }
+
+  private void spin() {
+    while (let.getCount() > 0) {
+      Thread.onSpinWait();
     }
   }
 
