@@ -41,9 +41,10 @@ class LauncherTest {
 
     assertEquals(0, outcome.status(), outcome.err());
     List<String> args = outcome.out().lines().toList();
-    int end = args.indexOf("--");
-    assertEquals(List.of("list", "two words", ""), args.subList(end + 1, args.size()));
-    assertEquals(image.resolve("plugins").toRealPath().toString(), args.get(end - 1));
+    String plugins = image.resolve("plugins").toRealPath().toString();
+    assertEquals(
+        List.of("--plugins", plugins, "list", "two words", ""),
+        args.subList(args.indexOf("--plugins"), args.size()));
   }
 
   @Test

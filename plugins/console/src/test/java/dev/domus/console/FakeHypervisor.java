@@ -191,6 +191,11 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   }
 
   @Override
+  public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public int readConfig(RequesterId function, int offset, int size) {
     throw new UnsupportedOperationException();
   }
@@ -207,11 +212,6 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
 
   @Override
   public void unmapPirq(int domid, int pirq) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
     throw new UnsupportedOperationException();
   }
 

@@ -4,6 +4,8 @@ import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.plugin.DeviceSpec;
 import dev.domus.kernel.plugin.Host.DeviceModelInfo;
+import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.service.HypercallException;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.life.Guest;
 import java.util.ArrayList;
@@ -156,8 +158,20 @@ final class DeviceOptions {
     return new BadInputException(option + ": " + BadInputException.quote(value) + ": " + problem);
   }
 
-  /** Gives a guest its devices. It does not run yet. */
-  void attachTo(Guest guest) throws BadInputException {
+  /**
+   * Gives a guest its devices. It does not run yet.
+   *
+   * @throws MachineException if a device does not do its part, or there is no memory for it
+   */
+  void attachTo(Guest guest) throws BadInputException, MachineException {
+    try {
+      attach(guest);
+    } catch (HypercallException refused) {
+      throw new MachineException(PCI + ": " + refused.getMessage());
+    }
+  }
+
+  private void attach(Guest guest) throws BadInputException {
     for (String text : assigned) {
       guest.attachDevice(address(PCI, text, text));
     }
