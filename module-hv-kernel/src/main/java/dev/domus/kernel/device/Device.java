@@ -21,9 +21,10 @@ package dev.domus.kernel.device;
  * <p>{@link #start}, {@link #store}, {@link #reset} and {@link #close} are called one at a time on
  * the function's own thread. Work that takes long, such as I/O on the host, belongs on {@linkplain
  * DeviceBus#work threads that it asks for}, because a load by the guest waits until the stores
- * before it have been taken. A call that throws, or takes longer than the kernel's patience (some
- * tens of milliseconds for a store that a load waits for, seconds for a reset), is the device's
- * failure.
+ * before it have been taken. A call that throws, or takes longer than the kernel's patience (half a
+ * second of CPU time or five seconds for a store, ten seconds for a reset), is the device's
+ * failure. Of a device that has failed {@link #close} is called on another thread, even if one of
+ * its own has not come back.
  *
  * <h2>Registers</h2>
  *

@@ -183,7 +183,10 @@ public final class PciFunction {
     try {
       FunctionState last = state.getAndSet(FunctionState.Unplugged.INSTANCE);
       silence();
-      if (!(last instanceof FunctionState.Failed)) {
+      if (last instanceof FunctionState.Failed) {
+        // It may hang in this, too; nobody waits.
+        Thread.ofPlatform().daemon().name("pci-" + id + "-close").start(this::closeFailed);
+      } else {
         thread.call("close", device::close, patience.resetNanos());
       }
       thread.end();
@@ -192,6 +195,14 @@ public final class PciFunction {
       dma.close();
     } finally {
       life.unlock();
+    }
+  }
+
+  private void closeFailed() {
+    try {
+      device.close();
+    } catch (RuntimeException | LinkageError fault) { // a plugin's fault: it has failed already
+      LOG.log(Level.WARNING, "device {0} at {1} failed to close: {2}", model, id, fault);
     }
   }
 

@@ -20,7 +20,7 @@ public final class ScriptedDevice implements Device {
   public final CountDownLatch let = new CountDownLatch(1);
   public volatile DeviceBus bus;
   public volatile int resets;
-  public volatile boolean closed;
+  public final CountDownLatch closed = new CountDownLatch(1);
   volatile Thread ranOn;
 
   public ScriptedDevice(InterruptKind interrupts, int vectors) {
@@ -87,6 +87,6 @@ public final class ScriptedDevice implements Device {
 
   @Override
   public void close() {
-    closed = true;
+    closed.countDown();
   }
 }

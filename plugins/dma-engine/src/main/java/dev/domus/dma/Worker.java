@@ -27,7 +27,10 @@ import java.util.concurrent.locks.LockSupport;
  * is in the registers and, if that can be written, in the descriptor.
  */
 final class Worker implements Runnable {
-  private static final long LEAVE_NANOS = TimeUnit.MILLISECONDS.toNanos(1500);
+  /**
+   * Less than the hypervisor waits for a reset, and more than a busy host keeps a thread waiting.
+   */
+  private static final long LEAVE_NANOS = TimeUnit.SECONDS.toNanos(8);
 
   private final DeviceBus bus;
   private final DmaPort dma;
@@ -87,7 +90,7 @@ final class Worker implements Runnable {
         while (serving != null) {
           long nanos = end - System.nanoTime();
           if (nanos <= 0) {
-            bus.fail("its worker did not leave the ring in 1.5 s");
+            bus.fail("its worker did not leave the ring in 8 s");
             return;
           }
           TimeUnit.NANOSECONDS.timedWait(left, nanos);

@@ -48,7 +48,11 @@ final class Controller implements Device {
 
   private static final int BAR = 0;
   private static final int NO_COMMAND = 0xffff;
-  private static final long LEAVE_NANOS = TimeUnit.MILLISECONDS.toNanos(1500);
+
+  /**
+   * Less than the hypervisor waits for a reset, and more than a busy host keeps a thread waiting.
+   */
+  private static final long LEAVE_NANOS = TimeUnit.SECONDS.toNanos(8);
 
   private enum State {
     OFF,
@@ -115,7 +119,7 @@ final class Controller implements Device {
       endSession();
     }
     if (!awaitOut(0, LEAVE_NANOS)) {
-      bus.fail("its workers did not leave the queues in 1.5 s" + whoIsIn());
+      bus.fail("its workers did not leave the queues in 8 s" + whoIsIn());
       return;
     }
     synchronized (life) {
