@@ -591,12 +591,14 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
     @Override
     public boolean openToDevices(long mfn, boolean writable) {
-      return mmu.openGranted(mfn, writable);
+      return physmap.isPresent() || mmu.openGranted(mfn, writable);
     }
 
     @Override
     public void withdrawFromDevices(long mfn, boolean writable) {
-      mmu.withdrawGranted(mfn, writable);
+      if (physmap.isEmpty()) { // service domains have no devices, and map for devices all the time
+        mmu.withdrawGranted(mfn, writable);
+      }
     }
 
     @Override

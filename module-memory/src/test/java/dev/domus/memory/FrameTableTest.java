@@ -86,6 +86,18 @@ class FrameTableTest {
   }
 
   @Test
+  void aDescriptorPageThatWasForgottenIsValidatedAgain() {
+    assertEquals(FrameTable.MUST_VALIDATE, frames.takeType(MFN, FrameTable.SEGDESC));
+    frames.validated(MFN);
+    assertFalse(frames.forgetType(MFN), "it is in use");
+    assertEquals(FrameTable.LAST, frames.putType(MFN));
+    assertTrue(frames.forgetType(MFN));
+    assertEquals(FrameTable.NONE, frames.type(MFN));
+    assertEquals(FrameTable.MUST_VALIDATE, frames.takeType(MFN, FrameTable.SEGDESC));
+    assertFalse(frames.forgetType(MFN), "it is being validated");
+  }
+
+  @Test
   void aTableIsValidatedAgainButADescriptorPageIsNot() {
     frames.takeType(MFN, FrameTable.SEGDESC);
     frames.validated(MFN);

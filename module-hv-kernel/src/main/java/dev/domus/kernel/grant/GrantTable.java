@@ -352,7 +352,7 @@ public final class GrantTable {
   long pin(int ref, int grantee, boolean writable, Use use) {
     while (true) {
       if (!entries.has(ref)) {
-        return GrantStatus.BAD_GNTREF;
+        return dying ? GrantStatus.BAD_DOMAIN : GrantStatus.BAD_GNTREF;
       }
       ActiveGrant grant = activeGrant(ref);
       synchronized (grant) {
@@ -455,7 +455,7 @@ public final class GrantTable {
     long mfn = pin(ref, grantee, writable, Use.MAP);
     if (mfn >= 0 && !getFrame(mfn, writable)) {
       unpin(ref, writable);
-      return GrantStatus.BAD_PAGE;
+      return dying ? GrantStatus.BAD_DOMAIN : GrantStatus.BAD_PAGE;
     }
     return mfn;
   }

@@ -191,7 +191,7 @@ public final class MachineFrames implements FrameReferences {
     }
     long end = mfn + (1L << order);
     if (owner.dma().isOn() && !openAll(owner, mfn, end)) {
-      allocator.free(mfn, order);
+      giveNobody(mfn, order);
       return NONE;
     }
     for (long each = mfn; each < end; each++) {
@@ -200,6 +200,17 @@ public final class MachineFrames implements FrameReferences {
       frames.assign(each, owner.domid());
     }
     return mfn;
+  }
+
+  /** Takes back what was to be given; a device may have written to it by now. */
+  private void giveNobody(long mfn, int order) {
+    for (long each = mfn; each < mfn + (1L << order); each++) {
+      frames.assign(each, FrameTable.HYPERVISOR);
+      frames.dropAllocation(each);
+      frames.put(each);
+      frames.release(each);
+    }
+    allocator.free(mfn, order);
   }
 
   /** Devices reach frames before these are the owner's, since he might give them up at once. */

@@ -72,12 +72,25 @@ final class DeviceMemory implements DeviceReach {
       space.unmap(mfn << MachineMemory.FRAME_SHIFT, 1);
       return true;
     } catch (IllegalStateException accessDoesNotEnd) {
-      LOG.log(Level.ERROR, "mfn=" + mfn + ": " + accessDoesNotEnd.getMessage());
+      LOG.log(Level.ERROR, accessDoesNotEnd.getMessage());
       return false;
     }
   }
 
-  /** Gives the tables back; no device is attached to them. */
+  /** Returns when no access is under way; no device is attached any more, so none begins. */
+  void settle() {
+    boolean settled = false;
+    while (!settled) {
+      try {
+        space.flush();
+        settled = true;
+      } catch (IllegalStateException accessDoesNotEnd) {
+        LOG.log(Level.ERROR, accessDoesNotEnd.getMessage());
+      }
+    }
+  }
+
+  /** Gives the tables back, after {@link #settle}. */
   void close() {
     closed = true;
     while (inside != 0) {

@@ -267,7 +267,7 @@ public final class DomainDevices {
    *     as {@link EventChannels#bindPirq}
    */
   public int bindPirq(int number) {
-    if (!PirqTable.inRange(number)) {
+    if (Integer.compareUnsigned(number, PirqTable.LIMIT) >= 0) {
       return -EINVAL;
     }
     Pirq pirq;

@@ -47,6 +47,7 @@ final class DomainSpace {
   }
 
   private void end(Mmu mmu, MachineIommu iommu) {
+    memory.settle();
     mmu.stopDevices();
     iommu.leave(mmu.domid());
     memory.close();

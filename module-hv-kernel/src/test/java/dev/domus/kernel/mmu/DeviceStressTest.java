@@ -27,8 +27,8 @@ import org.junit.jupiter.api.Timeout;
  * descriptor pages and back, exchanges them and gives them up, and others live in what it gave up.
  *
  * <p>What it writes no table that was found good can contain: a present entry that names a frame
- * that does not exist; nor a descriptor page, for which it is a trap gate. So wherever that stands in a table in use, or in anybody else's memory, the
- * device has put it there.
+ * that does not exist; nor a descriptor page, for which it is a trap gate. So wherever that stands
+ * in a table in use, or in anybody else's memory, the device has put it there.
  */
 @Timeout(120)
 class DeviceStressTest {

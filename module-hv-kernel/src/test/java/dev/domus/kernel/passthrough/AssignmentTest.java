@@ -15,10 +15,12 @@ import dev.domus.kernel.control.PciDevice;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.pci.ScriptedDevice;
+import dev.domus.kernel.plugin.DeterministicMode;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.kernel.service.Hypercalls;
 import dev.domus.kernel.testing.ScriptedEngine.ScriptedVcpu;
 import dev.domus.kernel.testing.TinyMachine;
+import dev.domus.kernel.time.VirtualClock;
 import dev.domus.memory.Window;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
@@ -206,5 +208,18 @@ final class AssignmentTest {
         assertThrows(
             HypercallException.class, () -> machine.control().plugDevice("scripted", ID, Map.of()));
     assertTrue(taken.getMessage().contains("00:04.0"), taken::getMessage);
+  }
+
+  @Test
+  void aDeterministicMachineHasNoDevices() {
+    try (TinyMachine repeatable =
+        TinyMachine.deterministic(
+            TestSchedulers.roundRobin(), new VirtualClock(0, DeterministicMode.USUAL_WALL_CLOCK))) {
+      HypercallException refused =
+          assertThrows(
+              HypercallException.class,
+              () -> repeatable.control().plugDevice("scripted", ID, Map.of()));
+      assertEquals(Errno.EOPNOTSUPP, refused.errno());
+    }
   }
 }

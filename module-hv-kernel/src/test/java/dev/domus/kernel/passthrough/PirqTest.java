@@ -164,7 +164,8 @@ final class PirqTest {
 
   @Test
   void numbersThatStandForNothingAreRefused() {
-    assertEquals(-Errno.EINVAL, bind(3));
+    assertEquals(-Errno.EPERM, bind(3));
+    assertEquals(-Errno.EINVAL, bind(PirqTable.LIMIT));
     assertEquals(-Errno.EINVAL, bind(-1));
     assertEquals(-Errno.EPERM, bind(16));
     memory.putInt(ARG, 17);

@@ -3,17 +3,20 @@ package dev.domus.kernel.servicedomain;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.abi.DomctlLayout;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.EventChannelLayout;
 import dev.domus.kernel.abi.GrantOpLayout;
 import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.abi.PhysdevLayout;
 import dev.domus.kernel.abi.SysctlLayout;
 import dev.domus.kernel.access.Denial;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainSpec;
 import dev.domus.kernel.control.VcpuStart;
+import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.dispatch.TestSchedulers;
 import dev.domus.kernel.domain.Domain;
 import dev.domus.kernel.grant.GrantMappings;
@@ -292,6 +295,32 @@ class RefusalsTest {
         () -> asGuest(HypercallNumber.CONSOLE_IO, 0, 8, ARG));
     allowed("version", () -> calls.version());
 
+    RequesterId function = RequesterId.of(0, 4, 0);
+    same(
+        "mapPirq",
+        Errno.EPERM,
+        () -> calls.mapPirq(victim, function, InterruptKind.MSI, 0),
+        () -> {
+          clear().putShort(PhysdevLayout.MAP_DOMID, victim);
+          return asGuest(HypercallNumber.PHYSDEV_OP, PhysdevLayout.MAP_PIRQ, ARG);
+        });
+    same(
+        "unmapPirq",
+        Errno.EPERM,
+        () -> calls.unmapPirq(victim, 16),
+        () -> {
+          clear().putShort(PhysdevLayout.UNMAP_DOMID, victim);
+          return asGuest(HypercallNumber.PHYSDEV_OP, PhysdevLayout.UNMAP_PIRQ, ARG);
+        });
+
+    walked.addAll(List.of("readConfig", "writeConfig"));
+    Answer configRead = asService(() -> calls.readConfig(function, 0, 4));
+    Answer configWrite = asService(() -> calls.writeConfig(function, 4, 2, 0));
+    for (Answer config : List.of(configRead, configWrite)) {
+      assertEquals(Errno.EPERM, config.errno());
+      assertEquals(1, config.denials().size());
+    }
+
     walked.add("claimIoMemory"); // what has no hypercall is asked of the policy all the same
     walked.add("claimIoPorts");
     Answer memoryClaim = asService(() -> calls.claimIoMemory(calls.ioMemoryStart(), 1, DEVICE));
@@ -388,6 +417,9 @@ class RefusalsTest {
     }
     if (type == Optional.class) {
       return Optional.empty();
+    }
+    if (type == RequesterId.class) {
+      return RequesterId.of(0, 4, 0);
     }
     if (type == CpuMask.class) {
       return CpuMask.ALL;

@@ -1,8 +1,10 @@
 package dev.domus.console;
 
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
+import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.service.DomainMemory;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantCopy;
@@ -190,6 +192,26 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
 
   @Override
   public IoClaim claimIoPorts(int first, int count, IoHandler handler) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public int readConfig(RequesterId function, int offset, int size) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void writeConfig(RequesterId function, int offset, int size, int value) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public int mapPirq(int domid, RequesterId function, InterruptKind kind, int vector) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void unmapPirq(int domid, int pirq) {
     throw new UnsupportedOperationException();
   }
 

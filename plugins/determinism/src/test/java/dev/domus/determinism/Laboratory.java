@@ -59,6 +59,7 @@ final class Laboratory implements AutoCloseable {
             Map.of(engine.name(), engine),
             schedulers,
             Map.of(),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     time = machine.virtualTime().orElseThrow();
   }

@@ -70,6 +70,7 @@ class DriverDomainTest {
             Map.of(engine.name(), engine),
             Map.of(scheduler.name(), scheduler),
             Map.of(),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     control = machine.domain0().hypercalls().control();
   }

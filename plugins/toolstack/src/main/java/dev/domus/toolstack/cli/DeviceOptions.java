@@ -6,6 +6,8 @@ import dev.domus.kernel.control.PciDevice;
 import dev.domus.kernel.device.DeviceOption;
 import dev.domus.kernel.plugin.DeviceSpec;
 import dev.domus.kernel.plugin.Host.DeviceModelInfo;
+import dev.domus.kernel.plugin.MachineException;
+import dev.domus.kernel.service.HypercallException;
 import dev.domus.toolstack.BadInputException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -168,8 +170,20 @@ final class DeviceOptions {
     return new BadInputException(option + ": " + BadInputException.quote(value) + ": " + problem);
   }
 
-  /** Gives a guest its devices, and lets it map their regions. It does not run yet. */
-  void assignTo(Control control, int domid) {
+  /**
+   * Gives a guest its devices, and lets it map their regions. It does not run yet.
+   *
+   * @throws MachineException if a device does not do its part, or there is no memory for it
+   */
+  void assignTo(Control control, int domid) throws MachineException {
+    try {
+      assign(control, domid);
+    } catch (HypercallException refused) {
+      throw new MachineException(PCI + ": " + refused.getMessage());
+    }
+  }
+
+  private void assign(Control control, int domid) {
     for (String text : assigned) {
       RequesterId id =
           RequesterId.parse(text.startsWith(SEGMENT) ? text.substring(SEGMENT.length()) : text);
