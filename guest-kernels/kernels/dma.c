@@ -205,7 +205,7 @@ static void measure(u64 seconds, const u8 *from, const u8 *to) {
 void kernel_main(void) {
     struct pci_function function;
     if (!pci_connect() || !pci_find(DMA_CLASS, &function)) {
-        panic("dma: the domain was given no DMA engine; give it one: --device dma --pci");
+        panic("dma: the domain was given no DMA engine; give it one: --device dma@00:04.0 --pci 00:04.0");
     }
     registers = pci_enable(&function, 0, 1);
     printf("dma: function %02x:%02x.%u, id %08x, registers %08x\n", function.bus, function.devfn >> 3,

@@ -304,7 +304,7 @@ static void measure(u64 reads, u64 depth) {
 void kernel_main(void) {
     struct pci_function function;
     if (!pci_connect() || !pci_find(NVME_CLASS, &function)) {
-        panic("nvme: the domain was given no NVMe controller; give it one: --device nvme,file=PATH --pci");
+        panic("nvme: the domain was given no NVMe controller; give it one: --device nvme@00:04.0,file=PATH --pci 00:04.0");
     }
     registers = pci_enable(&function, 0, 2);
     u32 version = mmio_read32(registers, REG_VS);

@@ -28,10 +28,11 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Random reads of 4 KiB: by the modelled NVMe controller, through queues, a worker thread and an IOMMU
- * whose mappings stay ({@link #device}), beside the same reads of the same file by this thread ({@link
- * #file}). The file is in the host's page cache, which is the worst case for the ratio: a disk would
- * take longer, for both. A driver that polls keeps {@value #DEPTH} reads under way.
+ * Random reads of 4 KiB: by the modelled NVMe controller, through queues, a worker thread and an
+ * IOMMU whose mappings stay ({@link #device}), beside the same reads of the same file by this
+ * thread ({@link #file}). The file is in the host's page cache, which is the worst case for the
+ * ratio: a disk would take longer, for both. A driver that polls keeps {@value #DEPTH} reads under
+ * way.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.Throughput)

@@ -174,6 +174,23 @@ class LiesTest {
     }
   }
 
+  /** A chain of 4 GiB is not waited for. */
+  @Test
+  void aDisableStopsBetweenPieces() {
+    try (Driver driver = Driver.enabled()) {
+      driver.bus.memory().map(PAGE, 4096);
+      driver.put(DescriptorLayout.FILL, 0, 16 << 20, 0, PAGE, Driver.RING);
+      driver.ring();
+      driver.bus.await(
+          "the first fills", () -> driver.bus.load(0, RegisterLayout.COMPLETED, 8) > 0);
+      driver.disable();
+      assertTrue(
+          driver.bus.load(0, RegisterLayout.COMPLETED, 8) < DescriptorLayout.MAX_CHAIN, "not all");
+      assertEquals(0, driver.register(RegisterLayout.HEAD), "nor moved on");
+      assertEquals(0, driver.register(RegisterLayout.ERROR));
+    }
+  }
+
   @Test
   void aResetUnderLoadLeavesNothingUnderWay() {
     try (Driver driver = Driver.enabled()) {

@@ -114,8 +114,7 @@ class OperationsTest {
       }
       long allocated = driver.bus.allocatedByWorkers() - before;
       assertTrue(
-          allocated < descriptors,
-          "bytes by %d descriptors: %d".formatted(descriptors, allocated));
+          allocated < descriptors, "bytes by %d descriptors: %d".formatted(descriptors, allocated));
     }
   }
 

@@ -206,7 +206,7 @@ final class QueueWorker implements Runnable {
         return;
       }
     }
-    queue.untold = 0;
     bus.interrupt(queue.vector);
+    queue.untold = 0;
   }
 }
