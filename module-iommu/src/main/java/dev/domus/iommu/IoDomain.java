@@ -4,7 +4,6 @@ import dev.domus.memory.MachineMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
-import java.util.Arrays;
 
 /**
  * A domain of translation: what the requesters that are attached to it reach, by which address. Its
@@ -73,10 +72,8 @@ public final class IoDomain implements AutoCloseable {
   private final long root;
   private final TableGate gate = new TableGate();
 
-  /** Tables that are out of the tree and not given back yet; under the shut gate. */
-  private long[] retired = new long[16];
-
-  private volatile int retiredCount;
+  /** Tables that are out of the tree and not given back yet; changed under the shut gate. */
+  private final RetiredTables retired = new RetiredTables();
 
   IoDomain(IommuUnit unit, UnitSettings settings, int did, int levels, boolean joins, long root) {
     this.joins = joins && settings.largestLeaf() > 1;
@@ -315,16 +312,11 @@ public final class IoDomain implements AutoCloseable {
       return false;
     }
     for (int i = ENTRIES - 1; i > 0; i--) {
-      if (!isRunOf(first, (long) ENTRY.getOpaque(memory, table + i * 8L), i, 1)) {
+      if (!SecondLevelFormat.isRunOf(first, (long) ENTRY.getOpaque(memory, table + i * 8L), i, 1)) {
         return false;
       }
     }
     return true;
-  }
-
-  private static boolean isRunOf(long first, long each, int index, int level) {
-    return SecondLevelFormat.isPresent(first)
-        && each == first + ((long) index << SecondLevelFormat.shift(level));
   }
 
   private void merge(long first, long last) {
@@ -363,12 +355,13 @@ public final class IoDomain implements AutoCloseable {
       return false;
     }
     for (int i = 1; i < ENTRIES; i++) {
-      if (!isRunOf(first, (long) ENTRY.getVolatile(memory, table + i * 8L), i, level - 1)) {
+      if (!SecondLevelFormat.isRunOf(
+          first, (long) ENTRY.getVolatile(memory, table + i * 8L), i, level - 1)) {
         return false;
       }
     }
     ENTRY.setVolatile(memory, at, first | SecondLevelFormat.PS);
-    retire(table >>> FRAME);
+    retired.add(table >>> FRAME);
     return true;
   }
 
@@ -404,7 +397,10 @@ public final class IoDomain implements AutoCloseable {
       if (!splitAt(iova) || end >>> FRAME != pages() && !splitAt(end)) {
         return NO_MEMORY;
       }
-      return clear(iova, pages) + prune(iova, pages);
+      long cleared = clear(iova, pages);
+      long first = iova >>> FRAME;
+      prune(root, levels, 0, first, first + pages);
+      return cleared;
     } finally {
       gate.open();
     }
@@ -490,13 +486,7 @@ public final class IoDomain implements AutoCloseable {
     return true;
   }
 
-  /** Takes tables away of which all addresses are in the range; they are empty. Adds nothing. */
-  private long prune(long iova, long pages) {
-    long first = iova >>> FRAME;
-    prune(root, levels, 0, first, first + pages);
-    return 0;
-  }
-
+  /** Takes tables away of which all addresses are in the range; they are empty. */
   private void prune(long table, int level, long tableFirst, long first, long end) {
     long span = SecondLevelFormat.pages(level);
     long from = Math.max(0, (first - tableFirst) / span);
@@ -512,19 +502,10 @@ public final class IoDomain implements AutoCloseable {
         }
         if (page >= first && page + span <= end) {
           ENTRY.setVolatile(memory, at, 0L);
-          retire((entry & ADDRESS) >>> FRAME);
+          retired.add((entry & ADDRESS) >>> FRAME);
         }
       }
     }
-  }
-
-  private void retire(long mfn) {
-    int count = retiredCount;
-    if (count == retired.length) {
-      retired = Arrays.copyOf(retired, 2 * count);
-    }
-    retired[count] = mfn;
-    retiredCount = count + 1;
   }
 
   // ---- invalidating
@@ -538,7 +519,7 @@ public final class IoDomain implements AutoCloseable {
   public long unmap(long iova, long pages) {
     long done = withdraw(iova, pages);
     if (done != NO_MEMORY) {
-      if (retiredCount != 0) {
+      if (!retired.isEmpty()) {
         flush();
       } else {
         unit.invalidation().pages(did, iova, iova + (pages << FRAME) - 1);
@@ -552,21 +533,18 @@ public final class IoDomain implements AutoCloseable {
    * back the frames of tables that went with it.
    */
   public void flush() {
-    long[] given = null;
-    if (retiredCount != 0) {
+    long[] given = RetiredTables.NONE;
+    if (!retired.isEmpty()) {
       gate.shut();
       try {
-        given = Arrays.copyOf(retired, retiredCount);
-        retiredCount = 0;
+        given = retired.takeAll();
       } finally {
         gate.open();
       }
     }
     unit.invalidation().domain(did);
-    if (given != null) {
-      for (long mfn : given) {
-        frames.give(mfn, 0);
-      }
+    for (long mfn : given) {
+      frames.give(mfn, 0);
     }
   }
 
@@ -612,23 +590,12 @@ public final class IoDomain implements AutoCloseable {
   void free() {
     gate.shut();
     try {
-      freeTables(root, levels);
-      for (int i = 0; i < retiredCount; i++) {
-        frames.give(retired[i], 0);
+      frames.giveTree(memory, root, levels);
+      for (long mfn : retired.takeAll()) {
+        frames.give(mfn, 0);
       }
-      retiredCount = 0;
     } finally {
       gate.open();
     }
-  }
-
-  private void freeTables(long table, int level) {
-    for (int i = 0; level > 1 && i < ENTRIES; i++) {
-      long entry = (long) ENTRY.getVolatile(memory, table + i * 8L);
-      if (entry != 0 && !SecondLevelFormat.isLeaf(entry, level)) {
-        freeTables(entry & ADDRESS, level - 1);
-      }
-    }
-    frames.give(table >>> FRAME, 0);
   }
 }

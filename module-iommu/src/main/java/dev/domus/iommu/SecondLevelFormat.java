@@ -87,4 +87,11 @@ final class SecondLevelFormat {
   static boolean isLeaf(long entry, int level) {
     return level == 1 || (entry & PS) != 0;
   }
+
+  /**
+   * Whether an entry is what the first of its table would be, so many pages of a level further on.
+   */
+  static boolean isRunOf(long first, long each, int index, int level) {
+    return isPresent(first) && each == first + ((long) index << shift(level));
+  }
 }

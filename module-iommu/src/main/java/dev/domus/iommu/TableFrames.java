@@ -2,6 +2,9 @@ package dev.domus.iommu;
 
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
+import dev.domus.memory.MachineMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
@@ -43,6 +46,17 @@ final class TableFrames {
     }
     allocator.free(mfn, order);
     taken.add(-1L << order);
+  }
+
+  /** Gives a paging structure back with all tables below it. */
+  void giveTree(MemorySegment memory, long table, int level) {
+    for (int i = 0; level > 1 && i < SecondLevelFormat.ENTRIES; i++) {
+      long entry = memory.get(ValueLayout.JAVA_LONG, table + i * 8L);
+      if (entry != 0 && !SecondLevelFormat.isLeaf(entry, level)) {
+        giveTree(memory, entry & SecondLevelFormat.ADDRESS, level - 1);
+      }
+    }
+    give(table >>> MachineMemory.FRAME_SHIFT, 0);
   }
 
   /** How many are taken. */
