@@ -15,6 +15,7 @@ import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.MachineMemory;
+import java.lang.System.Logger.Level;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -41,6 +42,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * RegisteredBuffer}).
  */
 final class OpenDevice implements DriverDevice {
+  private static final System.Logger LOG = System.getLogger(OpenDevice.class.getName());
   private static final int COMMAND = 4, MEMORY_SPACE = 2, BUS_MASTER = 4;
   private static final int BARS = 6;
 
@@ -268,9 +270,21 @@ final class OpenDevice implements DriverDevice {
   /** Gives everything back; the function is cut off, and finds nothing if it is not. */
   void release() {
     ports.forEach(EventPort::close);
-    space.domain().unmap(0, space.domain().pages());
+    emptyTables();
     buffers.forEach(RegisteredBuffer::close);
     mode.close();
     modeMemory.release();
+  }
+
+  private void emptyTables() {
+    boolean empty = false;
+    while (!empty) {
+      try {
+        space.domain().unmap(0, space.domain().pages());
+        empty = true;
+      } catch (IllegalStateException accessDoesNotEnd) { // what it reaches must not be let go
+        LOG.log(Level.ERROR, accessDoesNotEnd.getMessage());
+      }
+    }
   }
 }

@@ -62,7 +62,7 @@ class StartMachineTest extends HostTest {
         handedOver);
     assertEquals(
         List.of("strict", "deferred"), host.dmaModes().stream().map(NamedPart::name).toList());
-    assertSays(plugin(host, "n").problem(), "strict is not in use", "built-in");
+    assertSays(plugin(host, "test.n").problem(), "strict is not in use", "built-in");
     assertEquals(
         "file", host.deviceModels().getFirst().options().getFirst().name(), "what it can be told");
   }
