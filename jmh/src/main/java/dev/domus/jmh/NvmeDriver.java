@@ -60,8 +60,7 @@ final class NvmeDriver implements AutoCloseable {
     queueWindow = calls.memory().window(QUEUES_GFN, QUEUE_PAGES, true);
     dataWindow = calls.memory().window(DATA_GFN, DEPTH, false);
     for (int i = 0; i < QUEUE_PAGES; i++) {
-      queueAt[i] =
-          queues.mapCoherent((long) i * PAGE, PAGE, DmaBuffer.READ | DmaBuffer.WRITE);
+      queueAt[i] = queues.mapCoherent((long) i * PAGE, PAGE, DmaBuffer.READ | DmaBuffer.WRITE);
     }
     for (int i = 0; i < DEPTH; i++) {
       free[i] = i;

@@ -83,8 +83,7 @@ public final class NvmeModes {
       hypervisor.assignments().drivers().setModes(modes, true);
       NvmeModel model = new NvmeModel();
       DomainControl control =
-          new DomainControl(
-              hypervisor, Map.of(), Map.of(), Map.of(), Map.of(model.name(), model));
+          new DomainControl(hypervisor, Map.of(), Map.of(), Map.of(), Map.of(model.name(), model));
       LocalServiceDomain domain =
           LocalServiceDomain.start(
                   hypervisor,
@@ -96,9 +95,7 @@ public final class NvmeModes {
                   Optional.empty())
               .orElseThrow();
       control.plugDevice(
-          model.name(),
-          ID,
-          Map.of("file", path.toString(), "block-size", "4096", "queues", "1"));
+          model.name(), ID, Map.of("file", path.toString(), "block-size", "4096", "queues", "1"));
       control.assignDevice(0, ID);
       List<String> names = new ArrayList<>(List.of("strict"));
       names.addAll(modes.keySet());
@@ -213,7 +210,6 @@ public final class NvmeModes {
   private static String spread(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
-    return "%.2f (%.2f–%.2f)"
-        .formatted(median(values), sorted[0], sorted[sorted.length - 1]);
+    return "%.2f (%.2f–%.2f)".formatted(median(values), sorted[0], sorted[sorted.length - 1]);
   }
 }

@@ -150,4 +150,5 @@ final class DriverSpace {
     void release() {
       releaser.run();
     }
-  }}
+  }
+}

@@ -73,7 +73,9 @@ final class LiveMappings {
     return false;
   }
 
-  /** Takes a mapping away; its word, or 0 if there is none with this address and number of pages. */
+  /**
+   * Takes a mapping away; its word, or 0 if there is none with this address and number of pages.
+   */
   long remove(long address, long pages) {
     long wanted = word(address, pages, 0);
     int first = home(address) * BUCKET;

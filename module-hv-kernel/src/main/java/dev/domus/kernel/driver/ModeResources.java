@@ -9,11 +9,7 @@ import java.lang.foreign.MemorySegment;
 
 /** What a mode of protection works with, for one device. */
 record ModeResources(
-    RequesterId device,
-    DmaSpace space,
-    long[] frames,
-    MemorySegment memory,
-    CodeFrames codeFrames)
+    RequesterId device, DmaSpace space, long[] frames, MemorySegment memory, CodeFrames codeFrames)
     implements DmaResources {
   @Override
   public void copy(long from, long to, long length) {

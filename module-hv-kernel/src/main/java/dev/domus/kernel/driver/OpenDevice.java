@@ -32,10 +32,10 @@ import java.util.concurrent.ConcurrentHashMap;
  *   release                           release
  * </pre>
  *
- * {@link #release} closes ports, empties the tables, and closes buffers and then the mode. So at
- * no time is a frame let go that the device could reach, whatever the mode thinks of it.
- * The one exception is a device that the IOMMU does not translate, while it is open: what its
- * driver unmaps, or registers no more, stays in its reach.
+ * {@link #release} closes ports, empties the tables, and closes buffers and then the mode. So at no
+ * time is a frame let go that the device could reach, whatever the mode thinks of it. The one
+ * exception is a device that the IOMMU does not translate, while it is open: what its driver
+ * unmaps, or registers no more, stays in its reach.
  *
  * <p>Calls are counted by a {@link Presence}, so that none touches what has been given back. A
  * buffer that its driver closes while the device goes on is unmapped and settled first ({@link

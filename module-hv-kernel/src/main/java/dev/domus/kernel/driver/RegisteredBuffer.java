@@ -94,8 +94,7 @@ final class RegisteredBuffer implements DmaBuffer {
         check((long) page << PAGE, 1);
         list[i] = mfns[page];
       }
-      return enter(
-          place(list, 0, count, permissions), 0, (long) count << PAGE, count, permissions);
+      return enter(place(list, 0, count, permissions), 0, (long) count << PAGE, count, permissions);
     } finally {
       scratch.set(list);
       presence.leave();

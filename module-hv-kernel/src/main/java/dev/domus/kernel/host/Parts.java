@@ -22,8 +22,8 @@ import java.util.Optional;
 
 /**
  * The engines, schedulers, access policies, device models, DMA modes and services of the plugins in
- * use, by name and in order. Of two with one name the first is taken; the plugin of the second is told so
- * in its {@link Candidate}, and so is one whose part throws when it is asked what it is.
+ * use, by name and in order. Of two with one name the first is taken; the plugin of the second is
+ * told so in its {@link Candidate}, and so is one whose part throws when it is asked what it is.
  */
 final class Parts {
   /** It runs on every host, so it comes first where nobody has chosen another. */

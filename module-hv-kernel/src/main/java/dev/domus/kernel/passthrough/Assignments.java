@@ -33,8 +33,8 @@ import java.util.function.Supplier;
  * interrupts are unmapped; a driver in a service domain makes no call any more, nor is one under
  * way ({@link Drivers}); its regions, vectors and DMA end, with a wait for what is under way, and
  * it is reset ({@link PciFunction#detach}); the domain's right to its regions goes, lest it reach
- * them when they are the next owner's; what a driver had registered is given back. A domain that is destroyed has all its functions taken back
- * before anything else of it goes.
+ * them when they are the next owner's; what a driver had registered is given back. A domain that is
+ * destroyed has all its functions taken back before anything else of it goes.
  *
  * <p>Each waits for the device, up to some seconds for one that hangs, so none of this is for the
  * thread of a vCPU. Two at once for one function: the function's own lock makes one of them find

@@ -35,9 +35,7 @@ public interface Host {
   List<DeviceModelInfo> deviceModels();
 
   /** Modes of protection for DMA that drivers in service domains may choose, strict first. */
-  default List<NamedPart> dmaModes() {
-    return List.of();
-  }
+  List<NamedPart> dmaModes();
 
   /** Names of the services, in the order in which they start. */
   List<String> services();

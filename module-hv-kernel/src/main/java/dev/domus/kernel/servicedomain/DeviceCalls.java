@@ -21,8 +21,9 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * physdev_op of a service domain, its own devices, and the configuration space of PCI functions. Reading and writing
- * asks the policy about the domain that has the function, and about the machine if nobody has.
+ * physdev_op of a service domain, its own devices, and the configuration space of PCI functions.
+ * Reading and writing asks the policy about the domain that has the function, and about the machine
+ * if nobody has.
  */
 final class DeviceCalls implements DriverCalls {
   private static final int SPACE = 4096;

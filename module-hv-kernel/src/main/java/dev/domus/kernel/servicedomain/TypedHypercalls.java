@@ -29,8 +29,8 @@ import java.util.List;
  * <p>Five things have no hypercall of their own and are here all the same: a window on the domain's
  * own memory, for which a guest has page tables; a claim of I/O memory or ports, which makes the
  * domain what a device is to others, and asks the access policy itself; configuration space, which
- * guests of other hypervisors reach by ports, and which asks likewise; a device of the domain's own,
- * for which a guest has page tables, too, and its machine addresses; and control, whose
+ * guests of other hypervisors reach by ports, and which asks likewise; a device of the domain's
+ * own, for which a guest has page tables, too, and its machine addresses; and control, whose
  * operations are domctl's and sysctl's in another form, over the same gate.
  */
 final class TypedHypercalls implements Hypercalls {

@@ -304,8 +304,7 @@ final class DriverDeviceTest {
     try (Window window = front.hypercalls().memory().window(GFN, 1, false)) {
       assertEquals(0x33, window.getLong(0));
     }
-    DmaBuffer readOnly =
-        device.register(calls.mapGrant(front.domid(), readable.ref(), false));
+    DmaBuffer readOnly = device.register(calls.mapGrant(front.domid(), readable.ref(), false));
     refused(Errno.EPERM, () -> readOnly.map(0, 8, BOTH));
     assertTrue(reads(readOnly.map(0, 8, READ), 8));
     buffer.close();
@@ -387,10 +386,7 @@ final class DriverDeviceTest {
   @Test
   void whereItIsAllowedADevicePassesUntilItIsClosed() {
     try (TinyMachine open = new TinyMachine(TestSchedulers.roundRobin(), 1)) {
-      open.hypervisor()
-          .assignments()
-          .drivers()
-          .setModes(Map.of("raw", new RawFactory()), true);
+      open.hypervisor().assignments().drivers().setModes(Map.of("raw", new RawFactory()), true);
       Hypercalls domain0 = open.startDomain0().hypercalls();
       open.control().plugDevice("scripted", ID, Map.of());
       DmaPort itsPort = open.devices().made.getFirst().bus.dma();

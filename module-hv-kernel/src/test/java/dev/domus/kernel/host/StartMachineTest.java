@@ -121,7 +121,9 @@ class StartMachineTest extends HostTest {
                 works));
     starter =
         (spec, engines, schedulers, policies, models, modes, services) ->
-            attempts.removeFirst().start(spec, engines, schedulers, policies, models, modes, services);
+            attempts
+                .removeFirst()
+                .start(spec, engines, schedulers, policies, models, modes, services);
     PluginHost host = host();
 
     assertThrows(MachineException.class, () -> host.start(spec("rr")));

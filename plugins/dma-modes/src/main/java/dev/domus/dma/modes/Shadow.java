@@ -161,8 +161,7 @@ final class Shadow implements DmaMode {
         || slot + end > head + lengths[head]
         || (permissions[head] & permission) == 0) {
       throw new IllegalArgumentException(
-          "not mapped, or not to be copied that way: iova=0x%x length=%d"
-              .formatted(iova, length));
+          "not mapped, or not to be copied that way: iova=0x%x length=%d".formatted(iova, length));
     }
     long done = 0;
     while (done < length) {

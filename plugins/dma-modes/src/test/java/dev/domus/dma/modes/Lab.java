@@ -22,8 +22,7 @@ final class Lab implements DmaResources, AutoCloseable {
   final FrameTable frameTable = new FrameTable(FRAMES);
   final FrameAllocator allocator = new FrameAllocator(memory, frameTable, 1);
   final IommuUnit unit =
-      new IommuUnit(
-          memory, frameTable, allocator, new CodeFrames(FRAMES), UnitSettings.usual());
+      new IommuUnit(memory, frameTable, allocator, new CodeFrames(FRAMES), UnitSettings.usual());
   final DmaSpace space = new DmaSpace(unit.newDomain(4, false), new IovaAllocator(1L << 36));
   final DmaPort port = unit.newPort(DEVICE);
   final long[] modeFrames;

@@ -23,8 +23,8 @@ import net.jqwik.api.Property;
 /**
  * A driver maps parts of its pages, in any order, under a mode; its device reads and writes. The
  * reference is two arrays: what the driver's memory holds, and what each mapping shows the device.
- * What the driver writes has the top bit set and what the device writes has not, so that a byte says
- * whose it is.
+ * What the driver writes has the top bit set and what the device writes has not, so that a byte
+ * says whose it is.
  */
 class ModesModelTest {
   private static final int PAGES = 12, PAGE = 4096, STEPS = 250;
@@ -127,7 +127,8 @@ class ModesModelTest {
       int inPage = random.nextInt(PAGE);
       int length = 1 + random.nextInt(Math.min(3 * PAGE, (PAGES - page) * PAGE - inPage));
       int pages = (inPage + length + PAGE - 1) / PAGE;
-      if (live.stream().anyMatch(each -> page < each.page + each.pages && each.page < page + pages)) {
+      if (live.stream()
+          .anyMatch(each -> page < each.page + each.pages && each.page < page + pages)) {
         return; // what two mappings of one byte mean differs by mode
       }
       int permissions = 1 + random.nextInt(3);
@@ -224,8 +225,7 @@ class ModesModelTest {
         byte[] seen = buffer.asSlice(0, mapping.length).toArray(ValueLayout.JAVA_BYTE);
         int from = start(mapping);
         assertArrayEquals(
-            copies ? mapping.shown : Arrays.copyOfRange(memory, from, from + mapping.length),
-            seen);
+            copies ? mapping.shown : Arrays.copyOfRange(memory, from, from + mapping.length), seen);
       }
       if (copies) {
         besideItNothingIsTheDrivers(mapping);
