@@ -21,6 +21,7 @@ module dev.domus.kernel {
 
   uses dev.domus.kernel.access.AccessPolicyFactory;
   uses dev.domus.kernel.device.DeviceModel;
+  uses dev.domus.kernel.device.DmaModeFactory;
   uses dev.domus.kernel.engine.Engine;
   uses dev.domus.kernel.plugin.CommandLine;
   uses dev.domus.kernel.plugin.Service;

@@ -158,7 +158,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
     pciBus =
         new PciBus(
             ioMemory,
-            id -> new RemappedDma(id, iommu.unit(), iommu::space),
+            id -> new RemappedDma(id, iommu.unit(), domid -> iommu.space(domid, id)),
             Patience.DEFAULT,
             this::deviceFailed);
     assignments = new Assignments(pciBus, iommu, this::anyDomain, this::allDomains);
@@ -244,7 +244,13 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
   }
 
   private IommuUnit makeIommu() {
-    return new IommuUnit(machineMemory, frameTable, allocator, codeFrames, UnitSettings.usual());
+    UnitSettings usual = UnitSettings.usual();
+    return new IommuUnit(
+        machineMemory,
+        frameTable,
+        allocator,
+        codeFrames,
+        assignments.drivers().mayPassThrough() ? usual.withPassThrough() : usual);
   }
 
   private AutoCloseable watchFaults(IommuUnit unit) {

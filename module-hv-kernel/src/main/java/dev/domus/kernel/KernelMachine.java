@@ -3,6 +3,7 @@ package dev.domus.kernel;
 import dev.domus.kernel.abi.Virq;
 import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.device.DeviceModel;
+import dev.domus.kernel.device.DmaModeFactory;
 import dev.domus.kernel.dispatch.DispatchLimits;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
@@ -118,6 +119,7 @@ public final class KernelMachine implements Machine {
    * @param schedulers by name; the one that {@code spec} names is among them
    * @param policies access policies by name
    * @param models device models by name
+   * @param dmaModes modes of protection for DMA by name, without the built-in one
    * @param services to run in domain 0
    * @throws MachineException if memory or pCPUs cannot be had
    */
@@ -127,6 +129,7 @@ public final class KernelMachine implements Machine {
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
       Map<String, DeviceModel> models,
+      Map<String, DmaModeFactory> dmaModes,
       List<Service> services)
       throws MachineException {
     Dispatcher dispatcher = dispatcherFor(spec);
@@ -144,6 +147,7 @@ public final class KernelMachine implements Machine {
                   : MachineMemory.HugePages.HOST_POLICY,
               new HypercallTable(),
               dispatcher);
+      hypervisor.assignments().drivers().setModes(dmaModes, spec.passThrough());
       machine = start(hypervisor, engines, schedulers, policies, models, spec, services);
     } catch (MachineMemoryException | IllegalArgumentException refused) {
       dispatcher.close();

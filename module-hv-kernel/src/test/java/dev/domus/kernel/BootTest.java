@@ -34,7 +34,7 @@ class BootTest {
         new Boot(
             new PrintStream(said, true, StandardCharsets.UTF_8),
             traces,
-            (spec, engines, schedulers, policies, models, services) -> {
+            (spec, engines, schedulers, policies, models, modes, services) -> {
               throw new MachineException("no machine here");
             },
             List::of);

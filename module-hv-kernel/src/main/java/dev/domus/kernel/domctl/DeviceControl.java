@@ -116,13 +116,13 @@ final class DeviceControl {
 
   /** Says whether a domain that is to be destroyed has devices that have to be waited for. */
   boolean hasAny(int domid) {
-    Domain domain = control.hypervisor().domain(domid);
-    return domain != null && !domain.devices().isEmpty();
+    Domain domain = control.hypervisor().anyDomain(domid);
+    return domid != 0 && domain != null && !domain.devices().isEmpty(); // 0 is not destroyed
   }
 
   /** Takes all that a domain has, which is about to be destroyed. */
   void deassignAll(int domid) {
-    assignments().deassignAll(control.target(DomctlLayout.DESTROY_DOMAIN, domid));
+    assignments().deassignAll(anyDomain(DomctlLayout.DESTROY_DOMAIN, domid));
   }
 
   private static void check(int result, RequesterId id, int domid) {
@@ -136,7 +136,6 @@ final class DeviceControl {
           case Errno.EBUSY -> "another domain has the device at ";
           case Errno.EIO -> "it has failed, unplug it: the device at ";
           case Errno.ENOMEM -> "no memory for the I/O page tables of the device at ";
-          case Errno.EOPNOTSUPP -> "service domains can have no devices yet: the device at ";
           default -> "the domain is going; it gets no device: the device at ";
         };
     throw new HypercallException(

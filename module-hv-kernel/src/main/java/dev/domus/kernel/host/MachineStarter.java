@@ -2,6 +2,7 @@ package dev.domus.kernel.host;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.device.DeviceModel;
+import dev.domus.kernel.device.DmaModeFactory;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
@@ -22,6 +23,7 @@ public interface MachineStarter {
    * @param schedulers by name
    * @param policies access policies by name
    * @param models device models by name
+   * @param dmaModes modes of protection for DMA by name, without the built-in one
    * @param services in the order in which they start
    * @throws MachineException with a message for people, if it cannot be started
    */
@@ -31,6 +33,7 @@ public interface MachineStarter {
       Map<String, SchedulerFactory> schedulers,
       Map<String, AccessPolicyFactory> policies,
       Map<String, DeviceModel> models,
+      Map<String, DmaModeFactory> dmaModes,
       List<Service> services)
       throws MachineException;
 }

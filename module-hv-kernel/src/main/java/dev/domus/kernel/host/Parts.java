@@ -2,6 +2,8 @@ package dev.domus.kernel.host;
 
 import dev.domus.kernel.access.AccessPolicyFactory;
 import dev.domus.kernel.device.DeviceModel;
+import dev.domus.kernel.device.DmaModeFactory;
+import dev.domus.kernel.driver.Drivers;
 import dev.domus.kernel.engine.Engine;
 import dev.domus.kernel.plugin.Host.DeviceModelInfo;
 import dev.domus.kernel.plugin.Host.NamedPart;
@@ -19,9 +21,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The engines, schedulers, access policies, device models and services of the plugins in use, by
- * name and in order. Of two with one name the first is taken; the plugin of the second is told so
- * in its {@link Candidate}, and so is one whose part throws when it is asked what it is.
+ * The engines, schedulers, access policies, device models, DMA modes and services of the plugins in
+ * use, by name and in order. Of two with one name the first is taken; the plugin of the second is
+ * told so in its {@link Candidate}, and so is one whose part throws when it is asked what it is.
  */
 final class Parts {
   /** It runs on every host, so it comes first where nobody has chosen another. */
@@ -32,6 +34,8 @@ final class Parts {
   private final LinkedHashMap<String, AccessPolicyFactory> policies = new LinkedHashMap<>();
   private final LinkedHashMap<String, DeviceModel> models = new LinkedHashMap<>();
   private final List<DeviceModelInfo> modelInfos = new ArrayList<>();
+  private final LinkedHashMap<String, DmaModeFactory> dmaModes = new LinkedHashMap<>();
+  private final List<NamedPart> dmaModeNames = new ArrayList<>();
   private final List<NamedPart> engineNames = new ArrayList<>();
   private final List<NamedPart> schedulerNames = new ArrayList<>();
   private final List<ParameterInfo> schedulerParameters = new ArrayList<>();
@@ -47,6 +51,7 @@ final class Parts {
         new NamedPart(
             AccessControl.BUILT_IN,
             "domain 0 and privileged domains may; others may do to themselves"));
+    dmaModeNames.add(new NamedPart(Drivers.STRICT, Drivers.STRICT_DESCRIPTION));
     for (Candidate plugin : plugins.catalogue().all()) {
       plugin.clearRemarks();
       if (!plugin.isBroken()) {
@@ -63,6 +68,9 @@ final class Parts {
         }
         for (DeviceModel model : plugins.getExtensions(DeviceModel.class, plugin.id())) {
           ask(plugin, model, () -> add(plugin, model));
+        }
+        for (DmaModeFactory factory : plugins.getExtensions(DmaModeFactory.class, plugin.id())) {
+          ask(plugin, factory, () -> add(plugin, factory));
         }
         for (Service service : plugins.getExtensions(Service.class, plugin.id())) {
           ask(plugin, service, () -> services.add(new Ordered(service.order(), service)));
@@ -101,6 +109,16 @@ final class Parts {
   /** The device models, for listings. */
   List<DeviceModelInfo> modelInfos() {
     return List.copyOf(modelInfos);
+  }
+
+  /** Modes of protection for DMA in the order of their plugins, without the built-in one. */
+  Map<String, DmaModeFactory> dmaModes() {
+    return Collections.unmodifiableMap(dmaModes);
+  }
+
+  /** The modes with the built-in one, for listings. */
+  List<NamedPart> dmaModeNames() {
+    return List.copyOf(dmaModeNames);
   }
 
   /** Services in the order in which they start. */
@@ -179,6 +197,17 @@ final class Parts {
         new DeviceModelInfo(model.name(), model.description(), List.copyOf(model.options()));
     if (addFirst("device model", models, info.name(), model, plugin)) {
       modelInfos.add(info);
+    }
+  }
+
+  private void add(Candidate plugin, DmaModeFactory factory) {
+    NamedPart part = new NamedPart(factory.name(), factory.description());
+    if (part.name().equals(Drivers.STRICT)) {
+      plugin.fault(
+          "its DMA mode %s is not in use, because the built-in one has that name; rename it"
+              .formatted(part.name()));
+    } else if (addFirst("DMA mode", dmaModes, part.name(), factory, plugin)) {
+      dmaModeNames.add(part);
     }
   }
 

@@ -132,6 +132,11 @@ public final class PluginHost implements Host {
   }
 
   @Override
+  public List<NamedPart> dmaModes() {
+    return parts().dmaModeNames();
+  }
+
+  @Override
   public List<String> services() {
     return parts().services().stream()
         .sorted(Comparator.comparingInt(Service::order))
@@ -178,7 +183,13 @@ public final class PluginHost implements Host {
     try {
       Machine machine =
           starter.start(
-              spec, all.engines(), all.schedulers(), all.policies(), all.models(), all.services());
+              spec,
+              all.engines(),
+              all.schedulers(),
+              all.policies(),
+              all.models(),
+              all.dmaModes(),
+              all.services());
       return new OnlyMachine(machine);
     } catch (MachineException | RuntimeException | Error failed) {
       releaseMachine();

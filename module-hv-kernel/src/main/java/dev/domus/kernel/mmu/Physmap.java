@@ -65,6 +65,7 @@ public final class Physmap {
   private final RadixP2m map = new RadixP2m(LIMIT);
   private final PhysmapGrants grants = new PhysmapGrants(this);
   private final Set<OwnWindow> windows = ConcurrentHashMap.newKeySet();
+  private final Set<HeldFrames> holds = ConcurrentHashMap.newKeySet();
 
   /** Which numbers have granted frames, and whether for writing. Under the MMU lock. */
   private final Map<Long, Boolean> granted = new HashMap<>();
@@ -393,6 +394,23 @@ public final class Physmap {
     }
   }
 
+  /**
+   * Holds frames of the domain's own memory, for its devices; arguments and result as for {@link
+   * #window}.
+   */
+  public Optional<HeldFrames> hold(long gfn, int pages, boolean writable) {
+    if (pages < 1 || !map.contains(gfn, pages)) {
+      return Optional.empty();
+    }
+    HeldFrames held = new HeldFrames(this, machine, holds, gfn, pages, writable);
+    mmu.lock();
+    try {
+      return !ended && held.take(mmu.domid()) ? Optional.of(held) : Optional.empty();
+    } finally {
+      mmu.unlock();
+    }
+  }
+
   /** A window on a range of numbers, as long as somebody uses it. */
   private final class OwnWindow {
     private final long gfn;
@@ -463,13 +481,14 @@ public final class Physmap {
     }
   }
 
-  /** Names each frame that a window holds, as often as it is held; for tests. */
+  /** Names each frame that is held by a window or otherwise, as often as it is; for tests. */
   void forEachHeld(HeldFrame taker) {
     for (OwnWindow open : windows) {
       for (long mfn : open.mfns) {
         taker.held(mfn, open.writable);
       }
     }
+    holds.forEach(held -> held.forEach(taker));
   }
 
   /** Told of a frame that a window holds. */
@@ -522,6 +541,7 @@ public final class Physmap {
           open.markDirty();
         }
       }
+      holds.forEach(HeldFrames::markDirty);
       return map.collectDirty(gfn, count, bitmap);
     } finally {
       mmu.unlock();

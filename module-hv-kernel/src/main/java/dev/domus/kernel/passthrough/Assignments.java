@@ -5,7 +5,6 @@ import static dev.domus.kernel.abi.Errno.EINVAL;
 import static dev.domus.kernel.abi.Errno.EIO;
 import static dev.domus.kernel.abi.Errno.ENODEV;
 import static dev.domus.kernel.abi.Errno.ENOMEM;
-import static dev.domus.kernel.abi.Errno.EOPNOTSUPP;
 import static dev.domus.kernel.abi.Errno.ESRCH;
 
 import dev.domus.iommu.FaultRecorder;
@@ -13,6 +12,7 @@ import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.device.DeviceException;
 import dev.domus.kernel.device.DeviceModel;
 import dev.domus.kernel.domain.Domain;
+import dev.domus.kernel.driver.Drivers;
 import dev.domus.kernel.pci.BarPlace;
 import dev.domus.kernel.pci.FunctionState;
 import dev.domus.kernel.pci.PciBus;
@@ -30,10 +30,11 @@ import java.util.function.Supplier;
  * <h2>Taking back</h2>
  *
  * In this order: the domain has the function no more, so nobody can map interrupts of it; its
- * interrupts are unmapped; its regions, vectors and DMA end, with a wait for what is under way, and
+ * interrupts are unmapped; a driver in a service domain makes no call any more, nor is one under
+ * way ({@link Drivers}); its regions, vectors and DMA end, with a wait for what is under way, and
  * it is reset ({@link PciFunction#detach}); the domain's right to its regions goes, lest it reach
- * them when they are the next owner's. A domain that is destroyed has all its functions taken back
- * before anything else of it goes.
+ * them when they are the next owner's; what a driver had registered is given back. A domain that is
+ * destroyed has all its functions taken back before anything else of it goes.
  *
  * <p>Each waits for the device, up to some seconds for one that hangs, so none of this is for the
  * thread of a vCPU. Two at once for one function: the function's own lock makes one of them find
@@ -44,6 +45,7 @@ public final class Assignments {
   private final MachineIommu iommu;
   private final IntFunction<Domain> domains;
   private final Supplier<List<Domain>> allDomains;
+  private final Drivers drivers;
 
   /**
    * Makes it.
@@ -60,6 +62,12 @@ public final class Assignments {
     this.iommu = iommu;
     this.domains = domains;
     this.allDomains = allDomains;
+    drivers = new Drivers(iommu);
+  }
+
+  /** The functions that service domains have. */
+  public Drivers drivers() {
+    return drivers;
   }
 
   /** The functions of the machine, by requester id. */
@@ -103,8 +111,7 @@ public final class Assignments {
    * Gives a function to a domain, reset.
    *
    * @return 0; −ENODEV if there is no such function, −EBUSY if it is somebody's, −EIO if it has
-   *     failed, −ESRCH if the domain is going, −ENOMEM if there is no memory for I/O page tables,
-   *     −EOPNOTSUPP if the domain is a service domain
+   *     failed, −ESRCH if the domain is going, −ENOMEM if there is no memory for I/O page tables
    */
   public int assign(Domain domain, RequesterId id) {
     Optional<PciFunction> found = bus.function(id);
@@ -112,7 +119,7 @@ public final class Assignments {
       return -ENODEV;
     }
     if (domain.isService()) {
-      return -EOPNOTSUPP;
+      return assignToDriver(domain, found.get());
     }
     int error = domain.devices().space().enter(domain.mmu(), iommu);
     if (error != 0) {
@@ -121,6 +128,17 @@ public final class Assignments {
     error = attach(domain, found.get());
     if (error != 0) {
       domain.devices().space().leave(domain.mmu(), iommu);
+    }
+    return error;
+  }
+
+  private int assignToDriver(Domain domain, PciFunction function) {
+    int error = drivers.enter(function);
+    if (error == 0) {
+      error = attach(domain, function);
+      if (error != 0) {
+        drivers.leave(function);
+      }
     }
     return error;
   }
@@ -162,9 +180,16 @@ public final class Assignments {
     if (!domain.devices().remove(function)) {
       return false;
     }
+    if (domain.isService()) {
+      drivers.end(function);
+    }
     function.detach(domain.domid());
     revokeRegions(domain, function);
-    domain.devices().space().leave(domain.mmu(), iommu);
+    if (domain.isService()) {
+      drivers.leave(function);
+    } else {
+      domain.devices().space().leave(domain.mmu(), iommu);
+    }
     return true;
   }
 

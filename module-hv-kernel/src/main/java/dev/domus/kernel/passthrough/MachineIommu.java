@@ -2,6 +2,7 @@ package dev.domus.kernel.passthrough;
 
 import dev.domus.iommu.IoDomain;
 import dev.domus.iommu.IommuUnit;
+import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.pci.MessageTable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
@@ -15,6 +16,7 @@ public final class MachineIommu implements AutoCloseable {
   private final Supplier<IommuUnit> maker;
   private final Function<IommuUnit, AutoCloseable> watch;
   private final ConcurrentHashMap<Integer, IoDomain> spaces = new ConcurrentHashMap<>();
+  private final ConcurrentHashMap<RequesterId, IoDomain> driverSpaces = new ConcurrentHashMap<>();
   private Parts parts;
 
   private record Parts(IommuUnit unit, MessageTable messages, AutoCloseable watch) {}
@@ -56,6 +58,22 @@ public final class MachineIommu implements AutoCloseable {
   /** The I/O address space of a domain that has a device or is getting one. */
   public IoDomain space(int domid) {
     return spaces.get(domid);
+  }
+
+  /** A function gets an address space of its own, instead of its domain's. */
+  public void enter(RequesterId function, IoDomain space) {
+    driverSpaces.put(function, space);
+  }
+
+  /** A function has no address space of its own any more. */
+  public void leave(RequesterId function) {
+    driverSpaces.remove(function);
+  }
+
+  /** The I/O address space that a function has when it is a domain's: its own, or the domain's. */
+  public IoDomain space(int domid, RequesterId function) {
+    IoDomain own = driverSpaces.get(function);
+    return own != null ? own : space(domid);
   }
 
   /** Where functions' messages go. */

@@ -34,6 +34,9 @@ public interface Host {
   /** The device models, and what can be said of a device of each. */
   List<DeviceModelInfo> deviceModels();
 
+  /** Modes of protection for DMA that drivers in service domains may choose, strict first. */
+  List<NamedPart> dmaModes();
+
   /** Names of the services, in the order in which they start. */
   List<String> services();
 
@@ -52,7 +55,7 @@ public interface Host {
   Machine start(MachineSpec spec) throws MachineException;
 
   /**
-   * An engine, a scheduler, or an access policy.
+   * An engine, a scheduler, an access policy, or a mode of protection for DMA.
    *
    * @param name by which it is chosen
    * @param description one line

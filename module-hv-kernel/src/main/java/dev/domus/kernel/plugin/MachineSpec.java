@@ -19,6 +19,7 @@ import java.util.Optional;
  * @param deterministic present if time is to go by what guests do; then there is one pCPU
  * @param driverDomains service domains beside domain 0, and what runs in them
  * @param devices what is on its PCI bus, nobody's at first
+ * @param passThrough whether domain 0 may let a device of its own reach all of the machine's memory
  */
 public record MachineSpec(
     long memoryBytes,
@@ -30,7 +31,8 @@ public record MachineSpec(
     Map<String, String> schedulerParameters,
     Optional<DeterministicMode> deterministic,
     List<DriverDomainSpec> driverDomains,
-    List<DeviceSpec> devices) {
+    List<DeviceSpec> devices,
+    boolean passThrough) {
   /** Copies what is given. */
   public MachineSpec {
     schedulerParameters = Map.copyOf(schedulerParameters);
@@ -59,7 +61,8 @@ public record MachineSpec(
         schedulerParameters,
         deterministic,
         driverDomains,
-        List.of());
+        List.of(),
+        false);
   }
 
   /**

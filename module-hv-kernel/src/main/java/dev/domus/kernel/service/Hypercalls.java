@@ -143,6 +143,17 @@ public interface Hypercalls {
   void unmapPirq(int domid, int pirq);
 
   /**
+   * Opens a function that this domain has, to drive it. One driver at a time.
+   *
+   * @param mode how its DMA is protected: {@code strict}, or the name of a plugin's mode
+   * @param gfn first of the numbers where the mode may put pages, if it wants any: as many free
+   *     ones as the mode wants (shadow 1024)
+   * @throws HypercallException ENODEV if the domain does not have it, EBUSY if it is open, EINVAL
+   *     if there is no such mode, EPERM if the mode is not for this domain or machine, ENOMEM
+   */
+  DriverDevice openDevice(RequesterId function, String mode, long gfn);
+
+  /**
    * Control of other domains (domctl and sysctl). Each operation asks whether this domain may; to
    * an unprivileged domain all are refused (EPERM).
    */

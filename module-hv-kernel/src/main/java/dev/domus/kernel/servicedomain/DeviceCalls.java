@@ -9,22 +9,107 @@ import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.access.Operation;
 import dev.domus.kernel.device.InterruptKind;
+import dev.domus.kernel.driver.DriverCalls;
+import dev.domus.kernel.driver.Registered;
 import dev.domus.kernel.passthrough.Assignments;
 import dev.domus.kernel.pci.PciFunction;
+import dev.domus.kernel.service.DriverDevice;
+import dev.domus.kernel.service.EventPort;
+import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * physdev_op of a service domain, and the configuration space of PCI functions. Reading and writing
- * asks the policy about the domain that has the function, and about the machine if nobody has.
+ * physdev_op of a service domain, its own devices, and the configuration space of PCI functions.
+ * Reading and writing asks the policy about the domain that has the function, and about the machine
+ * if nobody has.
  */
-final class DeviceCalls {
+final class DeviceCalls implements DriverCalls {
   private static final int SPACE = 4096;
 
   private final Callers callers;
+  private final EventCalls events;
+  private final GrantCalls grants;
+  private final MemoryCalls memory;
 
-  DeviceCalls(Callers callers) {
+  DeviceCalls(Callers callers, EventCalls events, GrantCalls grants, MemoryCalls memory) {
     this.callers = callers;
+    this.events = events;
+    this.grants = grants;
+    this.memory = memory;
+  }
+
+  // ---- devices of its own
+
+  DriverDevice open(RequesterId id, String mode, long gfn) {
+    callers.enter().close(); // it is alive; if it ends now, it loses the function or has lost it
+    return callers
+        .domain()
+        .hypervisor()
+        .assignments()
+        .drivers()
+        .open(callers.domain(), id, mode, gfn, this);
+  }
+
+  @Override
+  public Registered hold(GrantMapping mapping) {
+    return grants.hold(mapping);
+  }
+
+  @Override
+  public void populate(long gfn, long count) {
+    memory.populate(gfn, count);
+  }
+
+  @Override
+  public void giveBack(long gfn, long count) {
+    memory.giveBack(gfn, count);
+  }
+
+  @Override
+  public EventPort bindInterrupt(PciFunction function, int vector, Runnable handler) {
+    int pirq = mapPirq(callers.domid(), function.id(), function.spec().interrupts(), vector);
+    try {
+      return new InterruptPort(events.bindPirq(pirq, handler), pirq);
+    } catch (HypercallException refused) {
+      unmapPirq(callers.domid(), pirq);
+      throw refused;
+    }
+  }
+
+  /** The port of a physical interrupt, which goes with it. */
+  private final class InterruptPort implements EventPort {
+    private final EventPort port;
+    private final int pirq;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    InterruptPort(EventPort port, int pirq) {
+      this.port = port;
+      this.pirq = pirq;
+    }
+
+    @Override
+    public int port() {
+      return port.port();
+    }
+
+    @Override
+    public void send() {
+      port.send();
+    }
+
+    @Override
+    public void close() {
+      if (closed.compareAndSet(false, true)) {
+        try {
+          unmapPirq(callers.domid(), pirq);
+        } catch (HypercallException gone) {
+          // with the function, or with the domain
+        }
+        port.close();
+      }
+    }
   }
 
   // ---- configuration space

@@ -69,6 +69,18 @@ final class EventCalls {
         "bind virtual interrupt " + virq);
   }
 
+  EventPort bindPirq(int pirq, Runnable handler) {
+    return bind(
+        () -> {
+          try (Caller call = callers.enter()) {
+            call.putInt(PIRQ_PIRQ, pirq).putInt(PIRQ_FLAGS, 0);
+            return port(call, BIND_PIRQ, PIRQ_PORT);
+          }
+        },
+        handler,
+        "bind physical interrupt " + pirq);
+  }
+
   private static int port(Caller call, int command, int offset) {
     int result = call.call(HypercallNumber.EVENT_CHANNEL_OP, command);
     return result < 0 ? result : call.getInt(offset);

@@ -6,6 +6,7 @@ import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.Errno;
 import dev.domus.kernel.abi.GrantStatus;
 import dev.domus.kernel.abi.HypercallNumber;
+import dev.domus.kernel.driver.Registered;
 import dev.domus.kernel.grant.GrantMappings;
 import dev.domus.kernel.mmu.Physmap;
 import dev.domus.kernel.service.GrantCopy;
@@ -14,6 +15,7 @@ import dev.domus.kernel.service.HypercallException;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
+import dev.domus.memory.WindowRevokedException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -138,6 +140,24 @@ final class GrantCalls {
     }
   }
 
+  /**
+   * Keeps a mapping's grants mapped until what is returned is released.
+   *
+   * @throws HypercallException EINVAL if it is not a mapping of this domain's, or is closed
+   */
+  Registered hold(GrantMapping mapping) {
+    if (mapping instanceof Mapped mine && mapped.contains(mine)) {
+      try {
+        Window shared = mine.window.share();
+        return new Registered(mine.mfns(), shared.writable(), shared::close);
+      } catch (WindowRevokedException closed) {
+        // as if it had not been there
+      }
+    }
+    throw new HypercallException(
+        Errno.EINVAL, "domain %d has no such mapping, or has closed it".formatted(callers.domid()));
+  }
+
   static int errno(int status) {
     return switch (status) {
       case GrantStatus.BAD_DOMAIN -> Errno.ESRCH;
@@ -198,11 +218,15 @@ final class GrantCalls {
         window = Window.of(memory, codeFrames, writable, this::release, mfn);
         return;
       }
+      window = Window.of(memory, codeFrames, writable, this::release, mfns());
+    }
+
+    long[] mfns() {
       long[] mfns = new long[handles.length];
       for (int i = 0; i < mfns.length; i++) {
         mfns[i] = deviceAddresses[i] >>> MachineMemory.FRAME_SHIFT;
       }
-      window = Window.of(memory, codeFrames, writable, this::release, mfns);
+      return mfns;
     }
 
     @Override

@@ -22,10 +22,11 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <h2>The end</h2>
  *
  * <p>It does not need the plugin's help. From the first step on no hypercall is made in the
- * domain's name and no handler called; its claims, ports and windows are taken away, so that what
- * its code still does fails in Java. What it has mapped of others keeps their frames until no
- * thread is in an access any more and no other user has the window; then the domain is taken apart,
- * by the thread that was the last. Thread-safe.
+ * domain's name; its devices are taken, each with a wait for what it is doing, and what was
+ * registered for them is let go. Then no handler is called any more; its claims, ports and windows
+ * are taken away, so that what its code still does fails in Java. What it has mapped of others
+ * keeps their frames until no thread is in an access any more and no other user has the window;
+ * then the domain is taken apart, by the thread that was the last. Thread-safe.
  */
 public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   private final Hypervisor hypervisor;
@@ -140,6 +141,7 @@ public final class LocalServiceDomain implements ServiceDomain, AutoCloseable {
   public void close() {
     if (closed.compareAndSet(false, true)) {
       callers.end();
+      hypervisor.assignments().deassignAll(domain); // before what they reach goes
       io.close();
       events.close();
       domain.physmap().ifPresent(Physmap::endWindows);

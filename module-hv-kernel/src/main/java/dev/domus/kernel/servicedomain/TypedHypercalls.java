@@ -7,6 +7,7 @@ import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.io.IoClaims;
 import dev.domus.kernel.service.DomainMemory;
+import dev.domus.kernel.service.DriverDevice;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
@@ -25,10 +26,11 @@ import java.util.List;
  * buffer and goes through the hypercall table as a guest does; what comes back is turned into
  * values and exceptions. So checks, denials and counters are the guests'.
  *
- * <p>Four things have no hypercall of their own and are here all the same: a window on the domain's
+ * <p>Five things have no hypercall of their own and are here all the same: a window on the domain's
  * own memory, for which a guest has page tables; a claim of I/O memory or ports, which makes the
  * domain what a device is to others, and asks the access policy itself; configuration space, which
- * guests of other hypervisors reach by ports, and which asks likewise; and control, whose
+ * guests of other hypervisors reach by ports, and which asks likewise; a device of the domain's
+ * own, for which a guest has page tables, too, and its machine addresses; and control, whose
  * operations are domctl's and sysctl's in another form, over the same gate.
  */
 final class TypedHypercalls implements Hypercalls {
@@ -61,7 +63,7 @@ final class TypedHypercalls implements Hypercalls {
     this.control = control;
     grants = new GrantCalls(callers, whenUnmapped);
     memory = new MemoryCalls(callers);
-    devices = new DeviceCalls(callers);
+    devices = new DeviceCalls(callers, this.events, grants, memory);
     ownGrants = new OwnGrantTable(callers.domid(), grants, memory);
   }
 
@@ -233,6 +235,11 @@ final class TypedHypercalls implements Hypercalls {
   @Override
   public void unmapPirq(int domid, int pirq) {
     devices.unmapPirq(domid, pirq);
+  }
+
+  @Override
+  public DriverDevice openDevice(RequesterId function, String mode, long gfn) {
+    return devices.open(function, mode, gfn);
   }
 
   // ---- control

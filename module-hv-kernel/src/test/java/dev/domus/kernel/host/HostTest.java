@@ -29,7 +29,7 @@ abstract class HostTest {
   PluginSmith smith;
   NativeAccess nativeAccess = NativeAccess.NONE;
   MachineStarter starter =
-      (spec, engines, schedulers, policies, models, services) -> {
+      (spec, engines, schedulers, policies, models, modes, services) -> {
         throw new MachineException("no machine here");
       };
   final List<PluginInfo> complaints = new ArrayList<>();

@@ -57,6 +57,7 @@ public final class PluginSmith {
 
   public static final String POLICY = "dev.domus.kernel.access.AccessPolicyFactory";
   public static final String DEVICE = "dev.domus.kernel.device.DeviceModel";
+  public static final String DMA_MODE = "dev.domus.kernel.device.DmaModeFactory";
   public static final String ENGINE = "dev.domus.kernel.engine.Engine";
   public static final String SCHEDULER = "dev.domus.kernel.sched.SchedulerFactory";
   public static final String SERVICE = "dev.domus.kernel.plugin.Service";
@@ -108,6 +109,19 @@ public final class PluginSmith {
       public Device create(java.util.Map<String, String> options) throws DeviceException {
         throw new DeviceException("none is made here");
       }
+    }
+    """
+        .formatted(name, name);
+  }
+
+  /** A mode of protection for DMA that cannot be had. */
+  public static String dmaModeSource(String name) {
+    return """
+    import dev.domus.kernel.device.*;
+    public final class It implements DmaModeFactory {
+      public String name() { return "%s"; }
+      public String description() { return "DMA mode %s"; }
+      public DmaMode create(DmaResources resources) { throw new AssertionError(); }
     }
     """
         .formatted(name, name);

@@ -3,6 +3,7 @@ package dev.domus.kernel.host;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.domus.kernel.plugin.Host.NamedPart;
 import dev.domus.kernel.plugin.Machine;
 import dev.domus.kernel.plugin.MachineException;
 import dev.domus.kernel.plugin.MachineSpec;
@@ -18,11 +19,12 @@ class StartMachineTest extends HostTest {
 
   StartMachineTest() {
     starter =
-        (spec, engines, schedulers, policies, models, services) -> {
+        (spec, engines, schedulers, policies, models, modes, services) -> {
           handedOver.addAll(engines.keySet());
           handedOver.addAll(schedulers.keySet());
           handedOver.addAll(policies.keySet());
           handedOver.addAll(models.keySet());
+          handedOver.addAll(modes.keySet());
           handedOver.addAll(services.stream().map(Service::name).toList());
           return new IdleMachine();
         };
@@ -49,11 +51,18 @@ class StartMachineTest extends HostTest {
     smith.plugin("p", PluginSmith.POLICY, PluginSmith.policySource("rules"));
     smith.plugin("d", PluginSmith.DEVICE, PluginSmith.deviceSource("nvme"));
 
+    smith.plugin("m", PluginSmith.DMA_MODE, PluginSmith.dmaModeSource("deferred"));
+    smith.plugin("n", PluginSmith.DMA_MODE, PluginSmith.dmaModeSource("strict"));
+
     PluginHost host = host();
     host.start(spec("rr")).close();
 
     assertEquals(
-        List.of("jvm", "credit", "rr", "rules", "nvme", "xenstore", "console"), handedOver);
+        List.of("jvm", "credit", "rr", "rules", "nvme", "deferred", "xenstore", "console"),
+        handedOver);
+    assertEquals(
+        List.of("strict", "deferred"), host.dmaModes().stream().map(NamedPart::name).toList());
+    assertSays(plugin(host, "test.n").problem(), "strict is not in use", "built-in");
     assertEquals(
         "file", host.deviceModels().getFirst().options().getFirst().name(), "what it can be told");
   }
@@ -106,13 +115,15 @@ class StartMachineTest extends HostTest {
     List<MachineStarter> attempts =
         new ArrayList<>(
             List.of(
-                (spec, engines, schedulers, policies, models, services) -> {
+                (spec, engines, schedulers, policies, models, modes, services) -> {
                   throw new MachineException("no memory");
                 },
                 works));
     starter =
-        (spec, engines, schedulers, policies, models, services) ->
-            attempts.removeFirst().start(spec, engines, schedulers, policies, models, services);
+        (spec, engines, schedulers, policies, models, modes, services) ->
+            attempts
+                .removeFirst()
+                .start(spec, engines, schedulers, policies, models, modes, services);
     PluginHost host = host();
 
     assertThrows(MachineException.class, () -> host.start(spec("rr")));

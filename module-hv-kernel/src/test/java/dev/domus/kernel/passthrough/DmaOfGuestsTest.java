@@ -270,14 +270,6 @@ final class DmaOfGuestsTest {
   }
 
   @Test
-  void aServiceDomainGetsNoneYet() {
-    machine.control().deassignDevice(owner.domid(), ID);
-    HypercallException refused =
-        assertThrows(HypercallException.class, () -> machine.control().assignDevice(0, ID));
-    assertEquals(Errno.EOPNOTSUPP, refused.errno());
-  }
-
-  @Test
   void allTablesComeBack() {
     long free = machine.hypervisor().machineFrames().allocator().freeFrames();
     machine.control().deassignDevice(owner.domid(), ID);

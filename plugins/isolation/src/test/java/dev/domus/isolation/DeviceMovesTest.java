@@ -68,6 +68,7 @@ class DeviceMovesTest {
             Map.of(scheduler.name(), scheduler),
             Map.of(),
             Map.of(model.name(), model),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin(), new PcibackPlugin()));
     control = machine.domain0().hypercalls().control();
     control.plugDevice(model.name(), NVME, Map.of("file", disk.toString()));

@@ -99,6 +99,11 @@ public record Lab(int pcpus, Costs costs, long warmupNanos, long measuredNanos, 
   }
 
   @Override
+  public List<NamedPart> dmaModes() {
+    return List.of();
+  }
+
+  @Override
   public List<String> services() {
     return List.of();
   }

@@ -32,6 +32,9 @@ record CommandFactory(Host host, PrintWriter out, PrintWriter err) implements Co
     if (type == ListCommands.Devices.class) {
       return type.cast(new ListCommands.Devices(host, out));
     }
+    if (type == ListCommands.DmaModes.class) {
+      return type.cast(new ListCommands.DmaModes(host, out));
+    }
     if (type == ListCommands.Policies.class) {
       return type.cast(new ListCommands.Policies(host, out));
     }

@@ -7,5 +7,5 @@ import picocli.CommandLine.Command;
     name = "device",
     mixinStandardHelpOptions = true,
     description = "About PCI devices.",
-    subcommands = ListCommands.Devices.class)
+    subcommands = {ListCommands.Devices.class, ListCommands.DmaModes.class})
 final class DeviceCommand extends CommandGroup {}

@@ -39,6 +39,17 @@ final class DeviceOptions {
           "Give the guest the device at that address, with the right to its regions; may be given more than once.")
   private List<String> assigned = List.of();
 
+  @Option(
+      names = "--dma-passthrough",
+      description =
+          "Allow drivers in domain 0 to let their devices reach all of the machine's memory (domus device modes). Off by default: such a device is not kept from anything.")
+  private boolean passThrough;
+
+  /** Whether domain 0 may let a device reach all memory. */
+  boolean passThrough() {
+    return passThrough;
+  }
+
   /**
    * The devices that were asked for, judged as far as can be done before the machine starts.
    *

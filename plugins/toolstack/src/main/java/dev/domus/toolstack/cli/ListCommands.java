@@ -167,6 +167,23 @@ final class ListCommands {
     }
   }
 
+  /** {@code domus device modes}. */
+  @Command(
+      name = "modes",
+      mixinStandardHelpOptions = true,
+      description =
+          "List the modes of protection for DMA that drivers in service domains choose from, the built-in one first.")
+  static final class DmaModes extends ListCommand {
+    DmaModes(Host host, PrintWriter out) {
+      super(host, out);
+    }
+
+    @Override
+    Listing listing() {
+      return parts(host.dmaModes());
+    }
+  }
+
   /** {@code domus policy list}. */
   @Command(
       name = "list",

@@ -265,7 +265,8 @@ final class RunCommand implements Callable<Integer> {
               scheduling.parameters(),
               mode,
               drivers,
-              deviceSpecs);
+              deviceSpecs,
+              devices.passThrough());
       try (Machine machine = host.start(spec)) {
         if (policyChoice.isPresent()) {
           policyChoice.get().apply(machine.domain0().hypercalls().control());

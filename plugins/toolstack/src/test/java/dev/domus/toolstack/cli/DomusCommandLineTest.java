@@ -80,6 +80,11 @@ class DomusCommandLineTest {
     }
 
     @Override
+    public List<NamedPart> dmaModes() {
+      return List.of(new NamedPart("strict", "at once"), new NamedPart("deferred", "later"));
+    }
+
+    @Override
     public List<String> services() {
       return List.of("xenstore", "console");
     }
@@ -219,6 +224,12 @@ class DomusCommandLineTest {
     assertTrue(
         out.toString().matches("(?s).*rr +pool +slice +number +100 … 9000 us +500 +a turn\n.*"),
         out::toString);
+  }
+
+  @Test
+  void dmaModesAreListed() {
+    assertEquals(0, domus("device", "modes"));
+    assertTrue(out.toString().matches("(?s).*strict +at once\ndeferred +later\n.*"), out::toString);
   }
 
   @Test
