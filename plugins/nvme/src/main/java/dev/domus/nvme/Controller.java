@@ -115,7 +115,7 @@ final class Controller implements Device {
       endSession();
     }
     if (!awaitOut(0, LEAVE_NANOS)) {
-      bus.fail("its workers did not leave the queues in 1.5 s");
+      bus.fail("its workers did not leave the queues in 1.5 s" + whoIsIn());
       return;
     }
     synchronized (life) {
@@ -380,6 +380,17 @@ final class Controller implements Device {
         waiting--;
       }
     }
+  }
+
+  /** For the operator: what held them up. */
+  private String whoIsIn() {
+    StringBuilder all = new StringBuilder();
+    for (int i = 0; i <= pairs; i++) {
+      if (workers[i].isIn()) {
+        all.append("; worker ").append(i).append(" in ").append(workers[i].where());
+      }
+    }
+    return all.toString();
   }
 
   private boolean anyIn(int from) {

@@ -4,7 +4,9 @@ import dev.domus.iommu.DmaPort;
 import dev.domus.kernel.device.DeviceBus;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 
 /**
  * The thread of one completion queue: fetches the commands of all submission queues that complete
@@ -27,6 +29,7 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class QueueWorker implements Runnable {
   private static final int BATCH = 8;
+  private static final int STACK = 8;
 
   private final int index;
   private final Controller controller;
@@ -77,6 +80,14 @@ final class QueueWorker implements Runnable {
 
   boolean isIn() {
     return in;
+  }
+
+  /** The innermost calls that it is in. */
+  String where() {
+    return Arrays.stream(thread.getStackTrace())
+        .limit(STACK)
+        .map(StackTraceElement::toString)
+        .collect(Collectors.joining(" < "));
   }
 
   // ---- of the worker
