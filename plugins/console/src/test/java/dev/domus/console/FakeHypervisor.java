@@ -6,6 +6,7 @@ import dev.domus.kernel.control.Control;
 import dev.domus.kernel.control.DomainInfo;
 import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.service.DomainMemory;
+import dev.domus.kernel.service.DriverDevice;
 import dev.domus.kernel.service.EventPort;
 import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
@@ -207,6 +208,11 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
 
   @Override
   public int mapPirq(int domid, RequesterId function, InterruptKind kind, int vector) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public DriverDevice openDevice(RequesterId function, String mode, long gfn) {
     throw new UnsupportedOperationException();
   }
 
