@@ -60,6 +60,7 @@ final class Laboratory implements AutoCloseable {
             schedulers,
             Map.of(),
             Map.of(),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     time = machine.virtualTime().orElseThrow();
   }

@@ -71,6 +71,7 @@ class DriverDomainTest {
             Map.of(scheduler.name(), scheduler),
             Map.of(),
             Map.of(),
+            Map.of(),
             List.of(new XenstoreService(), new ConsolePlugin()));
     control = machine.domain0().hypercalls().control();
   }
