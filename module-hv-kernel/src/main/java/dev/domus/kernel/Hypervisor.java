@@ -606,7 +606,7 @@ public final class Hypervisor implements EngineMachine, EventDomains, AutoClosea
 
     @Override
     public void withdrawFromDevices(long mfn, boolean writable) {
-      if (physmap.isEmpty()) { // service domains have no devices, and map for devices all the time
+      if (physmap.isEmpty()) { // a service domain's driver registers what its devices reach
         mmu.withdrawGranted(mfn, writable);
       }
     }

@@ -321,6 +321,11 @@ class RefusalsTest {
       assertEquals(1, config.denials().size());
     }
 
+    walked.add("openDevice"); // of its own devices, of which it has none: no policy is asked
+    Answer opened = asService(() -> calls.openDevice(function, "strict", 0x100));
+    assertEquals(Errno.ENODEV, opened.errno());
+    assertEquals(0, opened.denials().size());
+
     walked.add("claimIoMemory"); // what has no hypercall is asked of the policy all the same
     walked.add("claimIoPorts");
     Answer memoryClaim = asService(() -> calls.claimIoMemory(calls.ioMemoryStart(), 1, DEVICE));

@@ -217,6 +217,11 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   }
 
   @Override
+  public DriverDevice openDevice(RequesterId function, String mode, long gfn) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public void unmapPirq(int domid, int pirq) {
     throw new UnsupportedOperationException();
   }

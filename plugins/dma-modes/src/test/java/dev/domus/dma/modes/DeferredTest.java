@@ -9,6 +9,7 @@ import dev.domus.iommu.DmaPort;
 import dev.domus.iommu.IoDomain;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(60)
 class DeferredTest {
   private static final int BOTH = IoDomain.READ | IoDomain.WRITE, BATCH = 8;
+  private static final VarHandle LONG = ValueLayout.JAVA_LONG.varHandle();
   private static final long NEVER = TimeUnit.HOURS.toNanos(1);
 
   private final Lab lab = new Lab(0);
@@ -67,9 +69,11 @@ class DeferredTest {
       long address = map(mode, round);
       assertTrue(reads(address));
       mode.unmap(lab.space, address, 1);
-      while (mode.open() != 0) {
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+      while (mode.open() != 0 && System.nanoTime() - deadline < 0) {
         Thread.onSpinWait();
       }
+      assertEquals(0, mode.open(), "the timer has not come");
       assertFalse(reads(address));
     }
     long longest = mode.longestOpenNanos();
@@ -97,12 +101,18 @@ class DeferredTest {
               }
             });
     for (int round = 0; round < 2000; round++) {
+      if (round % 50 == 0) {
+        awaitMore(reads);
+      }
       long before = target.get();
       mode.unmap(lab.space, before, 1);
       mode.settle(lab.space);
       long at = mfns[round % 16] << 12;
-      lab.segment().set(ValueLayout.JAVA_LONG, at, 0x5EC2E7); // another owner's
-      lab.segment().set(ValueLayout.JAVA_LONG, at, 0);
+      LONG.setVolatile(lab.segment(), at, 0x5EC2E7L); // another owner's
+      for (int i = 0; i < 100; i++) {
+        Thread.onSpinWait();
+      }
+      LONG.setVolatile(lab.segment(), at, 0L);
       target.set(map(mode, (round + 1) % 16));
     }
     target.set(0);
@@ -110,5 +120,14 @@ class DeferredTest {
     mode.close();
     assertEquals(0, leaks.get());
     assertNotEquals(0, reads.get());
+  }
+
+  private static void awaitMore(AtomicLong reads) {
+    long before = reads.get();
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (reads.get() == before && System.nanoTime() - deadline < 0) {
+      Thread.yield();
+    }
+    assertNotEquals(before, reads.get(), "the device does not read");
   }
 }
