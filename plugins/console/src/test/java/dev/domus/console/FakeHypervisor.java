@@ -197,11 +197,6 @@ public final class FakeHypervisor implements ServiceDomain, Hypercalls, Services
   }
 
   @Override
-  public DriverDevice openDevice(RequesterId function, String mode, long gfn) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
   public int readConfig(RequesterId function, int offset, int size) {
     throw new UnsupportedOperationException();
   }
