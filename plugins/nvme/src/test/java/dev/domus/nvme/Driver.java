@@ -165,6 +165,11 @@ final class Driver implements AutoCloseable {
     /** The next completion, without telling that it was taken. */
     Completion take() {
       bus.await("a completion of queue " + id, this::hasCompletion);
+      return read();
+    }
+
+    /** What is where the next completion is to be, now: for who may have overwritten it. */
+    Completion read() {
       long at = cq + head * 16L;
       int where = memory.getInt(at + 8);
       int what = memory.getInt(at + 12);
