@@ -8,22 +8,25 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
  * What the hardware does when translations are withdrawn, in the thread of whoever withdraws them.
  *
  * <p>When one of these methods returns, no access uses what the tables no longer say, and none that
- * began before is still under way: the frame may have another owner. The steps, in two rounds:
+ * began before is still under way: the frame may have another owner. The steps:
  *
  * <pre>
  *   withdrawer                                     a device's access
- *   0  clear the entries of the tables             a  announce domain and block   (fence)
- *   1  remove the range from the caches            b  look into the cache, or walk and insert
- *      (fence)                                     c  move the bytes
- *   2  wait for accesses that touch the range      d  take the announcement back
- *   3  if there were any: once more 1 and 2
+ *   0  clear the entries of the tables   (fence)   a  announce domain and block   (fence)
+ *   1  wait for accesses that touch the range      b  look into the cache, or walk and insert
+ *   2  remove the range from the caches  (fence)   c  move the bytes
+ *   3  wait for accesses that touch the range      d  take the announcement back
  * </pre>
  *
- * <p>Whoever announces after 2 looked finds caches without the range and tables without it, unless
- * an access of before has inserted what it had walked to before 0. Such an access is among those
- * that 2 waits for, so after 2 nobody can insert what is stale, 3 removes what was inserted, and
- * waits for who has used it meanwhile. Each wait is for one access of a slot, and no access is
- * longer than 64 KiB.
+ * <p>Whoever announces after 1 looked finds tables without the range, so after 1 nobody can insert
+ * what is stale, and what 2 removes stays away. Until then it may have been found in the cache; 3
+ * waits for those. (To remove first, and to look again only if somebody was in, is not enough: who
+ * has walked before 0 may insert after the removal and be out before anybody looks.) Each wait is
+ * for one access of a slot, and no access is longer than 64 KiB.
+ *
+ * <p>An access inserts what it has walked to: of the page that it touches, or, where that is large,
+ * of up to 2 MiB around it. So whoever withdraws a part of a large page, having split it, or takes
+ * tables away, invalidates all of the domain.
  *
  * <p>Only ports that have used the domain are looked at; a port enters itself ({@link #addUser})
  * before its first access.
@@ -72,29 +75,23 @@ final class Invalidation {
 
   /** Pages of a domain, leaves only: tables above them stay as they are. */
   void pages(int did, long first, long last) {
+    drain(did, first, last);
     removePages(did, first, last);
-    if (drain(did, first, last)) {
-      removePages(did, first, last);
-      drain(did, first, last);
-    }
+    drain(did, first, last);
   }
 
   /** All of a domain, tables too. */
   void domain(int did) {
+    drain(did, 0, LAST);
     removeDomain(did);
-    if (drain(did, 0, LAST)) {
-      removeDomain(did);
-      drain(did, 0, LAST);
-    }
+    drain(did, 0, LAST);
   }
 
-  /** Everything. */
+  /** Everything; for whoever has changed tables by other means than a domain. */
   void all() {
+    drainAll();
     removeAll();
-    if (drainAll()) {
-      removeAll();
-      drainAll();
-    }
+    drainAll();
   }
 
   // ---- the steps, for the queue, which waits once for many
@@ -120,22 +117,20 @@ final class Invalidation {
     caches.tables.removeAll();
   }
 
-  boolean drain(int did, long first, long last) {
+  /** Waits for accesses under way that touch a range of a domain. */
+  void drain(int did, long first, long last) {
     VarHandle.fullFence();
-    boolean any = false;
     for (DmaPort port : users(did)) {
-      any |= port.announcements().drain(did, first, last);
+      port.announcements().drain(did, first, last);
     }
-    return any;
   }
 
-  boolean drainAll() {
-    boolean any = false;
+  /** Waits for all accesses under way. */
+  void drainAll() {
     for (int did = 0; did < users.length(); did++) {
       if (users.get(did) != null) {
-        any |= drain(did, 0, LAST);
+        drain(did, 0, LAST);
       }
     }
-    return any;
   }
 }

@@ -82,6 +82,9 @@ public final class InvalidationQueue {
    */
   private int unwaited = NOBODY;
 
+  /** Whose accesses this batch has waited for before it removed anything. */
+  private int drained = NOBODY;
+
   InvalidationQueue(IommuUnit unit, TableFrames frames, int order) {
     this.unit = unit;
     this.memory = unit.memory();
@@ -182,6 +185,7 @@ public final class InvalidationQueue {
   }
 
   private boolean process() {
+    drained = NOBODY;
     while (!error && head != tail) {
       long low = (long) LONG.getOpaque(memory, ring + head * 16L);
       long high = (long) LONG.getOpaque(memory, ring + head * 16L + 8);
@@ -223,6 +227,7 @@ public final class InvalidationQueue {
     int did = (int) (low >>> DID_SHIFT) & 0xFFFF;
     Invalidation invalidation = unit.invalidation();
     if (granularity == ALL) {
+      drainOnce(Announcements.ANY_DOMAIN);
       invalidation.removeAll();
       unwaited = Announcements.ANY_DOMAIN;
       return true;
@@ -230,6 +235,7 @@ public final class InvalidationQueue {
     if (granularity == 0 || did == 0 || did >= IommuUnit.DOMAIN_IDS) {
       return false;
     }
+    drainOnce(did);
     if (granularity == DOMAIN) {
       invalidation.removeDomain(did);
     } else {
@@ -268,17 +274,28 @@ public final class InvalidationQueue {
     return true;
   }
 
-  /** The second half of {@link Invalidation}'s protocol, for all that was removed so far. */
+  /**
+   * The first wait of {@link Invalidation}'s protocol, once for all descriptors of a batch: whoever
+   * queued them had changed the tables before.
+   */
+  private void drainOnce(int whose) {
+    if (drained != whose && drained != Announcements.ANY_DOMAIN) {
+      drained = drained == NOBODY ? whose : Announcements.ANY_DOMAIN;
+      drain(drained);
+    }
+  }
+
+  /** The last one, for all that was removed so far. */
   private void settle() {
-    Invalidation invalidation = unit.invalidation();
-    int whose = unwaited;
+    drain(unwaited);
     unwaited = NOBODY;
+  }
+
+  private void drain(int whose) {
     if (whose == Announcements.ANY_DOMAIN) {
-      if (invalidation.drainAll()) {
-        invalidation.all();
-      }
-    } else if (whose != NOBODY && invalidation.drain(whose, 0, -1L)) {
-      invalidation.domain(whose);
+      unit.invalidation().drainAll();
+    } else if (whose != NOBODY) {
+      unit.invalidation().drain(whose, 0, -1L);
     }
   }
 

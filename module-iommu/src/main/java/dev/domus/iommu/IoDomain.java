@@ -75,6 +75,9 @@ public final class IoDomain implements AutoCloseable {
   /** Tables that are out of the tree and not given back yet; changed under the shut gate. */
   private final RetiredTables retired = new RetiredTables();
 
+  /** How often a large page was cut; under the shut gate. */
+  private volatile int splits;
+
   IoDomain(IommuUnit unit, UnitSettings settings, int did, int levels, boolean joins, long root) {
     this.joins = joins && settings.largestLeaf() > 1;
     this.unit = unit;
@@ -481,6 +484,7 @@ public final class IoDomain implements AutoCloseable {
           ENTRY.setOpaque(memory, (mfn << FRAME) + i * 8L, first + i * step);
         }
         ENTRY.setVolatile(memory, at, mfn << FRAME | SecondLevelFormat.RIGHTS);
+        splits++;
       }
     }
     return true;
@@ -517,10 +521,11 @@ public final class IoDomain implements AutoCloseable {
    * @return how many had been mapped, or {@link #NO_MEMORY}, with nothing changed
    */
   public long unmap(long iova, long pages) {
+    int splitsBefore = splits;
     long done = withdraw(iova, pages);
     if (done != NO_MEMORY) {
-      if (!retired.isEmpty()) {
-        flush();
+      if (!retired.isEmpty() || splits != splitsBefore) {
+        flush(); // who walked to a large page or a table may keep it beyond this range
       } else {
         unit.invalidation().pages(did, iova, iova + (pages << FRAME) - 1);
       }

@@ -70,19 +70,15 @@ public final class IotlbStress {
 
     void unmap() {
       entry = 0;
-      round();
-      if (drained) {
-        round();
-      }
+      drain();
+      cache.remove(key);
+      drain();
       frame = 2;
     }
 
-    private boolean drained;
-
-    private void round() {
-      cache.remove(key);
+    private void drain() {
       VarHandle.fullFence();
-      drained = announcements.drain(DID, IOVA, IOVA);
+      announcements.drain(DID, IOVA, IOVA);
     }
   }
 
