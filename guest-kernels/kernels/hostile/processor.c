@@ -82,7 +82,7 @@ static void segment_bases(void) {
 
 static void msrs(void) {
     static const u32 forbidden[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0x174, 0x175, 0x176, 0x200, 0x2ff, 0x1d9, 0x800,
-                                    0x40000000, 0x48, 0x49, 0xc0010114, 0xc0010117, 0x3a, 0x480, 0xc0010015};
+                                    0x40000000, 0x48, 0x49, 0xc0010114, 0xc0010117, 0x3a, 0x480};
     u64 accepted = 0, example = 0, value;
     for (size_t i = 0; i < ARRAY_LENGTH(forbidden); i++) {
         if (try_wrmsr(forbidden[i], 0xffff830000000000 | 1)) {
