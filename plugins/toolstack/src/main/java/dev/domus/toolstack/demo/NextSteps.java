@@ -27,10 +27,8 @@ record NextSteps(Path home) {
         "Run a kernel of your own",
         domus + " run --kernel YOUR-KERNEL --memory 128M --stats");
     step(stage, "See what is plugged in", domus + " plugin list; " + domus + " sched list");
-    Path scheduler = home.resolve("plugins/sched-rr");
-    if (Files.exists(scheduler)) {
-      step(
-          stage, "Write a scheduler", "begin with " + shown(scheduler) + ", the smallest there is");
+    step(stage, "Write a scheduler", domus + " plugin new scheduler mine");
+    if (Files.exists(home.resolve("plugins/sched-rr"))) {
       step(stage, "Run all tests", domus + " test");
     }
   }
