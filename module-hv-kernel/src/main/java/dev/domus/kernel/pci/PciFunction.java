@@ -355,6 +355,11 @@ public final class PciFunction {
       dma.enable(owned && master);
       busMaster = owned && master;
       answering = owned && memory;
+      if (owned && !(state.get() instanceof FunctionState.Assigned)) { // it has failed meanwhile
+        answering = false;
+        busMaster = false;
+        dma.quarantine();
+      }
     }
 
     @Override
