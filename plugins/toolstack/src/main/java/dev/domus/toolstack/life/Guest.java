@@ -12,6 +12,7 @@ import dev.domus.kernel.service.StoreService;
 import dev.domus.toolstack.BadInputException;
 import dev.domus.toolstack.build.BuiltDomain;
 import dev.domus.toolstack.build.DomainBuilder;
+import java.util.List;
 
 /**
  * A guest domain as the toolstack holds it. It is created paused, so that a console can be attached
@@ -29,26 +30,28 @@ public final class Guest implements AutoCloseable {
   private final StoreConnection store;
   private final StoreNodes nodes;
   private final GuestDevices devices;
-  private final boolean hasPciBackend;
+  private final PvDevices pvDevices;
+  private final Machine machine;
   private final int domid;
   private final String name;
 
   private Guest(
+      Machine machine,
       Control control,
       ConsoleService consoles,
       StoreConnection store,
       StoreNodes nodes,
-      boolean hasPciBackend,
       int domid,
       String name) {
+    this.machine = machine;
     this.control = control;
     this.consoles = consoles;
     this.store = store;
     this.nodes = nodes;
-    this.hasPciBackend = hasPciBackend;
     this.domid = domid;
     this.name = name;
     devices = new GuestDevices(control, store, domid, name);
+    pvDevices = new PvDevices(store, domid, name);
   }
 
   /**
@@ -78,14 +81,7 @@ public final class Guest implements AutoCloseable {
         throw e;
       }
       machine.virtualTime().ifPresent(VirtualTime::settle); // services have heard of it
-      return new Guest(
-          control,
-          consoles,
-          store,
-          nodes,
-          machine.domainOf("pciback").isPresent(),
-          built.domid(),
-          config.name());
+      return new Guest(machine, control, consoles, store, nodes, built.domid(), config.name());
     } catch (BadInputException | RuntimeException e) {
       store.close();
       throw e;
@@ -146,7 +142,7 @@ public final class Guest implements AutoCloseable {
    * @throws dev.domus.kernel.service.HypercallException if the device is somebody's, or has failed
    */
   public void attachDevice(RequesterId id) throws BadInputException {
-    if (!hasPciBackend) {
+    if (machine.domainOf("pciback").isEmpty()) {
       throw missing("pciback", "a guest with PCI devices needs");
     }
     devices.attach(id);
@@ -159,6 +155,37 @@ public final class Guest implements AutoCloseable {
    */
   public void detachDevice(RequesterId id) throws BadInputException, InterruptedException {
     devices.detach(id);
+  }
+
+  /**
+   * Gives it a paravirtualized device, whether or not it runs. Returns when the backend is ready
+   * for it.
+   *
+   * @throws BadInputException if it has one of that number, or the backend cannot serve it
+   */
+  public void attach(PvDevice device) throws BadInputException, InterruptedException {
+    ServiceDomain backend =
+        machine
+            .domainOf(device.service())
+            .orElseThrow(() ->
+                missing(device.service(), "a guest with a " + device.kind() + " device needs"));
+    pvDevices.attach(device, backend);
+  }
+
+  /**
+   * Takes a paravirtualized device back.
+   *
+   * @param force whether it is taken from a guest that does not let go of it within some seconds
+   * @throws BadInputException if it has no such device, or keeps it
+   */
+  public void detach(String kind, int devid, boolean force)
+      throws BadInputException, InterruptedException {
+    pvDevices.detach(kind, devid, force);
+  }
+
+  /** Its paravirtualized devices, in the order in which it got them. */
+  public List<PvDevice> pvDevices() {
+    return pvDevices.list();
   }
 
   /** Attaches to its console. */
@@ -184,6 +211,7 @@ public final class Guest implements AutoCloseable {
     try (store) {
       control.destroyDomain(domid);
       store.release(domid);
+      pvDevices.close();
       nodes.remove();
       devices.removeNodes();
     }

@@ -4,6 +4,7 @@ import dev.domus.kernel.service.ServiceDomain;
 import dev.domus.kernel.service.StoreConnection;
 import dev.domus.toolstack.build.BuiltDomain;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /**
  * The nodes of xenstore that a guest finds when it starts (xen-pv-abi.md, 15.3), and their removal
@@ -117,7 +118,7 @@ final class StoreNodes {
     console("ring-ref", Long.toString(built.consoleMfn()));
 
     if (consoleDomain.domid() != 0) {
-      writeDriverDomain();
+      writeServiceDomain(store, transaction, consoleDomain);
     }
     backend("", "");
     backend("/frontend", home + "/console");
@@ -127,14 +128,14 @@ final class StoreNodes {
     backend("/protocol", "vt100");
   }
 
-  /** The driver domain's own directory; the same whichever guest comes first. */
-  private void writeDriverDomain() {
-    String directory = "/local/domain/" + consoleDomain.domid();
-    List<String> itsOwn = List.of("n0", "r" + consoleDomain.domid());
-    node(directory, "", itsOwn);
-    node(directory + "/name", consoleDomain.name(), itsOwn);
-    node(directory + "/domid", Integer.toString(consoleDomain.domid()), itsOwn);
-    node(directory + "/backend", "", List.of("n" + consoleDomain.domid()));
+  /** A driver domain's own directory; the same whichever guest comes first. */
+  static void writeServiceDomain(StoreConnection store, int transaction, ServiceDomain domain) {
+    String directory = "/local/domain/" + domain.domid();
+    List<String> itsOwn = List.of("n0", "r" + domain.domid());
+    node(store, transaction, directory, "", itsOwn);
+    node(store, transaction, directory + "/name", domain.name(), itsOwn);
+    node(store, transaction, directory + "/domid", Integer.toString(domain.domid()), itsOwn);
+    node(store, transaction, directory + "/backend", "", List.of("n" + domain.domid()));
   }
 
   private void console(String path, String value) {
@@ -159,16 +160,35 @@ final class StoreNodes {
   }
 
   private void node(String path, String value, List<String> permissions) {
+    node(store, transaction, path, value, permissions);
+  }
+
+  private static void node(
+      StoreConnection store, int transaction, String path, String value, List<String> permissions) {
     store.write(transaction, path, value);
     store.setPermissions(transaction, path, permissions);
   }
 
-  /** Others write to the store too: a transaction that met one of them is done again. */
   private void inTransaction(Runnable work) {
+    inTransaction(
+        store,
+        begun -> {
+          transaction = begun;
+          work.run();
+        });
+  }
+
+  /**
+   * Others write to the store too: a transaction that met one of them is done again.
+   *
+   * @param work what is done, given the transaction's id
+   */
+  static void inTransaction(StoreConnection store, IntConsumer work) {
+    int transaction;
     do {
       transaction = store.begin();
       try {
-        work.run();
+        work.accept(transaction);
       } catch (RuntimeException e) {
         store.end(transaction, false);
         throw e;
