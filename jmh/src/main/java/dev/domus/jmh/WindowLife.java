@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.memory.CodeFrames;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.Window;
@@ -119,6 +120,11 @@ public class WindowLife {
 
   /** A load through a window that is open. */
   @Benchmark
+  @MappingPath(
+      value = "window",
+      what = "a load through a window that is open",
+      floor = "rawAccess",
+      threads = {1, 2})
   public long access() {
     return open.getLong(8);
   }
@@ -149,6 +155,7 @@ public class WindowLife {
 
   /** A store through a window that is open. */
   @Benchmark
+  @MappingPath(value = "window", what = "a store through a window that is open", floor = "rawStore")
   public void store() {
     open.putLong(16, reads++);
   }
@@ -174,6 +181,11 @@ public class WindowLife {
 
   /** A window's whole life with one. */
   @Benchmark
+  @MappingPath(
+      value = "window",
+      what = "a window is opened, read through once, and closed",
+      floor = "rawAccess",
+      threads = {1, 2})
   public long openReadClose() {
     Window window = Window.of(memory, code, true, NOTHING, MFN);
     long value = window.getLong(8);
