@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
@@ -21,6 +22,9 @@ final class JmhProcess {
 
   /** What a trial may take beyond its plan, before it is taken for hung. */
   private static final int PATIENCE = 20, LEAST_PATIENCE_SECONDS = 120;
+
+  /** Values that are kept of a round whose operations are timed one by one. */
+  private static final int QUANTILES = 100;
 
   private static final Map<String, Double> NANOS_PER_UNIT =
       Map.of("ns/op", 1.0, "us/op", 1e3, "ms/op", 1e6, "s/op", 1e9);
@@ -100,13 +104,43 @@ final class JmhProcess {
     }
     JsonNode primary = runs.get(0).get("primaryMetric");
     String unit = primary.get("scoreUnit").asString();
+    List<Double> nanos =
+        primary.has("rawDataHistogram")
+            ? ofHistogram(primary.get("rawDataHistogram"), unit)
+            : ofIterations(primary.get("rawData"), unit);
+    return new Sample(trial, List.of(nanos), allocated(runs.get(0)));
+  }
+
+  private static List<Double> ofIterations(JsonNode forks, String unit) {
     List<Double> nanos = new ArrayList<>();
-    for (JsonNode fork : primary.get("rawData")) {
+    for (JsonNode fork : forks) {
       for (JsonNode iteration : fork) {
         nanos.add(nanos(iteration.asDouble(), unit));
       }
     }
-    return new Sample(trial, List.of(nanos), allocated(runs.get(0)));
+    return nanos;
+  }
+
+  /** Of operations that were timed one by one, {@value #QUANTILES} that divide them evenly. */
+  private static List<Double> ofHistogram(JsonNode forks, String unit) {
+    TreeMap<Double, Long> counts = new TreeMap<>();
+    for (JsonNode fork : forks) {
+      for (JsonNode iteration : fork) {
+        for (JsonNode bin : iteration) {
+          counts.merge(nanos(bin.get(0).asDouble(), unit), bin.get(1).asLong(), Long::sum);
+        }
+      }
+    }
+    long all = counts.values().stream().mapToLong(Long::longValue).sum();
+    List<Double> nanos = new ArrayList<>();
+    long seen = 0;
+    for (var bin : counts.entrySet()) {
+      seen += bin.getValue();
+      while (nanos.size() < QUANTILES && (nanos.size() + 0.5) / QUANTILES * all <= seen) {
+        nanos.add(bin.getKey());
+      }
+    }
+    return nanos;
   }
 
   private static double nanos(double score, String unit) {

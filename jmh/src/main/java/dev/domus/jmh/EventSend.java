@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.abi.FifoLayout;
 import dev.domus.kernel.abi.SharedInfoLayout;
 import dev.domus.kernel.event.EventChannels;
@@ -159,6 +160,10 @@ public class EventSend {
 
   /** A send to a port that is not, and what the guest does to take the event. */
   @Benchmark
+  @MappingPath(
+      value = "event-send",
+      what = "an event is sent that makes a port pending, with two levels",
+      floor = "floor")
   public int delivered() {
     int result = sender.send(port);
     long page = 2L * PAGE;
@@ -176,6 +181,10 @@ public class EventSend {
 
   /** {@link #delivered} to a guest with the FIFO ABI. */
   @Benchmark
+  @MappingPath(
+      value = "event-send",
+      what = "an event is sent that makes a port pending, with FIFO queues",
+      floor = "floor")
   public int fifoDelivered() {
     int result = sender.send(fifoPort);
     memory.set(ValueLayout.JAVA_BYTE, 3L * PAGE + SharedInfoLayout.UPCALL_PENDING, (byte) 0);

@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.abi.EventChannelLayout;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.abi.SharedInfoLayout;
@@ -124,6 +125,10 @@ public class EventWake {
 
   /** Send, wake-up, pick, and entry. */
   @Benchmark
+  @MappingPath(
+      value = "event-send",
+      what = "an event wakes a vCPU that sleeps, up to its first instruction",
+      floor = "park")
   public long send() {
     before = entered;
     sender.mustSucceed(

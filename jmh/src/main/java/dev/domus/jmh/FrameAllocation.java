@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.memory.FrameAllocator;
 import dev.domus.memory.FrameTable;
 import dev.domus.memory.MachineMemory;
@@ -118,6 +119,11 @@ public class FrameAllocation {
 
   /** One frame to and fro; it is dirty each time. */
   @Benchmark
+  @MappingPath(
+      value = "frame-allocation",
+      what = "a frame is allocated, zeroed, and freed; threads share one allocator",
+      floor = "floorOfZeroing",
+      threads = {1, 2})
   public void allocateFree() {
     allocator.free(allocator.allocate(0), 0);
   }
@@ -131,6 +137,10 @@ public class FrameAllocation {
 
   /** The same where a scrubber had the time to be first. */
   @Benchmark
+  @MappingPath(
+      value = "frame-allocation",
+      what = "a frame that was zeroed before is allocated and freed",
+      floor = "floorOfLocks")
   @OperationsPerInvocation(BATCH)
   public void allocateFreeScrubbed(Own own, Scrubbed scrubbed) {
     long[] held = own.held;

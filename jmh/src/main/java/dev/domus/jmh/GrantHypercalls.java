@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.GrantOpLayout;
 import dev.domus.kernel.abi.HypercallNumber;
@@ -114,6 +115,10 @@ public class GrantHypercalls {
 
   /** A mapping and its end. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "a grant of a batch of 32 is mapped and unmapped",
+      floor = "passHandles")
   @OperationsPerInvocation(BATCH)
   public void mapAndUnmap() {
     mapper.mustSucceed(CALL, GrantOpLayout.MAP_GRANT_REF, MAPS, BATCH, 0);
@@ -139,6 +144,10 @@ public class GrantHypercalls {
 
   /** A copy of 4 KiB to a page that the copy before was made to, too. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "4 KiB of a batch of 32 are copied, always to one page",
+      floor = "plainCopy")
   @OperationsPerInvocation(BATCH)
   public void copyToOnePage() {
     copy(COPIES);
@@ -146,6 +155,10 @@ public class GrantHypercalls {
 
   /** A copy of 4 KiB to another page than the copy before. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "4 KiB of a batch of 32 are copied, to another page each",
+      floor = "plainCopyToOtherPages")
   @OperationsPerInvocation(BATCH)
   public void copyToOtherPages() {
     copy(SCATTERED);

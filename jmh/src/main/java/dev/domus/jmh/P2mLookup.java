@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.memory.p2m.P2mEntry;
 import dev.domus.memory.p2m.P2mExtents;
 import dev.domus.memory.p2m.P2mType;
@@ -126,18 +127,30 @@ public class P2mLookup {
 
   /** A 4 KiB entry. */
   @Benchmark
+  @MappingPath(
+      value = "p2m-lookup",
+      what = "a random guest frame in an entry of 4 KiB is looked up",
+      floor = "flatSegment")
   public long page4k() {
     return map.lookup(next());
   }
 
   /** A 2 MiB entry. */
   @Benchmark
+  @MappingPath(
+      value = "p2m-lookup",
+      what = "a random guest frame in an entry of 2 MiB is looked up",
+      floor = "flatSegment")
   public long page2m() {
     return map.lookup(GIGA + ((long) next() << 3));
   }
 
   /** A 1 GiB entry. */
   @Benchmark
+  @MappingPath(
+      value = "p2m-lookup",
+      what = "a random guest frame in an entry of 1 GiB is looked up",
+      floor = "flatSegment")
   public long page1g() {
     return map.lookup(2 * GIGA + ((long) next() << 3));
   }

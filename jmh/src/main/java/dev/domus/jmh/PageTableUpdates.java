@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.memory.FrameTable;
@@ -159,12 +160,21 @@ public class PageTableUpdates {
 
   /** The baseline of every hypercall: xen_version(0). */
   @Benchmark
+  @MappingPath(
+      value = "null-hypercall",
+      what = "xen_version(0) through the table, without the engine",
+      floor = "rawStores")
   public long nullHypercall() {
     return guest.call(HypercallNumber.XEN_VERSION, VERSION, 0, 0, 0);
   }
 
   /** 128 entries that map a page each are made to map another. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "an entry of a batch of 128 maps another page",
+      floor = "references",
+      threads = {1, 2})
   @OperationsPerInvocation(BATCH)
   public void batchRemap() {
     other = !other;
@@ -173,6 +183,11 @@ public class PageTableUpdates {
 
   /** 128 entries are cleared and set again. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "an entry of a batch of 128 is cleared, or set",
+      floor = "rawStores",
+      threads = {1, 2})
   @OperationsPerInvocation(2 * BATCH)
   public void batchUnmapAndMap() {
     update(2, BATCH);
@@ -181,6 +196,10 @@ public class PageTableUpdates {
 
   /** 128 entries lose and get write access. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "an entry of a batch of 128 loses or gets write access",
+      floor = "rawStores")
   @OperationsPerInvocation(2 * BATCH)
   public void batchProtect() {
     update(3, BATCH);
@@ -189,6 +208,11 @@ public class PageTableUpdates {
 
   /** One entry, one hypercall. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "one mmu_update of one entry, the whole hypercall",
+      floor = "nullHypercall",
+      threads = {1, 2})
   public void singleRemap() {
     other = !other;
     update(other ? 1 : 0, 1);
@@ -196,6 +220,10 @@ public class PageTableUpdates {
 
   /** One entry by the address that it maps, without a flush. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "one update_va_mapping, the whole hypercall",
+      floor = "nullHypercall")
   public void updateVaMapping() {
     other = !other;
     guest.mustSucceed(
@@ -208,6 +236,11 @@ public class PageTableUpdates {
 
   /** A full L1 table becomes one, and ceases to be one; an entry each way. */
   @Benchmark
+  @MappingPath(
+      value = "page-table-update",
+      what = "an entry of a full L1 table that is pinned, or unpinned",
+      floor = "rawStores",
+      threads = {1, 2})
   @OperationsPerInvocation(2 * Pte.ENTRIES)
   public void pinAndUnpin() {
     guest.mustSucceed(HypercallNumber.MMUEXT_OP, batches[2] + 2048, 2, 0, Domid.SELF);

@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.memory.MachineMemory;
 import dev.domus.memory.paging.PageWalk;
 import dev.domus.memory.paging.Pte;
@@ -84,6 +85,10 @@ public class PageWalks {
 
   /** A walk for a write by user code. */
   @Benchmark
+  @MappingPath(
+      value = "page-walk",
+      what = "a walk of four levels for a write of user code, all present",
+      floor = "fourLoads")
   public long hit() {
     return PageWalk.walk(memory, ROOT, next(), PageWalk.WRITE | PageWalk.USER);
   }

@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.sched.SchedulerFactory;
 import dev.domus.sched.arinc653.Arinc653Factory;
 import dev.domus.sched.chaos.ChaosFactory;
@@ -10,6 +11,7 @@ import dev.domus.sched.eevdf.EevdfFactory;
 import dev.domus.sched.nullsched.NullFactory;
 import dev.domus.sched.rr.RoundRobinFactory;
 import dev.domus.sched.rtds.RtdsFactory;
+import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -60,6 +62,7 @@ public class SchedulerAlone {
   @Param({"1", "100", "1000", "10000"})
   public int units;
 
+  private final ArrayDeque<Object> queue = new ArrayDeque<>();
   private DecisionLoop loop;
 
   /** A scheduler by its name. */
@@ -76,10 +79,28 @@ public class SchedulerAlone {
             : Map.of();
     loop = new DecisionLoop(named(scheduler), parameters, units);
     loop.wakeAll();
+    for (int i = 0; i < units; i++) {
+      queue.add(new Object());
+    }
+  }
+
+  /** The lower bound: somebody is taken from a queue, somebody is put into it. */
+  @Benchmark
+  @OperationsPerInvocation(DECISIONS)
+  public Object rotation() {
+    ArrayDeque<Object> rotated = queue;
+    for (int i = 0; i < DECISIONS; i++) {
+      rotated.addLast(rotated.pollFirst());
+    }
+    return rotated.peekFirst();
   }
 
   /** One decision. */
   @Benchmark
+  @MappingPath(
+      value = "scheduler",
+      what = "one decision of a scheduler, nothing else",
+      floor = "rotation")
   @OperationsPerInvocation(DECISIONS)
   public void decide() {
     loop.run(DECISIONS);

@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.Hypervisor;
 import dev.domus.kernel.dispatch.Dispatcher;
 import dev.domus.kernel.domctl.DomainControl;
@@ -80,6 +81,10 @@ public class ServiceHypercalls {
 
   /** A send by the typed interface. */
   @Benchmark
+  @MappingPath(
+      value = "event-send",
+      what = "a service domain sends through the typed interface and the table",
+      floor = "send")
   public void typedSend() {
     port.send();
   }
@@ -92,6 +97,10 @@ public class ServiceHypercalls {
 
   /** A granted page mapped with its window, and unmapped. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "a service domain maps a grant with a window, and unmaps it",
+      floor = "pages")
   public void mapAndUnmap() {
     calls.mapGrant(FRONT, ref, true).close();
   }

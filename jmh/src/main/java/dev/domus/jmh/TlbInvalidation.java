@@ -1,5 +1,6 @@
 package dev.domus.jmh;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.engine.jvm.JvmEngine;
 import dev.domus.kernel.engine.CpuState;
 import dev.domus.kernel.engine.EngineMachine;
@@ -125,6 +126,10 @@ public class TlbInvalidation {
 
   /** One page of data, as by INVLPG. */
   @Benchmark
+  @MappingPath(
+      value = "software-tlb",
+      what = "one page of data is forgotten, then 256 pages of data are read by 16 pages of code",
+      floor = "nothing")
   public long page() {
     engine.invalidate(Invalidation.page(DATA));
     return run();
@@ -132,6 +137,10 @@ public class TlbInvalidation {
 
   /** One page of code. */
   @Benchmark
+  @MappingPath(
+      value = "software-tlb",
+      what = "one page of code is forgotten, then 256 pages of data are read by 16 pages of code",
+      floor = "nothing")
   public long codePage() {
     engine.invalidate(Invalidation.page(CODE));
     return run();
@@ -139,6 +148,10 @@ public class TlbInvalidation {
 
   /** Sixteen pages of data. */
   @Benchmark
+  @MappingPath(
+      value = "software-tlb",
+      what = "sixteen pages are forgotten, then 256 pages of data are read by 16 pages of code",
+      floor = "nothing")
   public long range() {
     engine.invalidate(Invalidation.range(DATA, 16 << 12));
     return run();
@@ -146,6 +159,11 @@ public class TlbInvalidation {
 
   /** Another address space than the one it is in. */
   @Benchmark
+  @MappingPath(
+      value = "software-tlb",
+      what =
+          "another address space is forgotten, then 256 pages of data are read by 16 pages of code",
+      floor = "nothing")
   public long otherSpace() {
     engine.invalidate(Invalidation.addressSpace(OTHER_SPACE));
     return run();
@@ -153,6 +171,10 @@ public class TlbInvalidation {
 
   /** Everything, as by a flush of the TLB. */
   @Benchmark
+  @MappingPath(
+      value = "software-tlb",
+      what = "everything is forgotten, then 256 pages of data are read by 16 pages of code",
+      floor = "nothing")
   public long all() {
     engine.invalidate(Invalidation.ALL);
     return run();

@@ -137,6 +137,10 @@ public class WindowLife {
 
   /** The same, of two frames that are not. */
   @Benchmark
+  @MappingPath(
+      value = "window",
+      what = "a load through an open window of two frames that do not lie in a row",
+      floor = "rawAccess")
   public long accessScattered() {
     return scattered.getLong(8);
   }
@@ -162,6 +166,10 @@ public class WindowLife {
 
   /** A life with a second user and a revocation. The opener is last to close, so nobody fences. */
   @Benchmark
+  @MappingPath(
+      value = "window",
+      what = "a window gets a second user, is revoked and let go by both",
+      floor = "twoAtomicAdditions")
   public long openShareRevokeClose() {
     Window window = Window.of(memory, code, true, NOTHING, MFN);
     window.share();

@@ -1,5 +1,6 @@
 package dev.domus.kernel.grant;
 
+import dev.domus.bench.MappingPath;
 import dev.domus.kernel.abi.Domid;
 import dev.domus.kernel.abi.GrantEntryLayout;
 import dev.domus.kernel.mmu.AddressSpaces;
@@ -229,6 +230,10 @@ public class GrantPaths {
 
   /** map_grant_ref and unmap_grant_ref, writable, but for the page-table entry and the flush. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "a grant is mapped and unmapped, without page table and hypercall",
+      floor = "atomicFloor")
   public int mapAndUnmap() {
     GrantMappings mappings = mapper.mappings();
     int handle = mappings.map(FIRST, NO_TABLES, 0x1000, GrantMappings.HOST_MAP, REF, 1);
@@ -267,6 +272,10 @@ public class GrantPaths {
 
   /** A grant copy of 4 KiB out of an own frame. */
   @Benchmark
+  @MappingPath(
+      value = "grant",
+      what = "4 KiB are copied by one grant copy, without the hypercall",
+      floor = "plainCopy")
   public int grantCopy() {
     return succeeded(copyTo(REF, 1));
   }
