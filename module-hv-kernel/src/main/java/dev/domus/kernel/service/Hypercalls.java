@@ -3,6 +3,7 @@ package dev.domus.kernel.service;
 import dev.domus.iommu.RequesterId;
 import dev.domus.kernel.control.Control;
 import dev.domus.kernel.device.InterruptKind;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -71,6 +72,26 @@ public interface Hypercalls {
    * @return for each its status: 0, or a negative one of the ABI
    */
   int[] copy(List<GrantCopy> copies);
+
+  /**
+   * The same for a batch, which says afterwards what became of each. Allocates nothing.
+   *
+   * @param batch cleared by the caller, not here
+   */
+  default void copy(CopyBatch batch) {
+    List<GrantCopy> copies = new ArrayList<>();
+    for (int i = 0; i < batch.size(); i++) {
+      GrantCopy.Place granted =
+          new GrantCopy.Granted(batch.domid(i), batch.ref(i), batch.grantedOffset(i));
+      GrantCopy.Place own = new GrantCopy.Own(batch.gfn(i), batch.ownOffset(i));
+      boolean outward = batch.isOutward(i);
+      copies.add(new GrantCopy(outward ? own : granted, outward ? granted : own, batch.length(i)));
+    }
+    int[] statuses = copy(copies);
+    for (int i = 0; i < statuses.length; i++) {
+      batch.setStatus(i, statuses[i]);
+    }
+  }
 
   /** How many frames a domain's grant table has (GNTTABOP_query_size). */
   int grantTableFrames(int domid);

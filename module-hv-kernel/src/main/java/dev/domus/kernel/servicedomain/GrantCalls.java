@@ -9,6 +9,7 @@ import dev.domus.kernel.abi.HypercallNumber;
 import dev.domus.kernel.driver.Registered;
 import dev.domus.kernel.grant.GrantMappings;
 import dev.domus.kernel.mmu.Physmap;
+import dev.domus.kernel.service.CopyBatch;
 import dev.domus.kernel.service.GrantCopy;
 import dev.domus.kernel.service.GrantMapping;
 import dev.domus.kernel.service.HypercallException;
@@ -41,6 +42,9 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class GrantCalls {
   private static final int CHUNK = 256;
+
+  /** Flags of a copy: which of its ends is named by a grant reference. */
+  private static final int SOURCE_IS_GRANTED = 1, DEST_IS_GRANTED = 2;
 
   private final Callers callers;
   private final MemorySegment memory;
@@ -284,8 +288,8 @@ final class GrantCalls {
       for (int i = from; i < end; i++) {
         GrantCopy copy = copies.get(i);
         int at = (i - from) * COPY_SIZE;
-        int flags = put(call, copy.from(), at + COPY_SOURCE, 1);
-        flags |= put(call, copy.to(), at + COPY_DEST, 2);
+        int flags = put(call, copy.from(), at + COPY_SOURCE, SOURCE_IS_GRANTED);
+        flags |= put(call, copy.to(), at + COPY_DEST, DEST_IS_GRANTED);
         call.putShort(at + COPY_LENGTH, requireInPage(copy.length(), "length"));
         call.putShort(at + COPY_FLAGS, flags);
         call.putShort(at + COPY_STATUS, GrantStatus.GENERAL_ERROR);
@@ -310,6 +314,37 @@ final class GrantCalls {
         yield 0;
       }
     };
+  }
+
+  void copy(CopyBatch batch) {
+    int size = batch.size();
+    for (int from = 0; from < size; from += CHUNK) {
+      copy(batch, from, Math.min(size, from + CHUNK));
+    }
+  }
+
+  private void copy(CopyBatch batch, int from, int end) {
+    try (Caller call = callers.enter()) {
+      for (int i = from; i < end; i++) {
+        int at = (i - from) * COPY_SIZE;
+        boolean outward = batch.isOutward(i);
+        int granted = at + (outward ? COPY_DEST : COPY_SOURCE);
+        int own = at + (outward ? COPY_SOURCE : COPY_DEST);
+        call.putLong(granted, batch.ref(i) & 0xFFFF_FFFFL);
+        call.putShort(granted + COPY_SOURCE_DOM, Callers.domid(batch.domid(i)));
+        call.putShort(
+            granted + COPY_SOURCE_OFFSET, requireInPage(batch.grantedOffset(i), "offset"));
+        call.putLong(own, batch.gfn(i)).putShort(own + COPY_SOURCE_DOM, Domid.SELF);
+        call.putShort(own + COPY_SOURCE_OFFSET, requireInPage(batch.ownOffset(i), "offset"));
+        call.putShort(at + COPY_LENGTH, requireInPage(batch.length(i), "length"));
+        call.putShort(at + COPY_FLAGS, outward ? DEST_IS_GRANTED : SOURCE_IS_GRANTED);
+        call.putShort(at + COPY_STATUS, GrantStatus.GENERAL_ERROR);
+      }
+      call.call(HypercallNumber.GRANT_TABLE_OP, COPY, Caller.at(0), end - from);
+      for (int i = from; i < end; i++) {
+        batch.setStatus(i, (short) call.getShort((i - from) * COPY_SIZE + COPY_STATUS));
+      }
+    }
   }
 
   private static int requireInPage(int value, String name) {

@@ -6,6 +6,7 @@ import dev.domus.kernel.control.Control;
 import dev.domus.kernel.device.InterruptKind;
 import dev.domus.kernel.event.ServiceEvents;
 import dev.domus.kernel.io.IoClaims;
+import dev.domus.kernel.service.CopyBatch;
 import dev.domus.kernel.service.DomainMemory;
 import dev.domus.kernel.service.DriverDevice;
 import dev.domus.kernel.service.EventPort;
@@ -125,6 +126,11 @@ final class TypedHypercalls implements Hypercalls {
   @Override
   public int[] copy(List<GrantCopy> copies) {
     return grants.copy(copies);
+  }
+
+  @Override
+  public void copy(CopyBatch batch) {
+    grants.copy(batch);
   }
 
   @Override

@@ -216,9 +216,16 @@ final class PvDevices {
     StoreNodes.inTransaction(
         store,
         transaction -> {
-          store.remove(transaction, nodes.frontend());
-          store.remove(transaction, nodes.backend());
+          removeIfThere(transaction, nodes.frontend());
+          removeIfThere(transaction, nodes.backend());
         });
+  }
+
+  /** What a guest owned goes with it when the store releases it. */
+  private void removeIfThere(int transaction, String path) {
+    if (store.read(transaction, path).isPresent()) {
+      store.remove(transaction, path);
+    }
   }
 
   /** What the guest has, in the order in which it got it. */
