@@ -23,12 +23,12 @@ final class Uplinks implements AutoCloseable {
    * @param station takes what comes for it
    */
   Uplink open(VifNodes nodes, PacketSink station) throws UplinkException {
-    String type = nodes.own("type").orElse("nat");
+    String type = nodes.own("type").orElse("switch");
     return switch (type) {
       case "switch" -> openSwitch(nodes, station);
       default ->
           throw new UplinkException(
-              "%s: type=%s is nothing that an interface can be plugged into; choose nat, switch or tap"
+              "%s: type=%s is nothing that an interface can be plugged into; write type=switch"
                   .formatted(nodes.label(), type));
     };
   }
